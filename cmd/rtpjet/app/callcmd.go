@@ -1,0 +1,214 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sort"
+	"text/tabwriter"
+	"time"
+
+	"rtpjet/embed"
+	"rtpjet/events"
+	"rtpjet/projection"
+)
+
+// viewTime bounds the reading of the log for a command line.
+const viewTime = 30 * time.Second
+
+// readCalls folds the live stream of a region up to its present end. fold is false for keys that do not matter.
+func readCalls(ctx context.Context, l *embed.Log, fold func(key string) bool) (map[string]*projection.Call, error) {
+	ctx, cancel := context.WithTimeout(ctx, viewTime)
+	defer cancel()
+	calls := make(map[string]*projection.Call)
+	done := errors.New("caught up")
+	var unreadable error
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	err := l.Follow(ctx, 1, embed.Follower{
+		Entry: func(in embed.Entry) {
+			if !fold(in.Key) {
+				return
+			}
+			env, err := events.Decode(in.Data)
+			if err != nil {
+				unreadable = errors.Join(unreadable, fmt.Errorf("event %d: %w", in.Seq, err))
+				return
+			}
+			c := calls[in.Key]
+			if c == nil {
+				c = &projection.Call{ID: env.Call}
+				calls[in.Key] = c
+			}
+			c.Apply(in.Seq, env)
+		},
+		CaughtUp: func(uint64) { stop(done) },
+	})
+	if context.Cause(ctx) != done {
+		return nil, fmt.Errorf("read the event log: %w", err)
+	}
+	return calls, unreadable
+}
+
+// CallList prints the live calls of a region, oldest first.
+func CallList(ctx context.Context, l *embed.Log, w io.Writer, asJSON bool) error {
+	calls, err := readCalls(ctx, l, func(string) bool { return true })
+	if calls == nil {
+		return err
+	}
+	live := make([]*projection.Call, 0, len(calls))
+	for _, c := range calls {
+		if c.Live() {
+			live = append(live, c)
+		}
+	}
+	sort.Slice(live, func(i, j int) bool {
+		return live[i].Created < live[j].Created || live[i].Created == live[j].Created && live[i].ID < live[j].ID
+	})
+	if asJSON {
+		return errors.Join(json.NewEncoder(w).Encode(live), err)
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "CALL-ID\tOWNER\tCREATED (UTC)\tPARTIES\tMEDIA\tSTATE")
+	for _, c := range live {
+		parties, media := 0, ""
+		for _, p := range c.Parties {
+			if p == nil {
+				continue
+			}
+			parties++
+			if media == "" {
+				media = mediaTypes(p)
+			}
+		}
+		state := "live"
+		if c.DeleteAt != 0 {
+			state = "being deleted"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\n", printable(c.ID), c.Owner,
+			time.UnixMicro(c.Created).UTC().Format("2006-01-02 15:04:05"), parties, media, state)
+	}
+	if ferr := tw.Flush(); ferr != nil {
+		return ferr
+	}
+	return err
+}
+
+func mediaTypes(p *events.Party) string {
+	out := ""
+	for i := range p.Medias {
+		if i > 0 {
+			out += "+"
+		}
+		out += p.Medias[i].Type
+	}
+	return printable(out)
+}
+
+// CallShow prints one call and the events behind it, ended ones from the archive included.
+func CallShow(ctx context.Context, l *embed.Log, callID string, w io.Writer, asJSON bool) error {
+	ctx, cancel := context.WithTimeout(ctx, viewTime)
+	defer cancel()
+	entries, err := l.History(ctx, events.Key(callID))
+	if err != nil {
+		return err
+	}
+	if len(entries) == 0 {
+		return fmt.Errorf("there is no call %q in the log; rtpjet call list names those that live", callID)
+	}
+	c := &projection.Call{ID: callID}
+	var lines []string
+	var shown []eventView
+	for _, in := range entries {
+		env, err := events.Decode(in.Data)
+		if err != nil {
+			lines = append(lines, fmt.Sprintf("  %8d  cannot be read: %v", in.Seq, err))
+			continue
+		}
+		c.Apply(in.Seq, env)
+		shown = append(shown, viewOf(in.Seq, env))
+		lines = append(lines, fmt.Sprintf("  %8d  %s  %s", in.Seq,
+			time.UnixMicro(env.At).UTC().Format("2006-01-02 15:04:05.000000"), describeEvent(env)))
+	}
+	if asJSON {
+		return json.NewEncoder(w).Encode(struct {
+			Call   *projection.Call `json:"call"`
+			Events []eventView      `json:"events"`
+		}{c, shown})
+	}
+	c.Describe(w)
+	fmt.Fprintln(w, "events")
+	for _, line := range lines {
+		fmt.Fprintln(w, line)
+	}
+	return nil
+}
+
+// eventView is an event as JSON output has it.
+type eventView struct {
+	Seq     uint64       `json:"seq"`
+	At      time.Time    `json:"at"`
+	Node    string       `json:"node"`
+	Kind    events.Kind  `json:"kind"`
+	Event   events.Event `json:"event"`
+	Cookie  string       `json:"cookie,omitempty"`
+	Request string       `json:"request,omitempty"`
+	Reply   string       `json:"reply,omitempty"`
+}
+
+func viewOf(seq uint64, env events.Envelope) eventView {
+	v := eventView{
+		Seq: seq, At: time.UnixMicro(env.At).UTC(), Node: env.Node, Kind: events.KindOf(env.Event), Event: env.Event,
+	}
+	if env.Cause != nil {
+		v.Cookie, v.Request, v.Reply = env.Cause.Cookie, string(env.Cause.Request), string(env.Cause.Reply)
+	}
+	return v
+}
+
+func describeEvent(env events.Envelope) string {
+	text := fmt.Sprintf("%-18s by %s", events.KindOf(env.Event), env.Node)
+	if env.Cause != nil {
+		text += fmt.Sprintf(", asked by %s with cookie %q", env.Cause.From, env.Cause.Cookie)
+	}
+	switch ev := env.Event.(type) {
+	case events.EndpointLearned:
+		text += fmt.Sprintf(", party %d media %d sends from %s", ev.Party, ev.Media+1, ev.Remote)
+	case events.Ended:
+		text += fmt.Sprintf(", %s, RTP %d packets, RTCP %d packets", ev.Reason, ev.RTP.Packets, ev.RTCP.Packets)
+	case events.DeletionScheduled:
+		text += ", for " + time.UnixMicro(ev.At).UTC().Format("15:04:05.000")
+	}
+	return text
+}
+
+// printable quotes a text that would upset a terminal.
+func printable(s string) string {
+	for _, r := range s {
+		if r < ' ' || r == 0x7f || r == '\uFFFD' {
+			return fmt.Sprintf("%q", s)
+		}
+	}
+	return s
+}
+
+// Call carries out call list and call show.
+func Call(ctx context.Context, cmd Command, w io.Writer) error {
+	nc, err := embed.Connect(ctx, "call", cmd.Call.NATS, embed.Credentials{File: cmd.Call.NATSCreds})
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	l, err := embed.Attach(ctx, nc, embed.Config{Region: cmd.Call.Region, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	if cmd.Name == "call list" {
+		return CallList(ctx, l, w, cmd.Call.JSON)
+	}
+	return CallShow(ctx, l, cmd.Call.ID, w, cmd.Call.JSON)
+}

@@ -1,0 +1,449 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"rtpjet/relay/plan"
+)
+
+// Defaults that the help names.
+const (
+	defaultConfigFile    = "/etc/rtpengine/rtpengine.conf"
+	defaultConfigSection = "rtpengine"
+	defaultDataDir       = "/var/lib/rtpjet"
+	defaultNATSListen    = "127.0.0.1:4222"
+	defaultNG            = "127.0.0.1:2223"
+)
+
+// Config is everything that serve and dev take, decoded and resolved.
+type Config struct {
+	// Interfaces are the media addresses.
+	Interfaces *plan.Interfaces
+	// Listen is where NG commands are answered over UDP: ADDRESS:PORT, or a PORT alone for all addresses.
+	Listen []string
+	// TOS and ControlTOS are the TOS bytes of media and of NG replies.
+	TOS, ControlTOS uint8
+
+	// Timeout ends a call without media, SilentTimeout one that is muted, OfferTimeout one that was never answered, and
+	// FinalTimeout any, if it is not 0. DeleteDelay is how long a call stays after its delete.
+	Timeout, SilentTimeout, FinalTimeout, OfferTimeout, DeleteDelay time.Duration
+
+	Learning         plan.Learning
+	SIPSource        bool
+	RejectInvalidSDP bool
+	// MaxSessions is the number of calls beyond which new ones are refused; negative: no limit.
+	MaxSessions int
+	// Threads is the number of threads that move media.
+	Threads    int
+	SoftwareID string
+
+	LogLevel slog.Level
+	// PIDFile is a file to write the process id to; may be empty.
+	PIDFile string
+
+	NodeID, Region string
+	// DataDir is where the embedded NATS keeps its files. It has no meaning if NATS is set.
+	DataDir string
+	// NATS are the URLs of a NATS cluster elsewhere. Empty: the embedded one.
+	NATS      []string
+	NATSCreds string
+	// NATSListen is where the embedded NATS takes clients. Empty: nowhere.
+	NATSListen string
+	ArchiveAge time.Duration
+
+	// Warnings are what an operator should know of his options: those without effect, and the like.
+	Warnings []string
+}
+
+// Env is what a configuration depends on besides the options: the machine. The zero value of a function is the real one.
+type Env struct {
+	ReadFile func(name string) ([]byte, error)
+	// LookupHost resolves a host name.
+	LookupHost func(ctx context.Context, name string) ([]netip.Addr, error)
+	// CardAddrs returns the addresses of a network card, or of all if name is empty, loopback and link-local excluded then.
+	CardAddrs func(name string) ([]netip.Addr, error)
+	// MainAddr returns the address from which this machine reaches others; invalid if there is no network.
+	MainAddr func() netip.Addr
+	Hostname func() (string, error)
+	CacheDir func() (string, error)
+	// CanListen reports whether a TCP port can be had.
+	CanListen func(addr string) bool
+}
+
+func (e *Env) fill() {
+	if e.ReadFile == nil {
+		e.ReadFile = os.ReadFile
+	}
+	if e.LookupHost == nil {
+		e.LookupHost = func(ctx context.Context, name string) ([]netip.Addr, error) {
+			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+			defer cancel()
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+		}
+	}
+	if e.CardAddrs == nil {
+		e.CardAddrs = cardAddrs
+	}
+	if e.MainAddr == nil {
+		e.MainAddr = mainAddr
+	}
+	if e.Hostname == nil {
+		e.Hostname = os.Hostname
+	}
+	if e.CacheDir == nil {
+		e.CacheDir = os.UserCacheDir
+	}
+	if e.CanListen == nil {
+		e.CanListen = func(addr string) bool {
+			l, err := net.Listen("tcp", addr)
+			return err == nil && l.Close() == nil
+		}
+	}
+}
+
+// loadConfig decodes the options of serve, or of dev with its own defaults. Its error joins all faults.
+func loadConfig(ctx context.Context, line settings, dev bool, env Env) (*Config, error) {
+	env.fill()
+	file, err := readConfigFile(line, dev, env)
+	if err != nil {
+		return nil, err
+	}
+	c := &Config{}
+	all := settings{}
+	if file != nil {
+		section := line.one("config-section", defaultConfigSection)
+		g := file.group(section)
+		if g == nil {
+			return nil, usageError(fmt.Sprintf("%s has no section [%s]; write one, or name another with --config-section", file.name, section))
+		}
+		all, c.Warnings = fromGroup(file, g)
+	}
+	all.override(line)
+	c.Warnings = append(c.Warnings, all.unused()...)
+
+	d := &decoder{s: all}
+	d.scalars(c)
+	d.identity(c, dev, env)
+	specs, alias := d.interfaces(file)
+	if dev && len(specs) == 0 && len(all["interface"]) == 0 && len(all["interfaces-config"]) == 0 {
+		specs = append(specs, devInterface(d.ports, env))
+	}
+	d.resolve(ctx, c, specs, alias, env)
+	d.listen(ctx, c, dev, env)
+	return c, d.faults.err()
+}
+
+// readConfigFile reads the file that the command line names, or the usual one if there is one; nil if there is none.
+func readConfigFile(line settings, dev bool, env Env) (*iniFile, error) {
+	name, given := line.one("config-file", ""), len(line["config-file"]) > 0
+	if name == "none" || dev && !given {
+		return nil, nil
+	}
+	if !given {
+		name = defaultConfigFile
+	}
+	b, err := env.ReadFile(name)
+	switch {
+	case err == nil:
+		return parseINI(name, b)
+	case !given && errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return nil, usageError(fmt.Sprintf("cannot read the configuration file %s: %v; name another with --config-file, or none", name, err))
+}
+
+// one returns the last value of an option.
+func (s settings) one(name, def string) string {
+	if v := s[name]; len(v) > 0 {
+		return v[len(v)-1].value
+	}
+	return def
+}
+
+func (s settings) values(name string) []string {
+	var out []string
+	for _, v := range s[name] {
+		out = append(out, v.value)
+	}
+	return out
+}
+
+// decoder turns settings into a Config and gathers what is wrong with them.
+type decoder struct {
+	s      settings
+	faults faultList
+	ports  plan.PortRange // of --port-min and --port-max
+}
+
+func (d *decoder) number(name string, def, low, high int) int {
+	v := d.s[name]
+	if len(v) == 0 {
+		return def
+	}
+	last := v[len(v)-1]
+	n, err := strconv.Atoi(strings.TrimSpace(last.value))
+	if err != nil || n < low || n > high {
+		between := fmt.Sprintf("a whole number from %d to %d", low, high)
+		if high == math.MaxInt32 {
+			between = fmt.Sprintf("a whole number of at least %d", low)
+		}
+		d.faults.add("%s is %s; it must be %s", last.where, quote(last.value), between)
+		return def
+	}
+	return n
+}
+
+func (d *decoder) seconds(name string, def, low int) time.Duration {
+	return time.Duration(d.number(name, def, low, math.MaxInt32)) * time.Second
+}
+
+func (d *decoder) flag(name string) bool {
+	v := d.s[name]
+	if len(v) == 0 {
+		return false
+	}
+	last := v[len(v)-1]
+	switch strings.ToLower(strings.TrimSpace(last.value)) {
+	case "true", "1", "yes":
+		return true
+	case "false", "0", "no":
+		return false
+	}
+	d.faults.add("%s is %s; it must be true or false", last.where, quote(last.value))
+	return false
+}
+
+// name reads an option that becomes a part of NATS names.
+func (d *decoder) name(option, def string) string {
+	s := d.s.one(option, def)
+	if s == "" || strings.IndexFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}) >= 0 {
+		d.faults.add("--%s is %s; it must consist of letters, digits, - and _", option, quote(s))
+	}
+	return s
+}
+
+var learningModes = map[string]plan.Learning{
+	"heuristic": plan.LearnHeuristic, "off": plan.LearnOff, "immediate": plan.LearnImmediate, "delayed": plan.LearnDelayed,
+}
+
+func (d *decoder) scalars(c *Config) {
+	d.ports = plan.PortRange{Min: uint16(d.number("port-min", 30000, 1, 65534)), Max: uint16(d.number("port-max", 39999, 2, 65535))}
+	c.TOS = uint8(d.number("tos", 0, 0, 255))
+	c.ControlTOS = uint8(d.number("control-tos", 0, 0, 255))
+	c.Timeout = d.seconds("timeout", 60, 1)
+	c.SilentTimeout = d.seconds("silent-timeout", 3600, 1)
+	c.OfferTimeout = d.seconds("offer-timeout", 3600, 1)
+	c.FinalTimeout = d.seconds("final-timeout", 0, 0)
+	c.DeleteDelay = d.seconds("delete-delay", 30, 0)
+	c.SIPSource = d.flag("sip-source")
+	c.RejectInvalidSDP = d.flag("reject-invalid-sdp")
+	c.MaxSessions = d.number("max-sessions", -1, -1, math.MaxInt32)
+	c.Threads = d.number("num-threads", 0, 0, 1024)
+	if c.Threads == 0 {
+		c.Threads = runtime.GOMAXPROCS(0)
+	}
+	c.SoftwareID = d.s.one("software-id", "")
+	c.PIDFile = d.s.one("pidfile", "")
+	c.LogLevel = slogLevel(d.number("log-level", 6, 0, 7))
+	d.flag("log-stderr")
+	if len(d.s["foreground"]) > 0 && !d.flag("foreground") {
+		c.Warnings = append(c.Warnings, "rtpjet does not go into the background; a service manager keeps it running")
+	}
+	mode := strings.ToLower(strings.TrimSpace(d.s.one("endpoint-learning", "heuristic")))
+	var ok bool
+	if c.Learning, ok = learningModes[mode]; !ok {
+		d.faults.add("--endpoint-learning is %s; it must be heuristic, immediate, delayed or off", quote(mode))
+	}
+}
+
+// slogLevel maps syslog's levels.
+func slogLevel(syslog int) slog.Level {
+	switch {
+	case syslog <= 3:
+		return slog.LevelError
+	case syslog == 4:
+		return slog.LevelWarn
+	case syslog <= 6:
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
+}
+
+// identity decodes what makes the node a part of a cluster, and where its log is.
+func (d *decoder) identity(c *Config, dev bool, env Env) {
+	host, err := env.Hostname()
+	if err != nil || host == "" {
+		host = "node"
+	}
+	host, _, _ = strings.Cut(host, ".")
+	c.NodeID = d.name("node-id", cmp.Or(sanitize(host), "node"))
+	c.Region = d.name("region", "default")
+	c.ArchiveAge = d.age()
+	c.NATSCreds = d.s.one("nats-creds", "")
+	for _, v := range d.s["nats"] {
+		for u := range strings.SplitSeq(v.value, ",") {
+			if u = strings.TrimSpace(u); u != "" {
+				c.NATS = append(c.NATS, d.natsURL(u, v.where))
+			}
+		}
+	}
+	def := defaultDataDir
+	if dev {
+		def = devDir(env)
+	}
+	c.DataDir = d.s.one("data-dir", def)
+	if c.DataDir == "" {
+		d.faults.add("--data-dir is empty; name a directory that can be written")
+	}
+	c.NATSListen = d.s.one("nats-listen", defaultNATSListen)
+	switch {
+	case len(c.NATS) > 0 && len(d.s["nats-listen"]) > 0:
+		d.faults.add("--nats and --nats-listen exclude each other: the one uses a NATS elsewhere, the other the embedded one; leave one out")
+	case c.NATSListen == "none" || c.NATSListen == "":
+		c.NATSListen = ""
+	default:
+		if err := checkHostPort(c.NATSListen); err != nil {
+			d.faults.add("--nats-listen is %s; it must be ADDR:PORT, or none", quote(c.NATSListen))
+		} else if dev && len(d.s["nats-listen"]) == 0 && len(c.NATS) == 0 && !env.CanListen(c.NATSListen) {
+			c.NATSListen = "127.0.0.1:0"
+		}
+	}
+	if c.NATSCreds != "" && len(c.NATS) == 0 {
+		d.faults.add("--nats-creds has no meaning without --nats; give the URL, or leave it out")
+	}
+}
+
+func (d *decoder) natsURL(s, where string) string {
+	full := s
+	if !strings.Contains(s, "://") {
+		full = "nats://" + s
+	}
+	u, err := url.Parse(full)
+	if err != nil || u.Hostname() == "" {
+		d.faults.add("%s is %s; it must be a URL such as nats://192.0.2.1:4222", where, quote(s))
+		return s
+	}
+	switch u.Scheme {
+	case "nats", "tls", "ws", "wss":
+	default:
+		d.faults.add("%s is %s; its scheme must be nats, tls, ws or wss", where, quote(s))
+	}
+	return full
+}
+
+// age reads a duration as Go writes it, or whole days: 7d.
+func (d *decoder) age() time.Duration {
+	const def = "7d"
+	s := strings.TrimSpace(d.s.one("archive-age", def))
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n > 0 && n <= 36500 {
+			return time.Duration(n) * 24 * time.Hour
+		}
+	} else if v, err := time.ParseDuration(s); err == nil && v >= time.Minute {
+		return v
+	}
+	d.faults.add("--archive-age is %s; it must be days such as 7d, or a time such as 36h, of at least a minute", quote(s))
+	return 0
+}
+
+// listen decodes where NG commands come in. Host names are resolved once.
+func (d *decoder) listen(ctx context.Context, c *Config, dev bool, env Env) {
+	list := d.s["listen-ng"]
+	if len(list) == 0 && dev {
+		list = []setting{{defaultNG, "--listen-ng"}}
+	}
+	if len(list) == 0 {
+		d.faults.add("there is no --listen-ng: name the address and port on which the SIP proxy sends its commands, such as 127.0.0.1:2223")
+	}
+	for _, v := range list {
+		s := strings.TrimSpace(v.value)
+		if port, err := strconv.ParseUint(s, 10, 16); err == nil && port > 0 {
+			c.Listen = append(c.Listen, s)
+			continue
+		}
+		if checkHostPort(s) != nil {
+			d.faults.add("%s is %s; it must be [ADDR:]PORT, such as 127.0.0.1:2223", v.where, quote(v.value))
+			continue
+		}
+		host, port, _ := net.SplitHostPort(s)
+		if host == "" {
+			c.Listen = append(c.Listen, port)
+			continue
+		}
+		addr, err := oneAddr(ctx, host, env)
+		if err != nil {
+			d.faults.add("%s is %s, and the host name cannot be resolved: %v; write the address instead", v.where, quote(v.value), err)
+			continue
+		}
+		c.Listen = append(c.Listen, net.JoinHostPort(addr.String(), port))
+	}
+}
+
+// checkHostPort accepts HOST:PORT with a port from 0 to 65535.
+func checkHostPort(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return err
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err
+}
+
+// oneAddr reads an address, or resolves a host name and prefers IPv4.
+func oneAddr(ctx context.Context, host string, env Env) (netip.Addr, error) {
+	if a, err := netip.ParseAddr(host); err == nil {
+		return a, nil
+	}
+	addrs, err := env.LookupHost(ctx, host)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	for _, a := range addrs {
+		if a.Unmap().Is4() {
+			return a.Unmap(), nil
+		}
+	}
+	if len(addrs) == 0 {
+		return netip.Addr{}, errors.New("it has no address")
+	}
+	return addrs[0], nil
+}
+
+// sanitize makes a host name a possible node id.
+func sanitize(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_' {
+			return r
+		}
+		return '-'
+	}, s)
+}
+
+// devDir is where dev keeps its log: in the user's cache, or here if there is none.
+func devDir(env Env) string {
+	if dir, err := env.CacheDir(); err == nil {
+		return filepath.Join(dir, "rtpjet", "dev")
+	}
+	return ".rtpjet"
+}

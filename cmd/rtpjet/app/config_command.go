@@ -1,0 +1,189 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Command is what the command line asks for.
+type Command struct {
+	// Name is dev, serve, call list, call show, bench, version or help.
+	Name string
+	// Config is set for dev and serve.
+	Config *Config
+	// Call is set for call list and call show.
+	Call CallOptions
+	// Args are what bench gets.
+	Args []string
+	// Topic is the command that help is asked for; may be empty.
+	Topic string
+}
+
+// CallOptions say where to look for calls.
+type CallOptions struct {
+	// ID is the call-id of call show.
+	ID string
+	// NATS is where the log is; NATSCreds are the credentials for it.
+	NATS      []string
+	NATSCreds string
+	Region    string
+	// JSON asks for JSON instead of a table.
+	JSON bool
+}
+
+// commands are what can be asked for, in the order of the help.
+var commands = []struct{ name, args, help string }{
+	{"dev", "[OPTION...]", "run one node for trying out: no option is needed"},
+	{"serve", "[OPTION...]", "run a node, with rtpengine's options and its configuration file"},
+	{"call list", "[--nats URL]", "list the calls that are in the log"},
+	{"call show", "CALL-ID [--nats URL]", "show what has happened to a call, event by event"},
+	{"bench", "[OPTION...]", "measure a server: calls with RTP"},
+	{"bench control", "[OPTION...]", "measure a server: calls a second"},
+	{"version", "", "print the version"},
+	{"help", "[COMMAND]", "print this, or the options of a command"},
+}
+
+// callOptions are the options of call list and call show.
+var callOptions = []option{
+	{"nats", 0, list, "URL", "the NATS that has the log (nats://" + defaultNATSListen + ")"},
+	{"nats-creds", 0, text, "FILE", "credentials for it"},
+	{"region", 0, text, "NAME", "region of the log (default)"},
+	{"json", 0, flag, "", "print JSON"},
+	{"help", 'h', flag, "", "print this"},
+}
+
+// ParseArgs reads a command line, without the program's name, and the configuration file that it leads to. Its error says
+// everything that is wrong, one sentence a line; errors of the operator match [ErrUsage].
+func ParseArgs(ctx context.Context, args []string, env Env) (Command, error) {
+	if len(args) == 0 {
+		return Command{Name: "help"}, nil
+	}
+	name, rest := args[0], args[1:]
+	switch name {
+	case "help", "-h", "--help", "-?":
+		return Command{Name: "help", Topic: strings.Join(rest, " ")}, nil
+	case "version", "-v", "--version":
+		return Command{Name: "version"}, nil
+	case "bench":
+		return Command{Name: name, Args: rest}, nil
+	case "dev", "serve":
+		return parseNode(ctx, name, rest, env)
+	case "call":
+		return parseCall(rest)
+	}
+	if strings.HasPrefix(name, "-") {
+		return Command{}, usageError(fmt.Sprintf("the first word must be a command, not %s; did you mean rtpjet serve %s?",
+			quote(name), strings.Join(args, " ")))
+	}
+	return Command{}, usageError(fmt.Sprintf("there is no command %s%s", quote(name), suggestCommand(name)))
+}
+
+func suggestCommand(name string) string {
+	for _, c := range commands {
+		if first, _, _ := strings.Cut(c.name, " "); editDistance(name, first) <= 2 && len(name) > 2 {
+			return "; did you mean rtpjet " + first + "?"
+		}
+	}
+	return "; rtpjet help lists the commands"
+}
+
+func parseNode(ctx context.Context, name string, args []string, env Env) (Command, error) {
+	s, rest, err := parseOptions(args, optionByName, optionByShort)
+	switch { // as with rtpengine, these win over anything else
+	case len(s["help"]) > 0:
+		return Command{Name: "help", Topic: name}, nil
+	case len(s["version"]) > 0:
+		return Command{Name: "version"}, nil
+	case err != nil:
+		return Command{}, err
+	case len(rest) > 0:
+		return Command{}, usageError(fmt.Sprintf("%s takes no argument, but there is %s; options begin with a dash", name, quote(rest[0])))
+	}
+	c, err := loadConfig(ctx, s, name == "dev", env)
+	if err != nil {
+		return Command{}, err
+	}
+	return Command{Name: name, Config: c}, nil
+}
+
+func parseCall(args []string) (Command, error) {
+	if len(args) == 0 || args[0] != "list" && args[0] != "show" {
+		return Command{}, usageError("write rtpjet call list, or rtpjet call show CALL-ID")
+	}
+	name := "call " + args[0]
+	table, short := indexOptions(callOptions)
+	s, rest, err := parseOptions(args[1:], table, short)
+	if len(s["help"]) > 0 {
+		return Command{Name: "help", Topic: name}, nil
+	}
+	var faults faultList
+	faults.addErr(err)
+	c := Command{Name: name, Call: CallOptions{
+		NATSCreds: s.one("nats-creds", ""),
+		Region:    s.one("region", "default"),
+		JSON:      s.one("json", "") == "true",
+	}}
+	d := &decoder{s: s}
+	for _, v := range s["nats"] {
+		for u := range strings.SplitSeq(v.value, ",") {
+			c.Call.NATS = append(c.Call.NATS, d.natsURL(strings.TrimSpace(u), v.where))
+		}
+	}
+	if len(c.Call.NATS) == 0 {
+		c.Call.NATS = []string{"nats://" + defaultNATSListen}
+	}
+	faults.addErr(d.faults.err())
+	switch {
+	case name == "call list" && len(rest) > 0:
+		faults.add("call list takes no argument, but there is %s; rtpjet call show shows one call", quote(rest[0]))
+	case name == "call show" && len(rest) != 1:
+		faults.add("call show takes one call-id, and there are %d; rtpjet call list lists them, and a call-id that begins with a dash goes behind --", len(rest))
+	case name == "call show":
+		c.Call.ID = rest[0]
+	}
+	return c, faults.err()
+}
+
+// WriteHelp prints the commands, or the options of one of them.
+func WriteHelp(w io.Writer, topic string) {
+	switch topic {
+	case "dev", "serve":
+		fmt.Fprintf(w, "Usage: rtpjet %s [OPTION...]\n\n", topic)
+		if topic == "dev" {
+			fmt.Fprintf(w, "One node for trying out: commands on %s, media on the main address of this machine.\nIt takes the options of serve.\n\n", defaultNG)
+		}
+		writeOptions(w, options)
+		fmt.Fprintf(w, "\nThe other options of rtpengine are accepted, with a warning that they have no effect.\n")
+	case "call", "call list", "call show":
+		fmt.Fprintf(w, "Usage: rtpjet call list [OPTION...]\n       rtpjet call show CALL-ID [OPTION...]\n\n")
+		writeOptions(w, callOptions)
+	default:
+		fmt.Fprintf(w, "rtpjet relays RTP for SIP proxies that speak rtpengine's NG protocol.\n\nUsage: rtpjet COMMAND\n\n")
+		for _, c := range commands {
+			fmt.Fprintf(w, "  %-36s %s\n", strings.TrimSpace(c.name+" "+c.args), c.help)
+		}
+	}
+}
+
+func writeOptions(w io.Writer, list []option) {
+	for o := range slices.Values(list) {
+		if o.help == "" {
+			continue
+		}
+		name := "    --" + o.long
+		if o.short != 0 {
+			name = "-" + string(o.short) + ", --" + o.long
+		}
+		if o.arg != "" {
+			name += "=" + o.arg
+		}
+		if len(name) > 40 {
+			fmt.Fprintf(w, "  %s\n  %-40s %s\n", name, "", o.help)
+			continue
+		}
+		fmt.Fprintf(w, "  %-40s %s\n", name, o.help)
+	}
+}

@@ -1,0 +1,155 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rtpjet/embed"
+	"rtpjet/ngserver"
+	"rtpjet/ngserver/rewrite"
+	"rtpjet/projection"
+	"rtpjet/relay"
+	"rtpjet/relay/plan"
+)
+
+// Journal is what a node needs of the event log. *embed.Log is one.
+type Journal interface {
+	Append(ctx context.Context, key string, last uint64, data []byte, msgID string) (uint64, error)
+	Since(ctx context.Context, key string, after uint64) (entries []embed.Entry, last uint64, err error)
+	Follow(ctx context.Context, from uint64, f embed.Follower) error
+	Archive(ctx context.Context) error
+	Retire(ctx context.Context, key string, upto uint64) error
+}
+
+// NodeConfig is what makes a node.
+type NodeConfig struct {
+	ID         string
+	Interfaces *plan.Interfaces
+	Listen     []string // NG over UDP, [ADDR:]PORT
+	ControlTOS int
+
+	Defaults    projection.RouteDefaults
+	Timeouts    projection.Timeouts
+	DeleteDelay int // seconds
+	MaxSessions int // calls; negative: no limit
+	SIPSource   bool
+	InstanceID  string        // 12 hex digits
+	KeepEnded   time.Duration // how long the events of an ended call stay in the stream of live calls
+	Journal     Journal
+	Engine      relay.Engine
+	Logger      *slog.Logger
+	Clock       func() time.Time // nil: time.Now
+	Ready       func(*Node)      // called once commands are answered; may be nil
+}
+
+// Node is one running relay: it answers NG commands, folds the log, and keeps the engine in line with it. Its methods are
+// safe for concurrent use.
+type Node struct {
+	id       string
+	cfg      NodeConfig
+	log      *slog.Logger
+	clock    func() time.Time
+	journal  Journal
+	engine   relay.Engine
+	defaults projection.RouteDefaults
+	settings rewrite.Settings
+	started  time.Time
+
+	calls *registry
+	retry retries
+	tally tally
+	rate  rates
+
+	relaying   atomic.Bool // the backlog is folded; events take effect one by one
+	unreadable atomic.Uint64
+	server     *ngserver.Server
+}
+
+// NewNode makes a node and opens its NG sockets. Run starts it.
+func NewNode(cfg NodeConfig) (*Node, error) {
+	n := &Node{
+		id: cfg.ID, cfg: cfg, log: cfg.Logger, clock: cfg.Clock, journal: cfg.Journal, engine: cfg.Engine,
+		defaults: cfg.Defaults,
+		settings: rewrite.Settings{Node: cfg.ID, InstanceID: cfg.InstanceID, SIPSource: cfg.SIPSource},
+		calls:    newRegistry(),
+	}
+	if n.log == nil {
+		n.log = slog.Default()
+	}
+	if n.clock == nil {
+		n.clock = time.Now
+	}
+	n.started = n.clock()
+	server, err := ngserver.Listen(ngserver.Config{
+		Listen: cfg.Listen, ControlTOS: cfg.ControlTOS, Handler: n, Logger: n.log, Clock: n.clock,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen for NG commands: %w", err)
+	}
+	n.server = server
+	return n, nil
+}
+
+// Run folds the log, takes the node's calls up again, and then answers commands until ctx ends. It closes the NG sockets;
+// journal and engine stay the caller's.
+func (n *Node) Run(ctx context.Context) error {
+	defer n.server.Close()
+	g, ctx := errgroup.WithContext(ctx)
+	caughtUp := make(chan struct{})
+	g.Go(func() error {
+		return n.journal.Follow(ctx, 1, embed.Follower{
+			Entry:    func(in embed.Entry) { n.calls.deliver(in, n.fold) },
+			CaughtUp: func(uint64) { n.resume(); close(caughtUp) },
+		})
+	})
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-caughtUp:
+		}
+		if n.cfg.Ready != nil {
+			n.cfg.Ready(n)
+		}
+		return n.server.Serve(ctx)
+	})
+	g.Go(func() error { return n.journal.Archive(ctx) })
+	g.Go(func() error { return n.learn(ctx) })
+	g.Go(func() error { return n.sweep(ctx, caughtUp) })
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// resume puts the whole projection into effect: the calls that were this node's before a restart get their sockets back.
+func (n *Node) resume() {
+	n.relaying.Store(true)
+	own := 0
+	for _, e := range n.calls.all() {
+		e.mu.Lock()
+		if e.call.Live() && e.call.Owner == n.id {
+			own++
+			n.route(e)
+		}
+		n.calls.release(e, n.fold)
+	}
+	if own > 0 {
+		n.log.Info("calls taken up again", "calls", own, "after", n.clock().Sub(n.started))
+	}
+}
+
+// Addrs are the addresses on which NG commands are answered.
+func (n *Node) Addrs() []string {
+	var out []string
+	for _, a := range n.server.Addrs() {
+		out = append(out, a.String())
+	}
+	return out
+}

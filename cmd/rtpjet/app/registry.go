@@ -1,0 +1,153 @@
+package app
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+
+	"rtpjet/embed"
+	"rtpjet/projection"
+)
+
+// entry is one call and whoever works on it. mu is held from the decision of a command to its effect, so that a call has one
+// append in flight at most; entries of the log that arrive meanwhile wait in the inbox, and the holder of mu folds them
+// before it lets go. Thus the log's reader never waits for a command.
+type entry struct {
+	key string
+
+	mu   sync.Mutex
+	call projection.Call // under mu
+	dead bool            // under mu: no longer in the registry; look the key up again
+
+	applied atomic.Uint64 // call.Seq, for a look without mu
+
+	inboxMu sync.Mutex // taken after mu, never before
+	inbox   []embed.Entry
+}
+
+// registry holds the calls by their keys. It is safe for concurrent use.
+type registry struct {
+	seed   maphash.Seed
+	shards [64]shard
+}
+
+type shard struct {
+	mu    sync.Mutex
+	calls map[string]*entry
+}
+
+func newRegistry() *registry {
+	r := &registry{seed: maphash.MakeSeed()}
+	for i := range r.shards {
+		r.shards[i].calls = make(map[string]*entry)
+	}
+	return r
+}
+
+func (r *registry) shard(key string) *shard {
+	return &r.shards[maphash.String(r.seed, key)%uint64(len(r.shards))]
+}
+
+// lookup returns the entry of a key, or nil.
+func (r *registry) lookup(key string) *entry {
+	s := r.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[key]
+}
+
+func (r *registry) lookupOrAdd(key string) *entry {
+	s := r.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.calls[key]
+	if e == nil {
+		e = &entry{key: key}
+		s.calls[key] = e
+	}
+	return e
+}
+
+// acquire returns the entry locked; nil if there is none and create is false. The caller releases it.
+func (r *registry) acquire(key string, create bool) *entry {
+	for {
+		var e *entry
+		if create {
+			e = r.lookupOrAdd(key)
+		} else if e = r.lookup(key); e == nil {
+			return nil
+		}
+		e.mu.Lock()
+		if !e.dead {
+			return e
+		}
+		e.mu.Unlock()
+	}
+}
+
+// forget removes a locked entry.
+func (r *registry) forget(e *entry) {
+	e.dead = true
+	s := r.shard(e.key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.calls[e.key] == e {
+		delete(s.calls, e.key)
+	}
+}
+
+// release folds what has arrived with fold and unlocks the entry. An entry that never became a call is forgotten.
+func (r *registry) release(e *entry, fold func(*entry, embed.Entry)) {
+	for {
+		e.inboxMu.Lock()
+		if len(e.inbox) == 0 {
+			if e.call.Gen == 0 && e.call.Seq == 0 {
+				r.forget(e)
+			}
+			e.mu.Unlock() // before inboxMu: whoever delivers next finds mu free
+			e.inboxMu.Unlock()
+			return
+		}
+		batch := e.inbox
+		e.inbox = nil
+		e.inboxMu.Unlock()
+		for _, in := range batch {
+			fold(e, in)
+		}
+	}
+}
+
+// deliver hands a log entry to its call without waiting: it is folded here, or by whoever holds the call.
+func (r *registry) deliver(in embed.Entry, fold func(*entry, embed.Entry)) {
+	for {
+		e := r.lookupOrAdd(in.Key)
+		if e.applied.Load() >= in.Seq {
+			return // our own append, folded when it was confirmed
+		}
+		e.inboxMu.Lock()
+		e.inbox = append(e.inbox, in)
+		e.inboxMu.Unlock()
+		if !e.mu.TryLock() {
+			return
+		}
+		if !e.dead {
+			r.release(e, fold)
+			return
+		}
+		e.mu.Unlock() // forgotten meanwhile: deliver to its successor
+	}
+}
+
+// all returns the present entries, unlocked, in no order.
+func (r *registry) all() []*entry {
+	var out []*entry
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		for _, e := range s.calls {
+			out = append(out, e)
+		}
+		s.mu.Unlock()
+	}
+	return out
+}

@@ -1,0 +1,208 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"rtpjet/embed"
+	"rtpjet/projection"
+	"rtpjet/relay"
+)
+
+// keepEnded is how long the events of an ended call stay in the stream of live calls: long enough for a proxy that asks
+// again, and for every node to have seen the end.
+const keepEnded = time.Minute
+
+// memoryPercent is the heap growth between two garbage collections, unless GOGC says otherwise. Most of the heap is the
+// calls, which stay; collecting less often costs a little memory and saves a tenth of the CPU of call set-up.
+const memoryPercent = 150
+
+// Serve runs a node until ctx ends. Errors at the start are sentences for the operator: what, where, what to do. If dev is
+// true, it prints to stdout what a newcomer wants to know.
+func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog.Logger) (err error) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(memoryPercent)
+	}
+	for _, w := range c.Warnings {
+		log.Warn(w)
+	}
+	if err := checkAddresses(c); err != nil {
+		return err
+	}
+	var closers []func()
+	defer func() {
+		for i := len(closers) - 1; i >= 0; i-- {
+			closers[i]()
+		}
+	}()
+
+	nc, server, err := connect(ctx, c, log)
+	if err != nil {
+		return err
+	}
+	if server != nil {
+		closers = append(closers, server.Shutdown)
+	}
+	closers = append(closers, nc.Close)
+	journal, err := embed.Open(ctx, nc, embed.Config{Region: c.Region, ArchiveAge: c.ArchiveAge, Logger: log})
+	if err != nil {
+		return err
+	}
+	closers = append(closers, journal.Close)
+	instance, err := journal.InstanceID(ctx)
+	if err != nil {
+		return err
+	}
+
+	engine, err := relay.New(relay.Config{Pools: relayPools(c), Loops: c.Threads, Logger: log})
+	if err != nil {
+		return fmt.Errorf("cannot start the relay: %w", err)
+	}
+	closers = append(closers, func() { _ = engine.Close() })
+
+	node, err := NewNode(NodeConfig{
+		ID: c.NodeID, Interfaces: c.Interfaces, Listen: c.Listen, ControlTOS: int(c.ControlTOS),
+		Defaults: projection.RouteDefaults{Learning: c.Learning, TOS: c.TOS},
+		Timeouts: projection.Timeouts{
+			Media: c.Timeout.Microseconds(), Silent: c.SilentTimeout.Microseconds(),
+			Offer: c.OfferTimeout.Microseconds(), Final: c.FinalTimeout.Microseconds(),
+		},
+		DeleteDelay: int(c.DeleteDelay / time.Second), MaxSessions: c.MaxSessions, SIPSource: c.SIPSource,
+		InstanceID: instance, KeepEnded: keepEnded, Journal: journal, Engine: engine, Logger: log,
+		Ready: func(n *Node) {
+			log.Info("answering NG commands", "node", c.NodeID, "listen", strings.Join(n.Addrs(), " "))
+			if dev {
+				welcome(stdout, c, n, server)
+			}
+		},
+	})
+	if err != nil {
+		return explainListen(err)
+	}
+	if c.PIDFile != "" {
+		if err := os.WriteFile(c.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
+			return fmt.Errorf("cannot write the pid file %s: %w; name another with --pidfile", c.PIDFile, pathReason(err))
+		}
+		closers = append(closers, func() { _ = os.Remove(c.PIDFile) })
+	}
+	return node.Run(ctx)
+}
+
+// connect starts the embedded NATS or connects to one elsewhere; server is nil in the latter case.
+func connect(ctx context.Context, c *Config, log *slog.Logger) (nc *nats.Conn, server *embed.Server, err error) {
+	if len(c.NATS) > 0 {
+		nc, err := embed.Connect(ctx, c.NodeID, c.NATS, embed.Credentials{File: c.NATSCreds})
+		return nc, nil, err
+	}
+	server, err = embed.StartServer(ctx, embed.ServerConfig{
+		NodeID: c.NodeID, Region: c.Region, StoreDir: c.DataDir, Listen: c.NATSListen, Logger: log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	nc, err = server.Connect()
+	if err != nil {
+		server.Shutdown()
+		return nil, nil, err
+	}
+	return nc, server, nil
+}
+
+func relayPools(c *Config) []relay.Pool {
+	var pools []relay.Pool
+	for _, p := range c.Interfaces.Pools() {
+		pools = append(pools, relay.Pool{Addr: p.Addr, Min: p.Ports.Min, Max: p.Ports.Max})
+	}
+	return pools
+}
+
+// checkAddresses makes sure that this machine has the media addresses: a call is a bad moment to find out.
+func checkAddresses(c *Config) error {
+	seen := make(map[netip.Addr]bool)
+	var faults []error
+	for _, i := range c.Interfaces.All() {
+		if seen[i.Addr] {
+			continue
+		}
+		seen[i.Addr] = true
+		conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(i.Addr, 0)))
+		if err != nil {
+			faults = append(faults, fmt.Errorf("interface %s: this machine cannot use the address %s: %w; "+
+				"add it to a device, or correct --interface", i.Name, i.Addr, reason(err)))
+			continue
+		}
+		_ = conn.Close()
+	}
+	return errors.Join(faults...)
+}
+
+// explainListen says what to do about an NG address that cannot be had.
+func explainListen(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%w; end the program that uses the port, or choose another with --listen-ng", err)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("%w; this machine does not have the address: correct --listen-ng", err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("%w; choose a port above 1023 with --listen-ng, or run with the right to use it", err)
+	}
+	return err
+}
+
+// reason is the system's part of an error.
+func reason(err error) error {
+	var e syscall.Errno
+	if errors.As(err, &e) {
+		return e
+	}
+	return err
+}
+
+func pathReason(err error) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
+
+// welcome tells a newcomer where everything is.
+func welcome(w io.Writer, c *Config, n *Node, server *embed.Server) {
+	fmt.Fprintf(w, "rtpjet node %s is running.\n", c.NodeID)
+	fmt.Fprintf(w, "  NG commands   udp %s\n", strings.Join(n.Addrs(), ", "))
+	for _, i := range c.Interfaces.All() {
+		fmt.Fprintf(w, "  media         %s, ports %d to %d", i.Addr, i.Ports.Min, i.Ports.Max)
+		if i.Advertised != i.Addr {
+			fmt.Fprintf(w, ", advertised as %s", i.Advertised)
+		}
+		fmt.Fprintln(w)
+	}
+	natsURL := strings.Join(c.NATS, ",")
+	if server != nil {
+		fmt.Fprintf(w, "  state         %s\n", c.DataDir)
+		natsURL = server.URL()
+	}
+	if natsURL != "" {
+		fmt.Fprintf(w, "  NATS          %s\n", natsURL)
+	}
+	fmt.Fprintf(w, "\nIn kamailio.cfg:\n  modparam(\"rtpengine\", \"rtpengine_sock\", \"udp:%s\")\n", n.Addrs()[0])
+	flag := ""
+	if server != nil && natsURL != "nats://"+defaultNATSListen {
+		flag = " --nats " + natsURL
+	}
+	fmt.Fprintf(w, "\nTo look at calls:\n  rtpjet call list%s\n  rtpjet call show%s CALL-ID\n\nCtrl-C ends it; the calls are there again at the next start.\n", flag, flag)
+}

@@ -1,0 +1,209 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"sync"
+	"time"
+
+	"rtpjet/embed"
+	"rtpjet/events"
+	"rtpjet/projection"
+)
+
+// sweepEvery is how often timers are looked at (ng-reference §6.3: about once a second).
+const sweepEvery = time.Second
+
+// retries are calls whose sockets could not all be had; each sweep tries again.
+type retries struct {
+	mu   sync.Mutex
+	keys map[string]struct{}
+}
+
+func (r *retries) add(key string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.keys == nil {
+		r.keys = make(map[string]struct{})
+	}
+	r.keys[key] = struct{}{}
+}
+
+func (r *retries) take() map[string]struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	keys := r.keys
+	r.keys = nil
+	return keys
+}
+
+// sweep ends calls whose time is over, and retires the events of those that ended a while ago.
+func (n *Node) sweep(ctx context.Context, start <-chan struct{}) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-start:
+	}
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		n.rate.measure(n.clock(), n.engine.Totals().In)
+		retry := n.retry.take()
+		var r round
+		for _, e := range n.calls.all() {
+			if ctx.Err() != nil {
+				return nil
+			}
+			_, again := retry[e.key]
+			n.sweepCall(ctx, e, again, &r)
+		}
+	}
+}
+
+// round is what one sweep has found out: of a log or an archive that is slow, one try takes long enough.
+type round struct{ logAway, archiveAway bool }
+
+func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
+	if !e.mu.TryLock() {
+		if again {
+			n.retry.add(e.key)
+		}
+		return // a command is at work on it; the next sweep will do
+	}
+	if e.dead {
+		e.mu.Unlock()
+		return
+	}
+	defer n.calls.release(e, n.fold)
+	now := n.now()
+	switch {
+	case e.call.Ended && r.archiveAway:
+	case e.call.Ended && now-e.call.EndedAt >= n.cfg.KeepEnded.Microseconds():
+		r.archiveAway = r.archiveAway || !n.retire(ctx, e)
+	case !e.call.Live() || e.call.Owner != n.id:
+	default:
+		if again {
+			n.route(e)
+		}
+		if r.logAway {
+			return
+		}
+		if ev := n.due(&e.call, now); ev != nil {
+			err := n.own(ctx, e, ev)
+			r.logAway = err != nil && !errors.Is(err, embed.ErrConflict)
+		}
+	}
+}
+
+// due returns the event that time demands, or nil.
+func (n *Node) due(c *projection.Call, now int64) events.Event {
+	if ev := projection.DecideDue(c, now); ev != nil {
+		return ev
+	}
+	reason, over := c.Timeout(n.cfg.Timeouts, func(l netip.AddrPort) int64 {
+		st, _ := n.engine.Stats(l)
+		return st.LastPacket
+	}, now)
+	if !over {
+		return nil
+	}
+	n.log.Info("call timed out", "call-id", c.ID, "reason", reason)
+	return events.Ended{Reason: reason}
+}
+
+// own appends an event that no command caused to a locked call. If it cannot be written now, the caller tries again later.
+func (n *Node) own(ctx context.Context, e *entry, ev events.Event) error {
+	parent := ctx
+	ctx, cancel := context.WithTimeout(ctx, ownTime)
+	defer cancel()
+	if end, ok := ev.(events.Ended); ok {
+		ev = n.totals(&e.call, end)
+	}
+	err := n.append(ctx, e, events.Envelope{Call: e.call.ID, Gen: e.call.Gen, Node: n.id, At: n.now(), Event: ev})
+	switch {
+	case err == nil:
+	case errors.Is(err, embed.ErrConflict):
+		if err := n.catchUp(ctx, e); err != nil {
+			n.log.Warn("cannot read the event log", "call-id", e.call.ID, "err", err)
+		}
+	case parent.Err() == nil:
+		n.log.Warn("the event log does not take an event; trying again", "call-id", e.call.ID,
+			"event", events.KindOf(ev), "err", err)
+	}
+	return err
+}
+
+// retire removes an ended call from the stream of live calls, once it is in the archive, and from memory. It returns false
+// if that has to wait.
+func (n *Node) retire(ctx context.Context, e *entry) bool {
+	parent := ctx
+	ctx, cancel := context.WithTimeout(ctx, retireTime)
+	defer cancel()
+	if err := n.journal.Retire(ctx, e.key, e.call.Seq); err != nil {
+		if parent.Err() == nil {
+			n.log.Warn("cannot retire the events of an ended call; trying again", "call-id", e.call.ID, "err", err)
+		}
+		return false
+	}
+	n.calls.forget(e)
+	return true
+}
+
+// retireTime bounds the wait for the archive: what is not archived yet can wait for the next sweep.
+const retireTime = 100 * time.Millisecond
+
+// totals adds to an end event what the call's streams have received.
+func (n *Node) totals(c *projection.Call, ev events.Ended) events.Ended {
+	add := func(sum *events.Counters, local netip.AddrPort) (heard bool) {
+		st, ok := n.engine.Stats(local)
+		if ok {
+			sum.Packets += st.In.Packets
+			sum.Bytes += st.In.Bytes
+			sum.Errors += st.In.Errors
+		}
+		return st.In.Packets > 0
+	}
+	// Sections pair by their position; how many sides of each were heard, and how many there are.
+	type sides struct{ heard, all int }
+	var sections []sides
+	for _, p := range c.Parties {
+		if p == nil {
+			continue
+		}
+		for i := range p.Medias {
+			m := &p.Medias[i]
+			if !m.Local.RTP.IsValid() {
+				continue
+			}
+			for len(sections) <= i {
+				sections = append(sections, sides{})
+			}
+			heard := add(&ev.RTP, m.Local.RTP)
+			add(&ev.RTCP, m.Local.RTCP)
+			for _, old := range m.Earlier {
+				heard = add(&ev.RTP, old.Local.RTP) || heard
+				add(&ev.RTCP, old.Local.RTCP)
+			}
+			sections[i].all++
+			if heard {
+				sections[i].heard++
+			}
+		}
+	}
+	for _, s := range sections {
+		switch {
+		case s.all == 0:
+		case s.heard == 0:
+			ev.ZeroWay++
+		case s.heard == 1:
+			ev.OneWay++
+		}
+	}
+	return ev
+}

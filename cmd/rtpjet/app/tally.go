@@ -1,0 +1,70 @@
+package app
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"rtpjet/events"
+	"rtpjet/projection"
+)
+
+type counter = atomic.Uint64
+
+// tally counts what the folded events say about calls. It is fed from one place (account), with each event once.
+type tally struct {
+	own, foreign atomic.Int64 // live calls
+	rejected     counter      // new calls refused for a limit
+
+	mu      sync.Mutex
+	managed uint64                   // calls of this node that have ended since the start
+	ended   map[events.Reason]uint64 // the same by reason
+	zeroWay uint64                   // sections of ended calls in which nobody has sent
+	oneWay  uint64                   // and those in which one side only has
+	seconds float64                  // summed durations of ended calls
+	squares float64                  // summed squares of the same
+}
+
+// account notes what an event did to a call that was live before or not.
+func (n *Node) account(was liveness, c *projection.Call, env events.Envelope) {
+	now := livenessOf(c)
+	if was.live && (!now.live || now.owner != was.owner) {
+		n.gauge(was.owner).Add(-1)
+	}
+	if now.live && (!was.live || now.owner != was.owner) {
+		n.gauge(now.owner).Add(1)
+	}
+	end, ok := env.Event.(events.Ended)
+	if !ok || !was.live || now.live || was.owner != n.id || !n.relaying.Load() {
+		return
+	}
+	d := float64(env.At-was.created) / 1e6
+	n.tally.mu.Lock()
+	defer n.tally.mu.Unlock()
+	if n.tally.ended == nil {
+		n.tally.ended = make(map[events.Reason]uint64)
+	}
+	n.tally.managed++
+	n.tally.ended[end.Reason]++
+	n.tally.seconds += d
+	n.tally.squares += d * d
+	n.tally.zeroWay += uint64(end.ZeroWay)
+	n.tally.oneWay += uint64(end.OneWay)
+}
+
+func (n *Node) gauge(owner string) *atomic.Int64 {
+	if owner == n.id {
+		return &n.tally.own
+	}
+	return &n.tally.foreign
+}
+
+// liveness is what account compares before and after an event.
+type liveness struct {
+	live    bool
+	owner   string
+	created int64
+}
+
+func livenessOf(c *projection.Call) liveness {
+	return liveness{live: c.Live(), owner: c.Owner, created: c.Created}
+}

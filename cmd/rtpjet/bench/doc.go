@@ -1,0 +1,21 @@
+// Package bench measures an NG media server from the outside: it places calls
+// over NG like Kamailio does, sends RTP through the ports that the replies name,
+// and reports what arrived, how late, and what it cost the server's processes.
+//
+// Nothing in it knows the server: all that it uses are the NG protocol, UDP, and
+// the files under /proc of the process ids that it is given, so rtpjet and
+// rtpengine are measured by the same ruler.
+//
+// # How the generator stays cheap
+//
+// It runs on the machine that it measures, so each of its microseconds is taken
+// from the server. A leg is one connected UDP socket, as a real phone has a port
+// of its own. One thread serves many legs: it wakes once a tick (250 µs), sends
+// the packets that are due by then, and picks up what has arrived, so no packet
+// wakes it. The latency of a packet is the kernel's receive time stamp minus the
+// time written into the packet just before it was sent, so the tick does not
+// show in it.
+//
+// The pure parts (hist.go, pace.go, packet.go, sdp.go, ng.go, parse.go) build
+// everywhere; the sockets and /proc need Linux.
+package bench

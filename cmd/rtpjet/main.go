@@ -1,0 +1,78 @@
+// Command rtpjet relays RTP for SIP proxies that speak rtpengine's NG protocol.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+
+	"rtpjet/cmd/rtpjet/app"
+	"rtpjet/cmd/rtpjet/bench"
+)
+
+// Exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	cmd, err := app.ParseArgs(ctx, args, app.Env{})
+	if err != nil {
+		fmt.Fprintln(stderr, "rtpjet:", err)
+		return exitUsage
+	}
+	switch cmd.Name {
+	case "help":
+		app.WriteHelp(stdout, cmd.Topic)
+	case "version":
+		fmt.Fprintln(stdout, "rtpjet", version())
+	case "bench":
+		return bench.Run(ctx, cmd.Args, stdout, stderr)
+	case "call list", "call show":
+		err = app.Call(ctx, cmd, stdout)
+	default:
+		log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cmd.Config.LogLevel}))
+		err = app.Serve(ctx, cmd.Config, cmd.Name == "dev", stdout, log)
+	}
+	if err == nil {
+		return exitOK
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return exitOK // asked to end while starting
+	}
+	fmt.Fprintln(stderr, "rtpjet:", err)
+	return exitFailed
+}
+
+// version is the module's version, or the commit that the binary was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(unknown)"
+	}
+	v := info.Main.Version
+	if v == "" {
+		v = "(devel)"
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			v += " " + s.Value[:12]
+		}
+	}
+	return v + " " + info.GoVersion
+}

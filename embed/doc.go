@@ -1,0 +1,14 @@
+// Package embed holds the shared log: an in-process NATS JetStream server, the streams and buckets that a region has,
+// and the adapters that move bytes and sequence numbers in and out of them. It knows nothing of what the bytes mean.
+//
+// [StartServer] runs JetStream inside this process; [Connect] reaches one elsewhere. On the connection of either, [Open]
+// makes sure of the region's streams and returns a [Log]:
+//
+//	Append   adds an entry to a key's subject, if that subject still ends where the caller thinks it does
+//	Follow   delivers every entry of the region in order, and says when the backlog is through
+//	Since    catches up on one key
+//	Retire   moves the entries of an ended call to the archive, and only then out of the live stream
+//	History  reads a key's entries back, live or archived
+//
+// Every name of a stream, bucket or subject is in resources.go.
+package embed

@@ -1,0 +1,215 @@
+package embed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Since returns the entries of one key after sequence after, oldest first, and the sequence at which the key ends: 0 if
+// it has no entry at all (any more), which is then what an append has to expect. It asks the stream's leader, so it sees
+// everything that was confirmed before the call. It reads one entry a request: it is for catching up, not for replay.
+func (l *Log) Since(ctx context.Context, key string, after uint64) (entries []Entry, last uint64, err error) {
+	ctx, cancel := withDeadline(ctx, appendTimeout)
+	defer cancel()
+	for next := after + 1; ; {
+		e, err := l.get(ctx, key, fmt.Sprintf(`{"seq":%d,"next_by_subj":%q}`, next, l.prefix+key))
+		if err != nil {
+			return nil, 0, err
+		}
+		if !e.found {
+			break
+		}
+		entries = append(entries, e.Entry)
+		next = e.Seq + 1
+	}
+	if len(entries) > 0 {
+		return entries, entries[len(entries)-1].Seq, nil
+	}
+	e, err := l.get(ctx, key, fmt.Sprintf(`{"last_by_subj":%q}`, l.prefix+key))
+	return nil, e.Seq, err
+}
+
+// stored is an entry that may not be there, and the id that its writer gave it.
+type stored struct {
+	Entry
+	id    string
+	found bool
+}
+
+// get reads one message from the leader of the live stream.
+func (l *Log) get(ctx context.Context, key, req string) (stored, error) {
+	var reply struct {
+		Message struct {
+			Seq    uint64    `json:"seq"`
+			Header []byte    `json:"hdrs"`
+			Data   []byte    `json:"data"`
+			Time   time.Time `json:"time"`
+		} `json:"message"`
+		Error *apiFault `json:"error"`
+	}
+	if err := l.api(ctx, "STREAM.MSG.GET."+l.callsStream(), []byte(req), &reply); err != nil {
+		return stored{}, requestError("read", key, err)
+	}
+	if f := reply.Error; f != nil {
+		if f.ErrCode == codeNoMessage {
+			return stored{}, nil
+		}
+		return stored{}, apiError("read", key, f.Code, f.ErrCode, f.Description)
+	}
+	m := reply.Message
+	s := stored{Entry: Entry{Seq: m.Seq, Key: key, Data: m.Data, Time: m.Time}, found: true}
+	if len(m.Header) > 0 {
+		h, err := nats.DecodeHeadersMsg(m.Header)
+		if err != nil {
+			return stored{}, fmt.Errorf("read %s: decode header: %w", key, err)
+		}
+		s.id = h.Get(headerID)
+	}
+	return s, nil
+}
+
+// Purge removes the entries of key up to and including sequence upto from the live stream, archived or not. [Log.Retire]
+// is the careful form.
+func (l *Log) Purge(ctx context.Context, key string, upto uint64) error {
+	return l.purge(ctx, key, fmt.Sprintf(`{"filter":%q,"seq":%d}`, l.prefix+key, upto+1))
+}
+
+func (l *Log) purge(ctx context.Context, key, req string) error {
+	ctx, cancel := withDeadline(ctx, appendTimeout)
+	defer cancel()
+	var reply struct {
+		Error *apiFault `json:"error"`
+	}
+	if err := l.api(ctx, "STREAM.PURGE."+l.callsStream(), []byte(req), &reply); err != nil {
+		return requestError("purge", key, err)
+	}
+	if f := reply.Error; f != nil {
+		return apiError("purge", key, f.Code, f.ErrCode, f.Description)
+	}
+	return nil
+}
+
+// History returns all entries of a key that are still there, archived and live, oldest first. It reads one part in
+// [archiveParts] of the archive for it, so it is for people, not for the handling of calls.
+func (l *Log) History(ctx context.Context, key string) ([]Entry, error) {
+	found, err := l.archived(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	live, _, err := l.Since(ctx, key, 0)
+	if err != nil {
+		return nil, err
+	}
+	found = append(found, live...)
+	slices.SortStableFunc(found, func(a, b Entry) int {
+		if c := a.Time.Compare(b.Time); c != 0 {
+			return c
+		}
+		return int(int64(a.Seq - b.Seq))
+	})
+	return slices.CompactFunc(found, func(a, b Entry) bool { return a.Seq == b.Seq && a.Time.Equal(b.Time) }), nil
+}
+
+// archived finds the entries of a key in the archive.
+func (l *Log) archived(ctx context.Context, key string) ([]Entry, error) {
+	stream := archiveStream(l.cfg.Region)
+	subject := archiveSubject(l.cfg.Region, partition(key))
+	last, err := l.lastOf(ctx, stream, subject)
+	if err != nil || last == 0 {
+		return nil, err
+	}
+	cons, err := l.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
+		AckPolicy: jetstream.AckNonePolicy, FilterSubject: subject, MemoryStorage: true, Replicas: 1,
+		InactiveThreshold: 10 * time.Second,
+	})
+	if err != nil {
+		return nil, requestError("read the archive of", key, err)
+	}
+	defer l.dropConsumer(stream, cons.CachedInfo().Name)
+	it, err := cons.Messages(jetstream.PullMaxMessages(64))
+	if err != nil {
+		return nil, requestError("read the archive of", key, err)
+	}
+	defer it.Stop()
+	var found []Entry
+	for {
+		m, err := it.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return nil, requestError("read the archive of", key, err)
+		}
+		if err := eachArchived(m.Data(), func(e Entry) {
+			if e.Key == key {
+				e.Data = slices.Clone(e.Data)
+				found = append(found, e)
+			}
+		}); err != nil {
+			l.log.Warn("an archive message cannot be read", "stream", stream, "err", err)
+		}
+		d, ok := parseDelivery(m.Reply())
+		if !ok || d.streamSeq >= last || d.pending == 0 {
+			return found, nil
+		}
+	}
+}
+
+// lastOf is the sequence of the last message of a subject; 0 if there is none.
+func (l *Log) lastOf(ctx context.Context, stream, subject string) (uint64, error) {
+	s, err := l.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, requestError("read", stream, err)
+	}
+	m, err := s.GetLastMsgForSubject(ctx, subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, requestError("read", stream, err)
+	}
+	return m.Sequence, nil
+}
+
+// headerArchived is on the last message of each round of the archiver: the live stream is archived up to that sequence.
+// headerStream says which live stream: when it was created, in ns of Unix time. One that begins anew counts anew.
+const (
+	headerArchived = "Rtpjet-Archived"
+	headerStream   = "Rtpjet-Stream"
+)
+
+// readArchived finds the last round's end. Messages after it belong to a round that was cut off.
+func (l *Log) readArchived(ctx context.Context) (seq uint64, live string, err error) {
+	s, err := l.js.Stream(ctx, l.callsStream())
+	if err != nil {
+		return 0, "", requestError("read", l.callsStream(), err)
+	}
+	live = strconv.FormatInt(s.CachedInfo().Created.UnixNano(), 10)
+	end := s.CachedInfo().State.LastSeq
+	stream := archiveStream(l.cfg.Region)
+	if s, err = l.js.Stream(ctx, stream); err != nil {
+		return 0, "", requestError("read", stream, err)
+	}
+	st := s.CachedInfo().State
+	for at, n := st.LastSeq, 0; at >= st.FirstSeq && at > 0 && n < maxRound; at, n = at-1, n+1 {
+		m, err := s.GetMsg(ctx, at)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue
+		}
+		if err != nil {
+			return 0, "", requestError("read", stream, err)
+		}
+		if v := m.Header.Get(headerArchived); v != "" {
+			seq, err := strconv.ParseUint(v, 10, 64)
+			if err != nil || seq > end || m.Header.Get(headerStream) != live {
+				return 0, live, nil
+			}
+			return seq, live, nil
+		}
+	}
+	return 0, live, nil
+}

@@ -1,0 +1,65 @@
+package embed
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+)
+
+// serverLog hands the lines of the NATS server to slog and keeps what the server calls fatal, so that StartServer can
+// return it: the server itself would end the process.
+type serverLog struct {
+	log *slog.Logger
+
+	mu    sync.Mutex
+	fatal []string
+	full  bool
+}
+
+func (l *serverLog) print(level slog.Level, format string, v []any) {
+	if l.log.Enabled(context.Background(), level) {
+		l.log.Log(context.Background(), level, strings.TrimSpace(fmt.Sprintf(format, v...)))
+	}
+}
+
+// Noticef is called at each step of a start and for each connection: of interest to who debugs, not to an operator.
+func (l *serverLog) Noticef(format string, v ...any) { l.print(slog.LevelDebug, format, v) }
+
+func (l *serverLog) Warnf(format string, v ...any) { l.print(slog.LevelWarn, format, v) }
+
+func (l *serverLog) Errorf(format string, v ...any) {
+	l.print(slog.LevelError, format, v)
+	if text := fmt.Sprintf(format, v...); strings.Contains(text, "no space left") || strings.Contains(text, "out of space") {
+		l.mu.Lock()
+		l.full = true
+		l.mu.Unlock()
+	}
+}
+
+func (l *serverLog) Fatalf(format string, v ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fatal = append(l.fatal, fmt.Sprintf(format, v...))
+}
+
+func (l *serverLog) Debugf(format string, v ...any) { l.print(slog.LevelDebug-4, format, v) }
+func (l *serverLog) Tracef(format string, v ...any) { l.print(slog.LevelDebug-8, format, v) }
+
+// failure returns the first fatal line, or "".
+func (l *serverLog) failure() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.fatal) == 0 {
+		return ""
+	}
+	return l.fatal[0]
+}
+
+// outOfSpace reports whether the server has complained about a full disk.
+func (l *serverLog) outOfSpace() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.full
+}

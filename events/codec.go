@@ -1,0 +1,220 @@
+package events
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"unicode/utf8"
+)
+
+// Version is the format version that Encode writes. Decode reads it and every earlier one.
+const Version = 1
+
+// Errors of Decode. ErrNewer says that the entry was written by a later release; it must be left alone.
+var (
+	ErrMalformed = errors.New("malformed event")
+	ErrNewer     = errors.New("event of a newer version")
+)
+
+// header is the first line of an entry. The line is JSON, so that any NATS client can read the facts; the NG request and
+// reply follow it as raw bytes, because they are binary and by far the larger part.
+type header struct {
+	V       int             `json:"v"`
+	Kind    Kind            `json:"kind"`
+	Call    string          `json:"call"`
+	Gen     uint64          `json:"gen"`
+	Node    string          `json:"node"`
+	At      int64           `json:"at"`
+	Cookie  string          `json:"cookie,omitempty"`
+	From    netip.AddrPort  `json:"from,omitzero"`
+	Request int             `json:"request,omitempty"` // bytes
+	Reply   int             `json:"reply,omitempty"`   // bytes
+	Caused  bool            `json:"caused,omitempty"`
+	Latin1  bool            `json:"latin1,omitempty"` // strings are bytes, each written as the rune of its value
+	Event   json.RawMessage `json:"event"`
+}
+
+// Encode returns the entry's bytes: one line of JSON, then the request and the reply of its cause.
+func Encode(e Envelope) ([]byte, error) {
+	size := 2048
+	if e.Cause != nil {
+		size += len(e.Cause.Request) + len(e.Cause.Reply)
+	}
+	w := writer{b: make([]byte, 0, size)}
+	if err := w.header(e, false); err != nil {
+		return nil, fmt.Errorf("encode %s event: %w", KindOf(e.Event), err)
+	}
+	// SIP allows bytes that are not UTF-8, and some phones send them. Such a rare entry is written with its strings mapped
+	// byte by byte.
+	if u, ok := e.Event.(Unknown); w.bad || ok && u.Latin1 {
+		e.Call, e.Node, e.Event = toLatin1(e.Call), toLatin1(e.Node), mapStrings(e.Event, toLatin1)
+		if e.Cause != nil {
+			c := *e.Cause
+			c.Cookie = toLatin1(c.Cookie)
+			e.Cause = &c
+		}
+		w = writer{b: w.b[:0]}
+		if err := w.header(e, true); err != nil {
+			return nil, fmt.Errorf("encode %s event: %w", KindOf(e.Event), err)
+		}
+	}
+	if e.Cause != nil {
+		w.b = append(w.b, e.Cause.Request...)
+		w.b = append(w.b, e.Cause.Reply...)
+	}
+	return w.b, nil
+}
+
+// header writes the first line.
+func (w *writer) header(e Envelope, latin1 bool) error {
+	w.open('{')
+	w.int("v", Version)
+	w.str("kind", string(KindOf(e.Event)))
+	w.str("call", e.Call)
+	w.uint("gen", e.Gen)
+	w.str("node", e.Node)
+	w.int("at", e.At)
+	if c := e.Cause; c != nil {
+		w.optStr("cookie", c.Cookie)
+		w.optAddrPort("from", c.From)
+		w.optInt("request", int64(len(c.Request)))
+		w.optInt("reply", int64(len(c.Reply)))
+		w.flag("caused", true)
+	}
+	w.flag("latin1", latin1)
+	w.key("event")
+	err := w.event(e.Event)
+	w.close('}')
+	w.b = append(w.b, '\n')
+	return err
+}
+
+// Decode reads an entry. The request and the reply in the result share data. Errors: ErrMalformed, ErrNewer.
+func Decode(data []byte) (Envelope, error) {
+	nl := bytes.IndexByte(data, '\n')
+	if nl < 0 {
+		return Envelope{}, fmt.Errorf("%w: no header line", ErrMalformed)
+	}
+	var h header
+	if err := json.Unmarshal(data[:nl], &h); err != nil {
+		return Envelope{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if h.V > Version {
+		return Envelope{}, fmt.Errorf("%w: %d, this build knows %d", ErrNewer, h.V, Version)
+	}
+	rest := data[nl+1:]
+	if h.V < 1 || h.Request < 0 || h.Reply < 0 || h.Request > len(rest) || h.Reply != len(rest)-h.Request {
+		return Envelope{}, fmt.Errorf("%w: lengths do not match", ErrMalformed)
+	}
+	ev, err := decodeEvent(h)
+	if err != nil {
+		return Envelope{}, fmt.Errorf("%w: %s: %w", ErrMalformed, h.Kind, err)
+	}
+	if h.Latin1 {
+		h.Call, h.Node, h.Cookie = fromLatin1(h.Call), fromLatin1(h.Node), fromLatin1(h.Cookie)
+		ev = mapStrings(ev, fromLatin1)
+	}
+	e := Envelope{Call: h.Call, Gen: h.Gen, Node: h.Node, At: h.At, Event: ev}
+	if h.Caused {
+		e.Cause = &Cause{Cookie: h.Cookie, From: h.From, Request: rest[:h.Request:h.Request], Reply: rest[h.Request:]}
+	} else if len(rest) > 0 {
+		return Envelope{}, fmt.Errorf("%w: lengths do not match", ErrMalformed)
+	}
+	return e, nil
+}
+
+func decodeEvent(h header) (Event, error) {
+	body := h.Event
+	switch h.Kind {
+	case KindOffered:
+		return unmarshal[Offered](body)
+	case KindAnswered:
+		return unmarshal[Answered](body)
+	case KindEndpointLearned:
+		return unmarshal[EndpointLearned](body)
+	case KindMediaBlocked:
+		return unmarshal[MediaBlocked](body)
+	case KindDeletionScheduled:
+		return unmarshal[DeletionScheduled](body)
+	case KindPartiesRemoved:
+		return unmarshal[PartiesRemoved](body)
+	case KindEnded:
+		return unmarshal[Ended](body)
+	case "":
+		return nil, errors.New("no kind")
+	}
+	if len(body) == 0 {
+		body = json.RawMessage("null")
+	}
+	return Unknown{Name: h.Kind, Body: bytes.Clone(body), Latin1: h.Latin1}, nil
+}
+
+func unmarshal[E Event](body json.RawMessage) (Event, error) {
+	var e E
+	if len(body) == 0 {
+		return nil, errors.New("no body")
+	}
+	err := json.Unmarshal(body, &e)
+	return e, err
+}
+
+func toLatin1(s string) string {
+	out := make([]rune, len(s))
+	for i := range len(s) {
+		out[i] = rune(s[i])
+	}
+	return string(out)
+}
+
+func fromLatin1(s string) string {
+	out := make([]byte, 0, len(s))
+	for _, r := range s {
+		if r > 0xff { // not written by toLatin1: keep it as it is
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		out = append(out, byte(r))
+	}
+	return string(out)
+}
+
+// mapStrings returns a copy of the event with f applied to every string in it.
+func mapStrings(e Event, f func(string) string) Event {
+	if _, ok := e.(Unknown); ok {
+		return e
+	}
+	v := reflect.New(reflect.TypeOf(e)).Elem()
+	v.Set(mapped(reflect.ValueOf(e), f))
+	return v.Interface().(Event)
+}
+
+func mapped(v reflect.Value, f func(string) string) reflect.Value {
+	switch v.Kind() {
+	case reflect.String:
+		out := reflect.New(v.Type()).Elem()
+		out.SetString(f(v.String()))
+		return out
+	case reflect.Slice:
+		if v.IsNil() {
+			return v
+		}
+		out := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
+		for i := range v.Len() {
+			out.Index(i).Set(mapped(v.Index(i), f))
+		}
+		return out
+	case reflect.Struct:
+		if v.Type().PkgPath() == "net/netip" { // opaque, and holds no text of ours
+			return v
+		}
+		out := reflect.New(v.Type()).Elem()
+		for i := range v.NumField() {
+			out.Field(i).Set(mapped(v.Field(i), f))
+		}
+		return out
+	}
+	return v
+}

@@ -1,0 +1,284 @@
+package events
+
+import "net/netip"
+
+// Event is one fact about a call, in the past tense. The set is closed: an entry of a kind that this build does not know
+// decodes to Unknown and changes nothing.
+type Event interface{ kind() Kind }
+
+// Kind names an event type in the log.
+type Kind string
+
+// The kinds of events.
+const (
+	KindOffered           Kind = "offered"
+	KindAnswered          Kind = "answered"
+	KindEndpointLearned   Kind = "endpoint_learned"
+	KindMediaBlocked      Kind = "media_blocked"
+	KindDeletionScheduled Kind = "deletion_scheduled"
+	KindPartiesRemoved    Kind = "parties_removed"
+	KindEnded             Kind = "ended"
+)
+
+// KindOf returns the kind of an event.
+func KindOf(e Event) Kind { return e.kind() }
+
+// Envelope is one entry of a call's subject.
+type Envelope struct {
+	Call  string // the call-id, as bytes; it need not be UTF-8
+	Gen   uint64 // generation: 1 for the first call of this call-id, one more for each new call after an Ended
+	Node  string // the node that wrote the entry
+	At    int64  // µs of Unix time by the writer's clock
+	Event Event
+	Cause *Cause // the NG command that led to the event; nil for the node's own findings
+}
+
+// Cause is the NG command behind an event: kept for debugging, and so that any node can give the very same reply again.
+type Cause struct {
+	Cookie  string
+	From    netip.AddrPort // the NG client
+	Request []byte         // the dictionary as received, without the cookie
+	Reply   []byte         // the dictionary as sent, without the cookie
+}
+
+// Offered says that an offer was accepted: the parties named are now as given.
+type Offered struct{ Signalling }
+
+// Answered says that an answer was accepted: the parties named are now as given.
+type Answered struct{ Signalling }
+
+// Signalling is what offers and answers change.
+type Signalling struct {
+	// Owner is the node whose ports the call uses; set by the event that creates the call.
+	Owner string `json:"owner,omitempty"`
+	// Parties are the parties that changed, whole; others stay as they are.
+	Parties []Party `json:"parties"`
+	// From and To are the ids of the sender and of the receiver of the SDP. Whoever else received from one of them, no longer
+	// does.
+	From int `json:"from"`
+	To   int `json:"to"`
+	// Request is a digest of the NG dictionary: the same request again, with nothing in between, gets the same reply.
+	Request uint64 `json:"request,omitempty"`
+	// Final is true if the SIP message was a final response (ng-reference §2, aliases).
+	Final bool `json:"final,omitempty"`
+	// TOS is the call's TOS byte; nil leaves it as it is, and a negative value goes back to the configured default.
+	TOS *int `json:"tos,omitempty"`
+	// DropTraffic starts (true) or stops (false) discarding all media of the call; nil leaves it as it is.
+	DropTraffic *bool `json:"drop_traffic,omitempty"`
+	// Metadata of the call, if the command gave some.
+	Metadata string `json:"metadata,omitempty"`
+}
+
+// Party is one side of a call: one tag (rtpengine: monologue).
+type Party struct {
+	ID       int      `json:"id"` // position in the call, from 0, for good
+	Tag      string   `json:"tag,omitempty"`
+	Aliases  []string `json:"aliases,omitempty"`  // earlier tags, still valid
+	Branches []string `json:"branches,omitempty"` // via-branches that lead to this party
+	Label    string   `json:"label,omitempty"`
+	Metadata string   `json:"metadata,omitempty"`
+	Created  int64    `json:"created"` // µs of Unix time
+	// Peers are the ids of the parties whose media this party receives (offer/answer subscriptions), the latest first: a
+	// caller hears the early media of several forks.
+	Peers  []int   `json:"peers,omitempty"`
+	Medias []Media `json:"medias,omitempty"`
+	// Out is what the SDP that we sent to this party last looked like.
+	Out Out `json:"out,omitzero"`
+	// In is what we keep of the SDP that this party sent last.
+	In In `json:"in,omitzero"`
+	// Key is the digest of the alias key (ng-reference §2, alias-key); empty if none was asked for.
+	Key string `json:"key,omitempty"`
+}
+
+// In is what is kept of the last SDP of a party.
+type In struct {
+	// SessionName is the first s= line seen from the party (replace "session name").
+	SessionName string `json:"session_name,omitempty"`
+	// NoAllowMixed is true if the SDP listed extmaps without a=extmap-allow-mixed (ng-reference §5.2).
+	NoAllowMixed bool `json:"no_allow_mixed,omitempty"`
+}
+
+// Out is what the SDP sent to a party last looked like, as far as later ones depend on it (ng-reference §4.7).
+type Out struct {
+	Sent     bool   `json:"sent,omitempty"`
+	Username string `json:"username,omitempty"` // of the first o= line sent
+	SessID   string `json:"sess_id,omitempty"`  // of the first o= line sent
+	Version  string `json:"version,omitempty"`  // of the last o= line sent
+	Address  string `json:"address,omitempty"`  // our address in the first o= line that carried it, "IP4 192.0.2.1"
+	Digest   uint64 `json:"digest,omitempty"`   // of the last SDP sent, its o= version left out
+}
+
+// Direction is the direction of a media section from the point of view of the party whose SDP said it (RFC 4566 §6).
+type Direction string
+
+// The four directions.
+const (
+	SendRecv Direction = "sendrecv"
+	SendOnly Direction = "sendonly"
+	RecvOnly Direction = "recvonly"
+	Inactive Direction = "inactive"
+)
+
+// Sends tells whether the party sends.
+func (d Direction) Sends() bool { return d == SendRecv || d == SendOnly || d == "" }
+
+// Receives tells whether the party receives.
+func (d Direction) Receives() bool { return d == SendRecv || d == RecvOnly || d == "" }
+
+// Media is one m= section of a party. Medias of two parties in one dialogue pair by position.
+type Media struct {
+	Type     string `json:"type"`
+	Protocol string `json:"protocol"` // on this party's side: "RTP/AVP", "udptl"
+	// Formats are the format tokens of the party's last m= line, or of the one we sent to it if it has sent none.
+	Formats []string `json:"formats,omitempty"`
+	Mid     string   `json:"mid,omitempty"`
+	// Rejected is true while the section has port 0. Hidden is true while the section is kept from this party
+	// (sdp-media-remove): it is not in the SDPs that the party sees and sends.
+	Rejected bool `json:"rejected,omitempty"`
+	Hidden   bool `json:"hidden,omitempty"`
+
+	Interface  string     `json:"interface,omitempty"` // logical interface
+	Advertised netip.Addr `json:"advertised,omitzero"` // the address in our SDP, unless media-address says otherwise
+	Local      Ports      `json:"local,omitzero"`      // our sockets towards the party
+	// Serves is the remote address of the other side for which Local was taken; invalid while any will do.
+	Serves    netip.AddrPort `json:"serves,omitzero"`
+	Earlier   []Earlier      `json:"earlier,omitempty"`   // sockets that served other addresses, still open
+	Told      bool           `json:"told,omitempty"`      // Local was in an SDP that we sent
+	Remote    Ports          `json:"remote,omitzero"`     // from the party's SDP; the address is unspecified on hold
+	Learned   Ports          `json:"learned,omitzero"`    // where the party really sends from
+	Confirmed [2]bool        `json:"confirmed,omitzero"`  // learning has ended, for RTP and RTCP
+	Direction Direction      `json:"direction,omitempty"` // as the party said
+	Codecs    []Codec        `json:"codecs,omitempty"`    // what the party can receive, in its order
+	Offered   []Codec        `json:"offered,omitempty"`   // what the SDP sent to the party listed
+	Stripped  []Codec        `json:"stripped,omitempty"`  // what it did not list, though the other side offered it
+
+	// Mux is true while RTP and RTCP share a port (RFC 5761). MuxOffered: the party offered it to us. MuxSent: we offered it
+	// to the party. MuxAccept and MuxReject: what the offer said about answering the party's offer (ng-reference §4.5).
+	Mux        bool `json:"mux,omitempty"`
+	MuxOffered bool `json:"mux_offered,omitempty"`
+	MuxSent    bool `json:"mux_sent,omitempty"`
+	MuxAccept  bool `json:"mux_accept,omitempty"`
+	MuxReject  bool `json:"mux_reject,omitempty"`
+
+	Asymmetric     bool   `json:"asymmetric,omitempty"`
+	Unidirectional bool   `json:"unidirectional,omitempty"`
+	StrictSource   bool   `json:"strict_source,omitempty"`
+	MediaHandover  bool   `json:"media_handover,omitempty"`
+	PortLatching   bool   `json:"port_latching,omitempty"`
+	NATWait        bool   `json:"nat_wait,omitempty"`
+	PierceNAT      bool   `json:"pierce_nat,omitempty"`
+	Learning       string `json:"learning,omitempty"` // off, immediate, delayed, heuristic; empty: the configured one
+	Echo           string `json:"echo,omitempty"`     // media echo: blackhole, echo
+	Blocked        bool   `json:"blocked,omitempty"`  // block media
+	BlockedDTMF    bool   `json:"blocked_dtmf,omitempty"`
+	// Signal counts the signalling events that touched the section; a relay learns anew when it changes.
+	Signal uint64 `json:"signal,omitempty"`
+	// SignalAt is the time of the last of them, in µs of Unix time.
+	SignalAt int64 `json:"signal_at,omitempty"`
+	// Extmaps says that header extensions were negotiated on this side.
+	Extmaps bool `json:"extmaps,omitempty"`
+	// ICE says that the party's SDP used ICE, so that its addresses mean little.
+	ICE bool `json:"ice,omitempty"`
+	// Controlling is our ICE role towards the party (RFC 8445 §6.1.1): we are controlling towards whom we offer to.
+	Controlling bool `json:"controlling,omitempty"`
+}
+
+// Ports are the RTP and the RTCP address of one side of a section. RTCP is invalid where there is none or where it is
+// shared with RTP.
+type Ports struct {
+	RTP  netip.AddrPort `json:"rtp,omitzero"`
+	RTCP netip.AddrPort `json:"rtcp,omitzero"`
+}
+
+// Earlier are sockets towards a party that served another remote address of the other side; when that address comes back,
+// so do they (ng-reference §5.4).
+type Earlier struct {
+	Interface  string         `json:"interface,omitempty"`
+	Advertised netip.Addr     `json:"advertised,omitzero"`
+	Local      Ports          `json:"local"`
+	Remote     netip.AddrPort `json:"remote"`
+}
+
+// Codec is one payload type of a section.
+type Codec struct {
+	PT       int    `json:"pt"`
+	Name     string `json:"name,omitempty"` // encoding name as received; empty if neither mapped nor static
+	Rate     int    `json:"rate,omitempty"` // Hz
+	Channels int    `json:"channels,omitempty"`
+	Fmtp     string `json:"fmtp,omitempty"`
+}
+
+// EndpointLearned says that packets of a party come from an address, and go there from now on.
+type EndpointLearned struct {
+	Party     int            `json:"party"`
+	Media     int            `json:"media"` // position, from 0
+	RTCP      bool           `json:"rtcp,omitempty"`
+	Remote    netip.AddrPort `json:"remote"`
+	Signal    uint64         `json:"signal"` // the Media.Signal under which it was learned
+	Confirmed bool           `json:"confirmed,omitempty"`
+}
+
+// MediaBlocked says that media or DTMF of parties was blocked or let through again (ng-reference §11).
+type MediaBlocked struct {
+	Parties []int `json:"parties,omitempty"` // none: the whole call
+	All     bool  `json:"all,omitempty"`     // without Parties: the call and each party by itself
+	Media   *bool `json:"media,omitempty"`   // nil leaves it as it is
+	DTMF    *bool `json:"dtmf,omitempty"`
+}
+
+// DeletionScheduled says that parties, or the whole call, end at a time unless signalling comes in between.
+type DeletionScheduled struct {
+	Parties []int `json:"parties,omitempty"` // none: the whole call
+	At      int64 `json:"at"`                // µs of Unix time
+}
+
+// PartiesRemoved says that parties left the call. Those who stay no longer receive from them.
+type PartiesRemoved struct {
+	Parties []int `json:"parties"`
+}
+
+// Reason says why a call ended.
+type Reason string
+
+// The reasons.
+const (
+	ReasonDeleted       Reason = "deleted"        // delete command
+	ReasonTimeout       Reason = "timeout"        // no media
+	ReasonSilentTimeout Reason = "silent_timeout" // no media on hold
+	ReasonOfferTimeout  Reason = "offer_timeout"  // never any media
+	ReasonFinalTimeout  Reason = "final_timeout"  // the longest allowed life
+)
+
+// Ended says that the call is over and its ports are free. It is the last event of its generation.
+type Ended struct {
+	Reason Reason `json:"reason"`
+	// RTP and RTCP are what the call's streams received in all.
+	RTP  Counters `json:"rtp,omitzero"`
+	RTCP Counters `json:"rtcp,omitzero"`
+	// ZeroWay counts the sections in which neither side has sent RTP, OneWay those in which only one has.
+	ZeroWay int `json:"zero_way,omitempty"`
+	OneWay  int `json:"one_way,omitempty"`
+}
+
+// Counters count packets, and bytes of UDP payload.
+type Counters struct {
+	Packets uint64 `json:"packets"`
+	Bytes   uint64 `json:"bytes"`
+	Errors  uint64 `json:"errors"`
+}
+
+// Unknown is an event of a kind that this build does not know. It survives decoding and encoding.
+type Unknown struct {
+	Name   Kind
+	Body   []byte // JSON
+	Latin1 bool   // the strings in Body are bytes, each written as the rune of its value
+}
+
+func (Offered) kind() Kind           { return KindOffered }
+func (Answered) kind() Kind          { return KindAnswered }
+func (EndpointLearned) kind() Kind   { return KindEndpointLearned }
+func (MediaBlocked) kind() Kind      { return KindMediaBlocked }
+func (DeletionScheduled) kind() Kind { return KindDeletionScheduled }
+func (PartiesRemoved) kind() Kind    { return KindPartiesRemoved }
+func (Ended) kind() Kind             { return KindEnded }
+func (u Unknown) kind() Kind         { return u.Name }

@@ -1,0 +1,115 @@
+package events_test
+
+import (
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"rtpjet/events"
+)
+
+var update = flag.Bool("update", false, "write golden files that are missing")
+
+func ref[T any](v T) *T { return &v }
+
+// samples has one entry of each kind with every field set. When an event gets a new field, add a second sample under a name
+// of its own: the files that exist stay as they are, because streams are full of such entries.
+func samples() map[string]events.Envelope {
+	ap, addr := netip.MustParseAddrPort, netip.MustParseAddr
+	ports := events.Ports{RTP: ap("192.0.2.10:30000"), RTCP: ap("192.0.2.10:30001")}
+	codecs := []events.Codec{{PT: 96, Name: "opus", Rate: 48000, Channels: 2, Fmtp: "useinbandfec=1"}, {PT: 77}}
+	media := events.Media{
+		Type: "audio", Protocol: "RTP/AVP", Formats: []string{"96", "77"}, Mid: "1", Rejected: true, Hidden: true,
+		Interface: "pub", Advertised: addr("203.0.113.1"), Local: ports, Serves: ap("198.51.100.1:4000"),
+		Earlier: []events.Earlier{{Interface: "pub", Advertised: addr("2001:db8::1"), Local: ports, Remote: ap("[2001:db8::2]:4000")}},
+		Told:    true, Remote: ports, Learned: ports, Confirmed: [2]bool{true, false}, Direction: events.SendOnly,
+		Codecs: codecs, Offered: codecs[:1], Stripped: codecs[1:],
+		Mux: true, MuxOffered: true, MuxSent: true, MuxAccept: true, MuxReject: true,
+		Asymmetric: true, Unidirectional: true, StrictSource: true, MediaHandover: true, PortLatching: true, NATWait: true,
+		PierceNAT: true, Learning: "delayed", Echo: "blackhole", Blocked: true, BlockedDTMF: true, Signal: 7, SignalAt: 8, Extmaps: true, ICE: true, Controlling: true,
+	}
+	sig := events.Signalling{
+		Owner: "n1",
+		Parties: []events.Party{{
+			ID: 1, Tag: "a", Aliases: []string{"b"}, Branches: []string{"z9hG4bK1"}, Label: "caller", Metadata: "m", Created: 9, Peers: []int{2, 0},
+			Medias: []events.Media{media, {Type: "image", Protocol: "udptl"}},
+			Out:    events.Out{Sent: true, Username: "-", SessID: "1", Version: "2", Address: "IP4 192.0.2.1", Digest: 3},
+			In:     events.In{SessionName: "call", NoAllowMixed: true}, Key: "sdp:1f",
+		}},
+		From: 1, To: 2, Request: 1 << 63, Final: true, TOS: ref(184), DropTraffic: ref(false), Metadata: "meta <&> data",
+	}
+	env := func(e events.Event) events.Envelope {
+		return events.Envelope{Call: "call-1@example.org", Gen: 2, Node: "n1", At: 1_700_000_000_000_001, Event: e}
+	}
+	out := map[string]events.Envelope{
+		"offered":            env(events.Offered{Signalling: sig}),
+		"answered":           env(events.Answered{Signalling: sig}),
+		"endpoint_learned":   env(events.EndpointLearned{Party: 1, Media: 2, RTCP: true, Remote: ap("198.51.100.1:4001"), Signal: 7, Confirmed: true}),
+		"media_blocked":      env(events.MediaBlocked{Parties: []int{1, 2}, All: true, Media: ref(true), DTMF: ref(false)}),
+		"deletion_scheduled": env(events.DeletionScheduled{Parties: []int{1}, At: 5}),
+		"parties_removed":    env(events.PartiesRemoved{Parties: []int{1, 3}}),
+		"ended": env(events.Ended{
+			Reason: events.ReasonSilentTimeout, RTP: events.Counters{Packets: 1, Bytes: 172, Errors: 2}, RTCP: events.Counters{Packets: 3},
+		}),
+		"unknown": env(events.Unknown{Name: "party_teleported", Body: []byte(`{"to":"mars"}`)}),
+	}
+	caused := env(events.DeletionScheduled{At: 6})
+	caused.Call = "caf\xe9"
+	caused.Cause = &events.Cause{
+		Cookie: "1_2", From: ap("192.0.2.20:5000"), Request: []byte("d7:command6:deletee"), Reply: []byte("d6:result2:oke"),
+	}
+	out["caused"] = caused
+	return out
+}
+
+// TestGolden reads entries as earlier releases wrote them. The encoding of this release must be one of them.
+func TestGolden(t *testing.T) {
+	all := samples()
+	for name, want := range all {
+		file := filepath.Join("testdata", "golden", name+".v1.json")
+		data, err := events.Encode(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old, err := os.ReadFile(file)
+		if os.IsNotExist(err) && *update {
+			if err := os.WriteFile(file, data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(old) != string(data) {
+			t.Errorf("%s: this release writes another form; entries of the old one are in use\n got %s\nwant %s", name, data, old)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join("testdata", "golden", "*.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		name, _, _ := strings.Cut(filepath.Base(f), ".")
+		want, ok := all[name]
+		if !ok {
+			t.Errorf("%s has no sample", f)
+			continue
+		}
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := events.Decode(data)
+		if err != nil {
+			t.Errorf("%s: %v", f, err)
+			continue
+		}
+		if !same(got, want) {
+			t.Errorf("%s: %s", f, diff(got, want))
+		}
+	}
+}

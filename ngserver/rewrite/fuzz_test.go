@@ -1,0 +1,188 @@
+package rewrite_test
+
+import (
+	"bytes"
+	"errors"
+	"reflect"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"rtpjet/events"
+	"rtpjet/ngserver/rewrite"
+	"rtpjet/ngserver/sdp"
+	"rtpjet/projection"
+	"rtpjet/projection/projectiontest"
+)
+
+// play sends one message and checks what must hold whatever it says.
+func play(t rapid.TB, d *projectiontest.Driver, command, from, to, flags, body string) {
+	t.Helper()
+	req, err := projectiontest.Request(command, "from-tag", from, "to-tag", to, "rtpp-flags", flags, "sdp", []byte(body))
+	if err != nil {
+		return
+	}
+	d.Now += 1_000_000
+	before := len(d.Log)
+	text, err := d.Do(req)
+	if err != nil {
+		var r *projection.Refusal
+		if !errors.As(err, &r) || r.Reason == "" {
+			t.Fatalf("the error is no refusal: %v", err)
+		}
+		if len(d.Log) != before {
+			t.Fatal("a refused command changed the call")
+		}
+		return
+	}
+	if err := projectiontest.Check(&d.Call, d.Res); err != nil {
+		t.Fatalf("%v, after\n%s", err, body)
+	}
+	if !reflect.DeepEqual(d.Replay(), &d.Call) {
+		t.Fatal("a replay gives another call")
+	}
+	if len(d.Log) == before {
+		if text != body {
+			t.Fatalf("loop protection changed the SDP to\n%s", text)
+		}
+		return
+	}
+	in, err := sdp.Parse([]byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := sdp.Parse([]byte(text))
+	if err != nil {
+		t.Fatalf("%v in\n%s\nmade from\n%s", err, text, body)
+	}
+	if strings.Contains(strings.ReplaceAll(text, "\r\n", ""), "\n") || !strings.HasSuffix(text, "\r\n") {
+		t.Fatalf("a line does not end in CRLF in %q", text)
+	}
+	if hides(d.Log[len(d.Log)-1].Event) {
+		return
+	}
+	if len(in.Media) != len(out.Media) {
+		t.Fatalf("%d sections became %d:\n%s\nmade from\n%s", len(in.Media), len(out.Media), text, body)
+	}
+	for i := range in.Media {
+		if in.Media[i].Type != out.Media[i].Type {
+			t.Fatalf("section %d changed from %s to %s", i+1, in.Media[i].Type, out.Media[i].Type)
+		}
+		if in.Media[i].Port == 0 && out.Media[i].Port != 0 {
+			t.Fatalf("section %d was rejected and is not:\n%s\nmade from\n%s", i+1, text, body)
+		}
+	}
+}
+
+func hides(e events.Event) bool {
+	var s events.Signalling
+	switch ev := e.(type) {
+	case events.Offered:
+		s = ev.Signalling
+	case events.Answered:
+		s = ev.Signalling
+	}
+	for _, p := range s.Parties {
+		for i := range p.Medias {
+			if p.Medias[i].Hidden {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func FuzzSignal(f *testing.F) {
+	full := projectiontest.SDP("offer", "m=audio 4000 RTP/AVP 8 101\na=rtpmap:101 telephone-event/8000\na=rtcp-mux\na=mid:1\n"+
+		"a=extmap:1 urn:x\nm=image 4002 udptl t38\na=T38FaxVersion:0\nm=message 4004 TCP/MSRP *\nm=video 0 RTP/AVP 34\n")
+	hold := projectiontest.SDP("answer", "c=IN IP6 ::\nm=audio 5000 RTP/SAVPF 8\na=sendonly\nm=image 0 udptl t38\nm=message 5 TCP/MSRP *\nm=video 0 RTP/AVP 34\n")
+	f.Add([]byte(full), []byte(hold), "generate-mid replace=[origin-full]", "")
+	f.Add([]byte(full), []byte(full), "sdp-media-remove=[image] rtcp-mux=[require]", "rtcp-mux=[demux]")
+	f.Add([]byte(hold), []byte(full), "address-family=IP6 codec-strip-all allow-no-codec-media", "WebRTC loop-protect")
+	f.Add([]byte(full), []byte(full), "sdp-attr=[audio=[add=[x] remove=[rtcp-mux]]] extmap=[strip=[all]]", "media-address=2001:db8::1")
+	f.Fuzz(func(t *testing.T, a, b []byte, flagsA, flagsB string) {
+		if len(a)+len(b) > 1<<14 {
+			t.Skip()
+		}
+		d := projectiontest.NewDriver()
+		play(t, d, "offer", "a", "", flagsA, string(a))
+		play(t, d, "answer", "a", "b", flagsB, string(b))
+		play(t, d, "offer", "b", "a", flagsB, string(a))
+		play(t, d, "answer", "b", "a", flagsA, string(b))
+		play(t, d, "offer", "a", "b", flagsB, string(b))
+		play(t, d, "offer", "a", "", flagsA+" via-branch=x", string(a))
+		play(t, d, "answer", "a", "c", flagsB, string(a))
+	})
+}
+
+// TestRandomDialogues mixes messages of three phones with options at random.
+func TestRandomDialogues(t *testing.T) {
+	sections := []string{
+		"m=audio 4000 RTP/AVP 0 8 101\na=rtpmap:101 telephone-event/8000\n", "m=audio 4000 RTP/AVP 8\na=rtcp-mux\n",
+		"m=audio 4010 RTP/AVP 96\na=rtpmap:96 opus/48000/2\na=rtcp:4020\n", "m=audio 0 RTP/AVP 0\n", "m=image 4000 udptl t38\n",
+		"m=message 4000 TCP/MSRP *\n", "m=audio 4000 RTP/AVP 0\nc=IN IP4 0.0.0.0\n", "m=video 4002 RTP/SAVP 34\na=recvonly\n",
+		"m=audio 4000 RTP/AVP 0\na=ice-ufrag:abcd\na=ice-pwd:abcdefghijklmnopqrstuv\n", "m=audio 4000 RTP/AVP\n",
+	}
+	options := []string{
+		"rtcp-mux=[offer]", "rtcp-mux=[require]", "rtcp-mux=[demux]", "rtcp-mux=[accept]", "rtcp-mux=[reject]", "address-family=IP6",
+		"direction=[priv pub]", "direction=[pub priv]", "replace=[origin-full]", "replace=[SDP-version origin]", "port-latching",
+		"no-port-latching", "reset", "codec-strip-all codec-offer-PCMA", "codec-strip-all allow-no-codec-media", "sdp-media-remove=[video]",
+		"original-sendrecv", "generate-mid", "RTP/AVPF", "via-branch=x", "via-branch=y", "new-branch", "full-rtcp-attribute",
+	}
+	tags := []string{"a", "b", "c", ""}
+	rapid.Check(t, func(t *rapid.T) {
+		d := projectiontest.NewDriver()
+		for range rapid.IntRange(1, 12).Draw(t, "messages") {
+			command := rapid.SampledFrom([]string{"offer", "answer", "offer", "answer", "delete"}).Draw(t, "command")
+			flags := strings.Join(rapid.SliceOfN(rapid.SampledFrom(options), 0, 3).Draw(t, "options"), " ")
+			body := ""
+			for range rapid.IntRange(1, 3).Draw(t, "sections") {
+				body += rapid.SampledFrom(sections).Draw(t, "section")
+			}
+			if command == "delete" {
+				flags, body = "delete-delay=0", ""
+			}
+			if rapid.Bool().Draw(t, "ipv6") {
+				body = "c=IN IP6 2001:db8:1::1\n" + body
+			}
+			from, to := rapid.SampledFrom(tags).Draw(t, "from"), rapid.SampledFrom(tags).Draw(t, "to")
+			if command == "delete" {
+				req, err := projectiontest.Request("delete", "from-tag", from, "delete-delay", 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := d.Do(req); err != nil {
+					t.Fatal(err)
+				}
+				if err := projectiontest.Check(&d.Call, d.Res); err != nil {
+					t.Fatal(err)
+				}
+				continue
+			}
+			play(t, d, command, from, to, flags, projectiontest.SDP(command, body))
+		}
+	})
+}
+
+// The same message in the same state gives the same SDP and the same event: nothing depends on the order of a map.
+func TestDeterministic(t *testing.T) {
+	body := []byte(projectiontest.SDP("offer", "m=audio 4000 RTP/AVP 8 0 101\na=rtpmap:101 telephone-event/8000\nm=video 4002 RTP/AVP 34\n"))
+	req, err := projectiontest.Request("offer", "from-tag", "a", "sdp", body, "rtpp-flags", "generate-mid replace=[origin] codec-strip-PCMA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first *rewrite.Outcome
+	for range 20 {
+		out, err := rewrite.Signal(nil, req, false, rewrite.Settings{Node: "n"}, projectiontest.New(), projectiontest.Start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = out
+		}
+		if !bytes.Equal(out.SDP, first.SDP) || !reflect.DeepEqual(out.Event, first.Event) {
+			t.Fatalf("%s\n%s", out.SDP, first.SDP)
+		}
+	}
+}

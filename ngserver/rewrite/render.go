@@ -1,0 +1,305 @@
+package rewrite
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rtpjet/events"
+	"rtpjet/ngserver/ng"
+	"rtpjet/ngserver/sdp"
+)
+
+// Params are what Render needs.
+type Params struct {
+	Session          *sdp.Session // from the sender
+	Req              *ng.Request
+	Answer           bool
+	Sender, Receiver *events.Party // as decided
+	InstanceID       string
+	Now              int64 // µs of Unix time; names a session whose sender did not
+}
+
+// Render writes the SDP for the receiver in the order of ng-reference §5.2, and says what later SDPs for that receiver
+// depend on.
+func Render(p Params) ([]byte, events.Out) {
+	r := &renderer{Params: p, out: make([]byte, 0, 2*len(p.Req.SDP)+256)}
+	// The session part after o= and the sections come first: the version in o= depends on them.
+	r.session()
+	r.sections()
+	body := r.out
+	origin, rec := r.origin(body)
+	head := sdp.AppendLine(make([]byte, 0, len(body)+128), 'v', "0")
+	head = sdp.AppendOrigin(head, &origin)
+	return append(head, body...), rec
+}
+
+type renderer struct {
+	Params
+	out []byte
+}
+
+func (r *renderer) session() {
+	s := r.Session
+	name := s.Name
+	if r.Req.Replace.SessionName && r.Sender.In.SessionName != "" {
+		name = r.Sender.In.SessionName
+	} else if !s.HasName {
+		name = "-"
+	}
+	r.out = sdp.AppendLine(r.out, 's', name)
+	r.lines('i', s.Info)
+	r.lines('u', s.URI)
+	r.lines('e', s.Email)
+	r.lines('p', s.Phone)
+	r.out = sdp.AppendBandwidth(r.out, s.Bandwidth)
+	if len(s.Timing) == 0 {
+		r.out = sdp.AppendLine(r.out, 't', "0 0")
+	}
+	r.lines('t', s.Timing)
+	start := len(r.out)
+	if r.Req.LoopProtect {
+		r.out = sdp.AppendAttribute(r.out, "rtpengine", r.InstanceID)
+	}
+	for i := range s.Attributes {
+		a := &s.Attributes[i]
+		if a.Kind == sdp.KindUnknown || r.Req.OriginalSendrecv && a.IsDirection() {
+			r.out = sdp.AppendLine(r.out, 'a', a.Line)
+		}
+	}
+	r.manipulate(start, "none")
+}
+
+func (r *renderer) lines(letter byte, texts []string) {
+	for _, t := range texts {
+		r.out = sdp.AppendLine(r.out, letter, t)
+	}
+}
+
+// sections writes the sender's sections but for those hidden from the receiver, and a rejected one wherever the receiver
+// has a section that the sender does not know of.
+func (r *renderer) sections() {
+	next := 0
+	for pos := range r.Receiver.Medias {
+		o := &r.Receiver.Medias[pos]
+		if pos < len(r.Sender.Medias) && r.Sender.Medias[pos].Hidden {
+			if o.Hidden {
+				continue
+			}
+			r.rejected(o.Type, o.Protocol, strings.Join(o.Formats, " "), o, nil)
+			continue
+		}
+		if next >= len(r.Session.Media) {
+			return
+		}
+		m := &r.Session.Media[next]
+		next++
+		if o.Hidden {
+			continue
+		}
+		var s events.Media
+		if pos < len(r.Sender.Medias) {
+			s = r.Sender.Medias[pos]
+		}
+		r.section(m, &s, o)
+	}
+}
+
+func (r *renderer) rejected(typ, proto, formats string, o *events.Media, m *sdp.Media) {
+	r.out = sdp.AppendMedia(r.out, typ, 0, 1, proto, formats)
+	zero := netip.IPv4Unspecified()
+	if o.Advertised.Is6() {
+		zero = netip.IPv6Unspecified()
+	}
+	r.out = sdp.AppendConnection(r.out, zero)
+	if m == nil {
+		return
+	}
+	r.out = sdp.AppendBandwidth(r.out, m.Bandwidth)
+	r.value("mid", o.Mid)
+	r.value("label", m.Label())
+}
+
+// section writes one section: s is the sender's side of it, o the receiver's.
+func (r *renderer) section(m *sdp.Media, s, o *events.Media) {
+	start := len(r.out)
+	defer func() { r.manipulate(start, m.Class()) }()
+	rtp := m.IsRTP()
+	if copied(m) || !rtp && !o.Rejected {
+		r.copied(m, s, o)
+		return
+	}
+	codecs := r.codecs(m, o)
+	if o.Rejected {
+		formats := m.FormatText
+		if rtp && len(codecs) > 0 && m.Port != 0 {
+			formats = payloadTypes(codecs)
+		}
+		r.rejected(m.Type, o.Protocol, formats, o, m)
+		return
+	}
+	r.out = sdp.AppendMediaCodecs(r.out, m.Type, o.Local.RTP.Port(), 1, o.Protocol, codecs)
+	r.lines('i', m.Info)
+	r.out = sdp.AppendConnection(r.out, r.address(s, o))
+	r.out = sdp.AppendBandwidth(r.out, m.Bandwidth)
+
+	r.value("mid", o.Mid)
+	r.value("label", m.Label())
+	for i := range codecs {
+		r.out = sdp.AppendCodec(r.out, &codecs[i])
+	}
+	r.extmaps(m)
+	for i := range m.Attributes {
+		a := &m.Attributes[i]
+		if a.Kind == sdp.KindUnknown || r.Req.OriginalSendrecv && a.IsDirection() {
+			r.out = sdp.AppendLine(r.out, 'a', a.Line)
+		}
+	}
+	if !r.Req.OriginalSendrecv {
+		r.out = sdp.AppendLine(r.out, 'a', string(s.Direction))
+	}
+	r.rtcp(o)
+	for a := range m.All(sdp.KindCrypto) {
+		r.out = sdp.AppendLine(r.out, 'a', a.Line)
+	}
+	r.inherited(m, sdp.KindSetup)
+	r.inherited(m, sdp.KindFingerprint)
+	r.inherited(m, sdp.KindTLSID)
+	for _, k := range [...]sdp.Kind{sdp.KindPTime, sdp.KindMaxPTime} {
+		if a := m.First(k); a != nil {
+			r.out = sdp.AppendLine(r.out, 'a', a.Line)
+		}
+	}
+}
+
+func (r *renderer) value(name, value string) {
+	if value != "" {
+		r.out = sdp.AppendAttribute(r.out, name, value)
+	}
+}
+
+// inherited writes a security attribute at the section, wherever it came from. Until the relay terminates DTLS these go
+// through end to end.
+func (r *renderer) inherited(m *sdp.Media, k sdp.Kind) {
+	if k == sdp.KindTLSID && r.Req.NoTLSID {
+		return
+	}
+	if a := m.Lookup(k); a != nil {
+		r.out = sdp.AppendLine(r.out, 'a', a.Line)
+	}
+}
+
+// copied writes a section as it came (§5.11). One that is not RTP gets our address and port; MSRP keeps its own.
+func (r *renderer) copied(m *sdp.Media, s, o *events.Media) {
+	port, addr := o.Local.RTP.Port(), r.address(s, o)
+	if copied(m) {
+		port, addr = m.Port, m.Address()
+	}
+	r.out = sdp.AppendMedia(r.out, m.Type, port, 1, protocol(m), m.FormatText)
+	r.lines('i', m.Info)
+	r.out = sdp.AppendConnection(r.out, addr)
+	r.out = sdp.AppendBandwidth(r.out, m.Bandwidth)
+	for i := range m.Attributes {
+		r.out = sdp.AppendLine(r.out, 'a', m.Attributes[i].Line)
+	}
+}
+
+// address is what c= says: media-address, else the interface's advertised address; unspecified while the sender is on hold
+// by address, unless the options say otherwise.
+func (r *renderer) address(s, o *events.Media) netip.Addr {
+	addr := r.ours(o)
+	if s.Remote.RTP.Addr().IsUnspecified() && !s.ICE && !r.Req.Replace.ZeroAddress {
+		if addr.Is6() {
+			return netip.IPv6Unspecified()
+		}
+		return netip.IPv4Unspecified()
+	}
+	return addr
+}
+
+func (r *renderer) ours(o *events.Media) netip.Addr {
+	if r.Req.MediaAddress.IsValid() {
+		return r.Req.MediaAddress
+	}
+	return o.Advertised
+}
+
+// rtcp writes a=rtcp and a=rtcp-mux (§5.7).
+func (r *renderer) rtcp(o *events.Media) {
+	port, mux := o.Local.RTCP.Port(), !r.Answer && o.MuxSent
+	if o.Mux && (r.Answer || o.MuxSent) {
+		port, mux = o.Local.RTP.Port(), true
+	}
+	if port != 0 && !r.Req.NoRTCPAttribute {
+		addr := netip.Addr{}
+		if r.Req.FullRTCPAttribute {
+			addr = r.ours(o)
+		}
+		r.out = sdp.AppendRTCP(r.out, port, addr)
+	}
+	if mux {
+		r.out = sdp.AppendAttribute(r.out, "rtcp-mux", "")
+	}
+}
+
+// extmaps writes the sender's header extensions, of the section or else of its session (§4.9, §5.2).
+func (r *renderer) extmaps(m *sdp.Media) {
+	out := func(name string) bool {
+		return slices.ContainsFunc(slices.Concat(r.Req.ExtmapStrip, r.Req.ExtmapMask), func(s string) bool {
+			return s == "all" || strings.EqualFold(s, name)
+		})
+	}
+	list := m.All(sdp.KindExtmap)
+	if m.First(sdp.KindExtmap) == nil {
+		list = m.Session().All(sdp.KindExtmap)
+	}
+	first := true
+	for a := range list {
+		f := strings.Fields(a.Value)
+		if len(f) > 1 && out(f[1]) {
+			continue
+		}
+		if first && !r.Receiver.In.NoAllowMixed {
+			r.out = sdp.AppendAttribute(r.out, "extmap-allow-mixed", "")
+		}
+		first = false
+		r.out = sdp.AppendLine(r.out, 'a', a.Line)
+	}
+}
+
+// codecs returns the payload types for the receiver with the texts of the sender's section.
+func (r *renderer) codecs(m *sdp.Media, o *events.Media) []sdp.Codec {
+	have := m.Codecs()
+	out := make([]sdp.Codec, 0, len(o.Offered))
+	for _, c := range o.Offered {
+		if i := slices.IndexFunc(have, func(h sdp.Codec) bool { return int(h.PT) == c.PT }); i >= 0 {
+			out = append(out, have[i])
+			continue
+		}
+		s := sdp.Codec{PT: uint8(c.PT)}
+		if c.Name != "" {
+			s.Map = fmt.Sprintf("%s/%d", c.Name, c.Rate)
+			if c.Channels > 1 {
+				s.Map += "/" + strconv.Itoa(c.Channels)
+			}
+		}
+		if c.Fmtp != "" {
+			s.FMTP = []string{c.Fmtp}
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func payloadTypes(codecs []sdp.Codec) string {
+	var b strings.Builder
+	for i, c := range codecs {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(strconv.Itoa(int(c.PT)))
+	}
+	return b.String()
+}

@@ -1,0 +1,87 @@
+package rewrite
+
+import (
+	"errors"
+
+	"rtpjet/events"
+	"rtpjet/ngserver/ng"
+	"rtpjet/ngserver/sdp"
+	"rtpjet/projection"
+)
+
+// Settings are the daemon's settings that matter for SDP.
+type Settings struct {
+	Node       string // becomes the owner of new calls
+	InstanceID string // 12 hex digits, for "loop protect"
+	SIPSource  bool   // use received-from unless told otherwise (option sip-source)
+}
+
+// Outcome is what an offer or an answer leads to.
+type Outcome struct {
+	SDP []byte // for the reply; CRLF line ends
+	// Event is nil if nothing happened (loop protect).
+	Event events.Event
+	// New is true if the event creates the call.
+	New bool
+}
+
+// Validate checks the keys that an offer or answer must have, before anything else is looked at (ng-reference §4.1, step 2).
+func Validate(req *ng.Request, answer bool) error {
+	switch {
+	case len(req.SDP) == 0:
+		return refuse(ng.ReasonNoSDP, nil)
+	case req.CallID == "":
+		return refuse(ng.ReasonNoCallID, nil)
+	case req.FromTag == "":
+		return refuse(ng.ReasonNoFromTag, nil)
+	case answer && req.ToTag == "":
+		return refuse(ng.ReasonNoToTag, nil)
+	}
+	return nil
+}
+
+// Signal decides an offer or an answer and writes the SDP for the other side. call may be nil or ended; now is µs of Unix
+// time. On error (a *projection.Refusal) the caller gives back what was reserved.
+func Signal(call *projection.Call, req *ng.Request, answer bool, set Settings, res projection.Resources, now int64) (*Outcome, error) {
+	if err := Validate(req, answer); err != nil {
+		return nil, err
+	}
+	if answer && !call.Live() {
+		return nil, refuse(ng.ReasonUnknownCallID, nil)
+	}
+	s, err := sdp.Parse(req.SDP)
+	if err != nil {
+		return nil, refuse(ng.ReasonParseSDP, err)
+	}
+	if id, ok := s.LoopProtect(); ok && req.LoopProtect && id == set.InstanceID {
+		return &Outcome{SDP: req.SDP}, nil
+	}
+	if err := s.Check(); err != nil {
+		if errors.Is(err, sdp.ErrIncomplete) {
+			return nil, refuse(ng.ReasonIncompleteSDP, err)
+		}
+		return nil, refuse(ng.ReasonParseSDP, err)
+	}
+	if len(s.Media) == 0 {
+		return nil, refuse(ng.ReasonRewriteSDP, errors.New("no media section"))
+	}
+	d, err := projection.DecideSignal(call, projection.Signal{
+		Answer: answer, Req: req, Desc: Describe(s, req, set.SIPSource), Node: set.Node, Now: now,
+	}, res)
+	if err != nil {
+		return nil, err
+	}
+	out := &Outcome{New: d.New}
+	out.SDP, d.Receiver.Out = Render(Params{
+		Session: s, Req: req, Answer: answer, Sender: d.Sender, Receiver: d.Receiver,
+		InstanceID: set.InstanceID, Now: now,
+	})
+	if answer {
+		out.Event = events.Answered{Signalling: d.Event}
+	} else {
+		out.Event = events.Offered{Signalling: d.Event}
+	}
+	return out, nil
+}
+
+func refuse(reason string, err error) error { return &projection.Refusal{Reason: reason, Err: err} }

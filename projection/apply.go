@@ -1,0 +1,163 @@
+package projection
+
+import "rtpjet/events"
+
+// Apply folds one event. It must see every event of the call's subject in stream order; an event at or before c.Seq, or
+// one that does not fit the state (of an ended call, of an older signalling), changes nothing but c.Seq. It never fails.
+func (c *Call) Apply(seq uint64, e events.Envelope) {
+	if seq <= c.Seq {
+		return
+	}
+	c.Seq = seq
+	switch ev := e.Event.(type) {
+	case events.Offered:
+		c.applySignalling(seq, e, ev.Signalling, true)
+	case events.Answered:
+		c.applySignalling(seq, e, ev.Signalling, false)
+	case events.Unknown:
+		c.Unknown++
+	}
+	if !c.Live() || e.Gen != c.Gen {
+		return
+	}
+	switch ev := e.Event.(type) {
+	case events.EndpointLearned:
+		c.applyLearned(ev)
+	case events.MediaBlocked:
+		c.applyBlocked(ev)
+	case events.DeletionScheduled:
+		c.applyScheduled(ev)
+	case events.PartiesRemoved:
+		c.remove(ev.Parties)
+	case events.Ended:
+		*c = Call{ID: c.ID, Gen: c.Gen, Seq: seq, Ended: true, EndedAt: e.At, Unknown: c.Unknown}
+	}
+}
+
+func (c *Call) applySignalling(seq uint64, e events.Envelope, s events.Signalling, offer bool) {
+	if e.Gen > c.Gen { // a new call under this call-id
+		if !offer {
+			return
+		}
+		*c = Call{
+			ID: e.Call, Gen: e.Gen, Seq: seq, Owner: s.Owner, Created: e.At, TOS: -1, Unknown: c.Unknown,
+		}
+	}
+	if !c.Live() || e.Gen != c.Gen {
+		return
+	}
+	c.LastSignal = e.At
+	c.LastRequest, c.LastRequestSeq = s.Request, seq
+	if !offer {
+		c.LastFinal = s.Final
+	}
+	if s.TOS != nil {
+		c.TOS = max(*s.TOS, -1)
+	}
+	if s.DropTraffic != nil {
+		c.Dropping = *s.DropTraffic
+	}
+	if s.Metadata != "" {
+		c.Metadata = s.Metadata
+	}
+	for i := range s.Parties {
+		p := &s.Parties[i]
+		if p.ID < 0 || p.ID > len(c.Parties)+len(s.Parties) {
+			continue // no decision makes such an id
+		}
+		for p.ID >= len(c.Parties) {
+			c.Parties = append(c.Parties, nil)
+		}
+		if p.Label != "" {
+			c.dropLabel(p.Label, p.ID)
+		}
+		c.Parties[p.ID] = p
+		delete(c.PartyDeleteAt, p.ID)
+	}
+	c.stopHearing(s.From, s.To)
+	c.stopHearing(s.To, s.From)
+	c.DeleteAt = 0 // any signalling keeps the call
+}
+
+// dropLabel takes a label from whoever has it but keep: labels are unique in a call, the last wins.
+func (c *Call) dropLabel(label string, keep int) {
+	if q := c.ByLabel(label); q != nil && q.ID != keep {
+		r := cloneParty(q)
+		r.Label = ""
+		c.Parties[q.ID] = r
+	}
+}
+
+func (c *Call) applyLearned(ev events.EndpointLearned) {
+	p := c.Party(ev.Party)
+	if p == nil || ev.Media < 0 || ev.Media >= len(p.Medias) || p.Medias[ev.Media].Signal != ev.Signal {
+		return
+	}
+	q := cloneParty(p)
+	m := &q.Medias[ev.Media]
+	if ev.RTCP {
+		m.Learned.RTCP, m.Confirmed[1] = ev.Remote, ev.Confirmed
+	} else {
+		m.Learned.RTP, m.Confirmed[0] = ev.Remote, ev.Confirmed
+	}
+	c.Parties[ev.Party] = q
+}
+
+func (c *Call) applyBlocked(ev events.MediaBlocked) {
+	ids := ev.Parties
+	if len(ids) == 0 {
+		if ev.Media != nil {
+			c.Blocked = *ev.Media
+		}
+		if ev.DTMF != nil {
+			c.BlockedDTMF = *ev.DTMF
+		}
+		for id := range c.Parties {
+			if ev.All {
+				ids = append(ids, id)
+			}
+		}
+	}
+	for _, id := range ids {
+		p := c.Party(id)
+		if p == nil {
+			continue
+		}
+		q := cloneParty(p)
+		for i := range q.Medias {
+			if ev.Media != nil {
+				q.Medias[i].Blocked = *ev.Media
+			}
+			if ev.DTMF != nil {
+				q.Medias[i].BlockedDTMF = *ev.DTMF
+			}
+		}
+		c.Parties[id] = q
+	}
+}
+
+func (c *Call) applyScheduled(ev events.DeletionScheduled) {
+	if len(ev.Parties) == 0 {
+		c.DeleteAt = ev.At
+		return
+	}
+	if c.PartyDeleteAt == nil {
+		c.PartyDeleteAt = make(map[int]int64, len(ev.Parties))
+	}
+	for _, id := range ev.Parties {
+		if c.Party(id) != nil {
+			c.PartyDeleteAt[id] = ev.At
+		}
+	}
+}
+
+func (c *Call) remove(ids []int) {
+	for _, id := range ids {
+		if c.Party(id) == nil {
+			continue
+		}
+		c.Parties[id] = nil
+		delete(c.PartyDeleteAt, id)
+		c.stopHearing(id)
+	}
+}

@@ -1,0 +1,141 @@
+package projection
+
+import (
+	"slices"
+
+	"rtpjet/events"
+)
+
+// Call is the state of one call-id: the fold of its subject's events.
+type Call struct {
+	ID    string
+	Gen   uint64 // generation, see events.Envelope
+	Seq   uint64 // stream sequence of the last event applied
+	Ended bool   // the last generation is over; only ID, Gen, Seq and EndedAt mean something
+	// EndedAt is when, in µs of Unix time.
+	EndedAt int64
+
+	Owner      string // the node whose ports the call uses
+	Created    int64  // µs of Unix time
+	LastSignal int64  // µs of Unix time of the last offer or answer
+	Metadata   string
+	TOS        int  // the call's TOS byte; -1 is the configured default
+	Dropping   bool // all media is discarded (drop-traffic)
+
+	// Parties by their ids; a party that left is nil.
+	Parties []*events.Party
+	// DeleteAt is when the whole call ends, in µs of Unix time; 0 if it does not. PartyDeleteAt is the same for parties.
+	DeleteAt      int64
+	PartyDeleteAt map[int]int64
+
+	Blocked, BlockedDTMF bool
+
+	// The last offer or answer: its digest, and the sequence at which its reply can be found.
+	LastRequest    uint64
+	LastRequestSeq uint64
+	LastFinal      bool // the last answer was a final response
+
+	// Unknown counts the events of kinds that this build does not know.
+	Unknown int
+}
+
+// Live tells whether the call exists. It is false for a nil call.
+func (c *Call) Live() bool { return c != nil && c.Gen > 0 && !c.Ended }
+
+// Party returns the party with the id, or nil.
+func (c *Call) Party(id int) *events.Party {
+	if c == nil || id < 0 || id >= len(c.Parties) {
+		return nil
+	}
+	return c.Parties[id]
+}
+
+// ByTag returns the party that has the tag now or had it before, or nil. The primary tag wins over an alias.
+func (c *Call) ByTag(tag string) *events.Party {
+	if c == nil || tag == "" {
+		return nil
+	}
+	for _, p := range c.Parties {
+		if p != nil && p.Tag == tag {
+			return p
+		}
+	}
+	for _, p := range c.Parties {
+		if p != nil && slices.Contains(p.Aliases, tag) {
+			return p
+		}
+	}
+	return nil
+}
+
+// ByBranch returns the party that a via-branch leads to, or nil.
+func (c *Call) ByBranch(branch string) *events.Party {
+	if c == nil || branch == "" {
+		return nil
+	}
+	for _, p := range c.Parties {
+		if p != nil && slices.Contains(p.Branches, branch) {
+			return p
+		}
+	}
+	return nil
+}
+
+// ByLabel returns the party with the label, or nil.
+func (c *Call) ByLabel(label string) *events.Party {
+	if c == nil || label == "" {
+		return nil
+	}
+	for _, p := range c.Parties {
+		if p != nil && p.Label == label {
+			return p
+		}
+	}
+	return nil
+}
+
+// Listeners returns the ids of the parties that receive the party's media, in order.
+func (c *Call) Listeners(id int) []int {
+	var out []int
+	for _, p := range c.Parties {
+		if p != nil && p.ID != id && slices.Contains(p.Peers, id) {
+			out = append(out, p.ID)
+		}
+	}
+	return out
+}
+
+// Peer returns the party whose media a party receives, the latest one if there are several; nil if there is none.
+func (c *Call) Peer(p *events.Party) *events.Party {
+	if len(p.Peers) == 0 {
+		return nil
+	}
+	return c.Party(p.Peers[0])
+}
+
+// hear makes a party receive from another one, which becomes the latest.
+func hear(p *events.Party, id int) {
+	p.Peers = append([]int{id}, slices.DeleteFunc(slices.Clone(p.Peers), func(q int) bool { return q == id })...)
+}
+
+// stopHearing makes everybody but those named stop receiving from a party.
+func (c *Call) stopHearing(id int, but ...int) {
+	for i, p := range c.Parties {
+		if p == nil || slices.Contains(but, i) || !slices.Contains(p.Peers, id) {
+			continue
+		}
+		q := cloneParty(p)
+		q.Peers = slices.DeleteFunc(q.Peers, func(r int) bool { return r == id })
+		c.Parties[i] = q
+	}
+}
+
+// cloneParty returns a copy whose slices can be changed.
+func cloneParty(p *events.Party) *events.Party {
+	q := *p
+	q.Aliases = slices.Clone(p.Aliases)
+	q.Branches = slices.Clone(p.Branches)
+	q.Peers = slices.Clone(p.Peers)
+	q.Medias = slices.Clone(p.Medias)
+	return &q
+}

@@ -1,0 +1,85 @@
+package projection
+
+import (
+	"net/netip"
+
+	"rtpjet/events"
+	"rtpjet/ngserver/ng"
+)
+
+// Refusal is the error of a decision: the error-reason that the client gets (ng-reference §4.1).
+type Refusal struct {
+	Reason string
+	Err    error // what is behind it, for the log; may be nil
+}
+
+func (r *Refusal) Error() string {
+	if r.Err != nil {
+		return r.Reason + ": " + r.Err.Error()
+	}
+	return r.Reason
+}
+
+func (r *Refusal) Unwrap() error { return r.Err }
+
+// Description is what an SDP says, as far as decisions need it.
+type Description struct {
+	SessionName string
+	// NoAllowMixed is true if extmaps are listed without a=extmap-allow-mixed.
+	NoAllowMixed bool
+	// AliasKey is what identifies the sender if the request asks for from-tag aliasing; empty otherwise.
+	AliasKey string
+	Sections []Section
+}
+
+// Section is one m= section of a Description.
+type Section struct {
+	Type      string
+	Protocol  string // as received
+	RTP       bool   // an RTP profile
+	Formats   []string
+	Rejected  bool // port 0
+	Copied    bool // passed on as it is; needs no sockets
+	Remote    events.Ports
+	Mux       bool // rtcp-mux, or an a=rtcp equal to the RTP endpoint
+	Direction events.Direction
+	Codecs    []events.Codec
+	Mid       string
+	ICE       bool
+	Extmaps   bool
+}
+
+// LocalAddress is one address of a logical interface.
+type LocalAddress struct {
+	Interface  string     // the name under which it is remembered
+	Bind       netip.Addr // where sockets are bound
+	Advertised netip.Addr // what SDPs say
+}
+
+// Resources are what only the owner of a call can give.
+type Resources interface {
+	// Local returns the first address of a logical interface in a family ("IP4" or "IP6"). The name "" is the default
+	// interface; an unknown name falls back to it. If the interface has no address of the family, one of the other
+	// family is returned.
+	Local(name, family string) (LocalAddress, bool)
+	// Reserve binds n sockets on an address: one, or an even port and the next.
+	Reserve(bind netip.Addr, n int) ([]netip.AddrPort, error)
+}
+
+// Signal is an offer or an answer to be decided.
+type Signal struct {
+	Answer bool
+	Req    *ng.Request
+	Desc   Description
+	Node   string // who decides; becomes the owner of a new call
+	Now    int64  // µs of Unix time
+}
+
+// Signalled is a decision about a Signal: what to append once the SDP for the receiver is written.
+type Signalled struct {
+	Event events.Signalling // Parties holds Sender and Receiver, and whoever else changed
+	// Sender and Receiver point into Event.Parties.
+	Sender, Receiver *events.Party
+	// New is true if the event creates the call.
+	New bool
+}

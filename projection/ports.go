@@ -1,0 +1,158 @@
+package projection
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"rtpjet/events"
+	"rtpjet/ngserver/ng"
+)
+
+// maxEarlier bounds the sockets kept for a party's earlier addresses: a phone that moves on every re-INVITE must not
+// collect ports.
+const maxEarlier = 3
+
+// ports gives both sides of a section their sockets and notes where the sender wants its media. The receiver's sockets serve
+// one remote address of a sender: another one gets sockets of its own, and the SDP that goes out says so (ng-reference §5.4).
+func (d *mediaDecision) ports(sec *Section, m, o *events.Media) error {
+	family := familyOf(sec.Remote.RTP.Addr())
+	if d.Answer && m.Local.RTP.IsValid() {
+		// The answerer has been told these sockets and will not be told others. Sharing one port frees the other.
+		if m.Mux {
+			m.Local.RTCP = netip.AddrPort{}
+		}
+	} else if err := d.side(m, d.Req.Direction[0], family, sec); err != nil {
+		return err
+	}
+	setRemote(m, sec.Remote, d.reset)
+
+	if d.moved(sec, o) {
+		d.leave(o)
+		d.comeBack(o, sec.Remote.RTP)
+	}
+	if err := d.side(o, d.Req.Direction[1], d.receiverFamily(o, family), sec); err != nil {
+		return err
+	}
+	o.Serves = sec.Remote.RTP
+	o.Told = true // the SDP that goes out now names it
+	return nil
+}
+
+// receiverFamily is the family of our address towards the receiver: as asked for, else the one established with the
+// receiver, else the sender's (ng-reference §4.2, address family).
+func (d *mediaDecision) receiverFamily(o *events.Media, sender string) string {
+	switch {
+	case d.Req.AddressFamily != "":
+		return d.Req.AddressFamily
+	case o.Local.RTP.IsValid():
+		return familyOf(o.Local.RTP.Addr())
+	case o.Remote.RTP.IsValid():
+		return familyOf(o.Remote.RTP.Addr())
+	}
+	return sender
+}
+
+// moved tells whether the sender's address is another than the one that the receiver's sockets serve. Latching keeps them all
+// the same; it is the default with ICE and while the sender does not receive. An address on hold is compared by port alone.
+func (d *mediaDecision) moved(sec *Section, o *events.Media) bool {
+	if !o.Local.RTP.IsValid() || !o.Serves.IsValid() || sameRemote(sec.Remote.RTP, o.Serves) {
+		return false
+	}
+	if d.Req.NoPortLatching {
+		return true
+	}
+	return !d.Req.PortLatching && !sec.ICE && sec.Direction.Receives()
+}
+
+func sameRemote(a, b netip.AddrPort) bool {
+	if a.Addr().IsUnspecified() || b.Addr().IsUnspecified() {
+		return a.Port() == b.Port()
+	}
+	return a == b
+}
+
+// side makes sure that one side of a section has sockets on the right interface, in the right family and number.
+func (d *mediaDecision) side(m *events.Media, name, family string, sec *Section) error {
+	if name == "" {
+		name = m.Interface
+	}
+	local, ok := d.res.Local(name, family)
+	if !ok {
+		return &Refusal{Reason: ng.ReasonOutOfPorts}
+	}
+	n := 1
+	if sec.RTP && !m.Mux {
+		n = 2
+	}
+	here := m.Local.RTP.IsValid() && m.Local.RTP.Addr() == local.Bind && (name == m.Interface || local.Interface == m.Interface)
+	switch {
+	case here && m.Mux:
+		m.Local.RTCP = netip.AddrPort{} // shared from now on: the second socket is free again
+		return nil
+	case here && (n == 1 || m.Local.RTCP.IsValid()):
+		return nil
+	}
+	got, err := d.res.Reserve(local.Bind, n)
+	if err != nil {
+		return &Refusal{Reason: ng.ReasonOutOfPorts, Err: err}
+	}
+	m.Interface = strings.Clone(local.Interface)
+	m.Advertised = local.Advertised
+	m.Local = events.Ports{RTP: got[0]}
+	if n == 2 {
+		m.Local.RTCP = got[1]
+	}
+	m.Told = false
+	return nil
+}
+
+// leave keeps the present sockets for the day that the sender returns to the address that they serve.
+func (d *mediaDecision) leave(o *events.Media) {
+	e := events.Earlier{Interface: o.Interface, Advertised: o.Advertised, Local: o.Local, Remote: o.Serves}
+	o.Earlier = append(slices.Clone(o.Earlier), e)
+	if len(o.Earlier) > maxEarlier {
+		o.Earlier = o.Earlier[1:]
+	}
+	o.Local, o.Serves = events.Ports{}, netip.AddrPort{}
+}
+
+func (d *mediaDecision) comeBack(o *events.Media, remote netip.AddrPort) {
+	i := slices.IndexFunc(o.Earlier, func(e events.Earlier) bool {
+		return sameRemote(e.Remote, remote) && e.Interface == o.Interface && (o.Mux || e.Local.RTCP.IsValid())
+	})
+	if i >= 0 {
+		e := o.Earlier[i]
+		o.Earlier = slices.Delete(slices.Clone(o.Earlier), i, i+1)
+		o.Advertised, o.Local, o.Serves = e.Advertised, e.Local, e.Remote
+	}
+}
+
+// setRemote notes the address of the party's SDP. What was learned holds only as long as the SDP says the same: a hold by
+// address and the return from it are no change.
+func setRemote(m *events.Media, remote events.Ports, reset bool) {
+	if !m.Remote.RTP.IsValid() || !sameRemote(m.Remote.RTP, remote.RTP) || reset {
+		m.Learned = events.Ports{}
+	}
+	m.Confirmed = [2]bool{}
+	m.Remote = remote
+	if m.Mux {
+		m.Remote.RTCP = netip.AddrPort{}
+		m.Learned.RTCP = netip.AddrPort{}
+	}
+}
+
+func familyOf(a netip.Addr) string {
+	if a.Is6() && !a.Is4In6() {
+		return "IP6"
+	}
+	return "IP4"
+}
+
+func cloneStrings(in []string) []string {
+	out := make([]string, len(in))
+	for i, s := range in {
+		out[i] = strings.Clone(s)
+	}
+	return out
+}

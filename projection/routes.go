@@ -1,0 +1,154 @@
+package projection
+
+import (
+	"net/netip"
+	"strings"
+
+	"rtpjet/events"
+	"rtpjet/relay/plan"
+)
+
+// LearningWindow is how long addresses are learned after a signalling event, in µs (ng-reference §6.1).
+const LearningWindow = 3_000_000
+
+// RouteDefaults are the daemon's settings that calls may override.
+type RouteDefaults struct {
+	Learning plan.Learning
+	TOS      uint8
+}
+
+// Routes returns the sockets of a call and what each does, in a fixed order. It is empty for a call that is not live.
+func (c *Call) Routes(def RouteDefaults) []plan.Stream {
+	if !c.Live() {
+		return nil
+	}
+	var out []plan.Stream
+	for _, p := range c.Parties {
+		if p == nil {
+			continue
+		}
+		listeners := c.Listeners(p.ID)
+		for i := range p.Medias {
+			out = c.mediaRoutes(out, p, i, listeners, def)
+		}
+	}
+	return out
+}
+
+func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners []int, def RouteDefaults) []plan.Stream {
+	m := &p.Medias[i]
+	if !m.Local.RTP.IsValid() {
+		return out
+	}
+	s := plan.Stream{
+		Local:         m.Local.RTP,
+		Mux:           m.Mux,
+		Opaque:        !IsRTP(m.Protocol),
+		Signalled:     m.Remote.RTP,
+		Learned:       m.Learned.RTP,
+		Confirmed:     m.Confirmed[0],
+		Epoch:         m.Signal,
+		LearnUntil:    m.SignalAt + LearningWindow,
+		Mode:          def.Learning,
+		MayLearn:      m.Told,
+		Asymmetric:    m.Asymmetric,
+		StrictSource:  m.StrictSource,
+		MediaHandover: m.MediaHandover,
+		NATWait:       m.NATWait,
+		PierceNAT:     m.PierceNAT,
+		Blocked:       c.Dropping || c.Blocked || m.Blocked || m.Echo == "blackhole",
+		BlockDTMF:     c.BlockedDTMF || m.BlockedDTMF,
+		Echo:          m.Echo == "echo",
+		TOS:           def.TOS,
+	}
+	if c.TOS >= 0 {
+		s.TOS = uint8(c.TOS)
+	}
+	if mode, ok := LearningMode(m.Learning); ok {
+		s.Mode = mode
+	}
+	if s.BlockDTMF {
+		s.DTMF = dtmfTypes(m)
+	}
+	for _, id := range listeners {
+		q := c.Party(id)
+		if i >= len(q.Medias) || !q.Medias[i].Local.RTP.IsValid() {
+			continue
+		}
+		o := &q.Medias[i]
+		s.RTPSinks = append(s.RTPSinks, o.Local.RTP)
+		if rtcp := o.Local.RTCP; o.Mux {
+			s.RTCPSinks = append(s.RTCPSinks, o.Local.RTP)
+		} else if rtcp.IsValid() {
+			s.RTCPSinks = append(s.RTCPSinks, rtcp)
+		}
+	}
+	out = append(out, s)
+	if m.Local.RTCP.IsValid() {
+		r := s
+		r.Local, r.RTCP, r.Mux = m.Local.RTCP, true, false
+		r.Signalled, r.Learned, r.Confirmed = m.Remote.RTCP, m.Learned.RTCP, m.Confirmed[1]
+		out = append(out, r)
+	}
+	// A party that moved keeps sending to the old sockets until our answer has reached it; that teaches nothing.
+	for _, e := range m.Earlier {
+		old := s
+		old.Local, old.MayLearn, old.Confirmed = e.Local.RTP, false, false
+		old.Signalled, old.Learned = netip.AddrPort{}, netip.AddrPort{}
+		out = append(out, old)
+		if e.Local.RTCP.IsValid() {
+			old.Local, old.RTCP, old.Mux = e.Local.RTCP, true, false
+			out = append(out, old)
+		}
+	}
+	return out
+}
+
+// dtmfTypes are the payload types under which the party may send telephone events (RFC 4733).
+func dtmfTypes(m *events.Media) []uint8 {
+	var out []uint8
+	for _, list := range [][]events.Codec{m.Offered, m.Codecs} {
+		for _, c := range list {
+			if strings.EqualFold(c.Name, "telephone-event") && c.PT >= 0 && c.PT < 128 {
+				out = append(out, uint8(c.PT))
+			}
+		}
+	}
+	return out
+}
+
+// IsRTP tells whether a transport protocol of an m= line is an RTP profile.
+func IsRTP(protocol string) bool { return strings.Contains(strings.ToUpper(protocol), "RTP/") }
+
+// LearningMode maps rtpengine's names; ok is false for any other word.
+func LearningMode(name string) (mode plan.Learning, ok bool) {
+	switch name {
+	case "off":
+		return plan.LearnOff, true
+	case "immediate":
+		return plan.LearnImmediate, true
+	case "delayed":
+		return plan.LearnDelayed, true
+	case "heuristic":
+		return plan.LearnHeuristic, true
+	}
+	return plan.LearnHeuristic, false
+}
+
+// Endpoint finds the party, section and component that a local socket serves; ok is false if none does.
+func (c *Call) Endpoint(local netip.AddrPort) (party, media int, rtcp, ok bool) {
+	for _, p := range c.Parties {
+		if p == nil {
+			continue
+		}
+		for i := range p.Medias {
+			switch local {
+			case p.Medias[i].Local.RTP:
+				return p.ID, i, false, true
+			case p.Medias[i].Local.RTCP:
+				return p.ID, i, true, true
+			}
+		}
+	}
+	return 0, 0, false, false
+}

@@ -1,0 +1,281 @@
+package projection
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"rtpjet/events"
+	"rtpjet/ngserver/ng"
+)
+
+// DecideSignal decides an offer or an answer: who talks to whom, and what each section of both parties becomes. It reserves
+// the sockets of both sides, so that an ordinary answer needs none (design, decision 3). The call may be nil or ended. On
+// error (a *Refusal) the caller releases what was reserved.
+func DecideSignal(c *Call, s Signal, res Resources) (*Signalled, error) {
+	base := c
+	if !c.Live() {
+		base = &Call{TOS: -1}
+	}
+	sender, receiver, err := dialogue(base, s)
+	if err != nil {
+		return nil, err
+	}
+	names(s.Req, sender, receiver)
+	if s.Desc.AliasKey != "" {
+		sender.Key = strings.Clone(s.Desc.AliasKey)
+	}
+	if sender.In.SessionName == "" {
+		sender.In.SessionName = strings.Clone(s.Desc.SessionName)
+	}
+	sender.In.NoAllowMixed = s.Desc.NoAllowMixed
+
+	d := mediaDecision{Signal: s, res: res, reset: s.Req.Reset && !s.Answer}
+	pos := 0 // position in the parties' medias; sections that the sender does not see are passed over
+	for i := range s.Desc.Sections {
+		for pos < len(sender.Medias) && sender.Medias[pos].Hidden {
+			grow(receiver, pos)
+			if o := &receiver.Medias[pos]; o.Type == "" { // a new party, which never saw that section either
+				o.Hidden = true
+			}
+			pos++
+		}
+		grow(sender, pos)
+		grow(receiver, pos)
+		if err := d.section(&s.Desc.Sections[i], &sender.Medias[pos], &receiver.Medias[pos], i+1); err != nil {
+			return nil, err
+		}
+		pos++
+	}
+
+	out := &Signalled{New: !c.Live()}
+	out.Event = events.Signalling{
+		Parties: []events.Party{*sender, *receiver},
+		From:    sender.ID, To: receiver.ID,
+		Final:    s.Answer && s.Req.SIPMessageType == "reply" && s.Req.SIPCode >= 200,
+		Metadata: strings.Clone(s.Req.Metadata),
+	}
+	out.Sender, out.Receiver = &out.Event.Parties[0], &out.Event.Parties[1]
+	if out.New {
+		out.Event.Owner = s.Node
+	}
+	if !s.Answer {
+		out.Event.TOS = callTOS(s.Req.TOS)
+	}
+	switch s.Req.DropTraffic {
+	case "start":
+		out.Event.DropTraffic = ptr(true)
+	case "stop":
+		out.Event.DropTraffic = ptr(false)
+	}
+	return out, nil
+}
+
+// callTOS maps the TOS key of an offer (ng-reference §4.2): 0 to 255 set it, negative keeps what was, absent or above 255
+// goes back to the configured default, which is -1 in the event.
+func callTOS(tos int) *int {
+	switch {
+	case tos == ng.TOSUnset || tos > 255:
+		return ptr(-1)
+	case tos < 0:
+		return nil
+	}
+	return ptr(tos)
+}
+
+func ptr[T any](v T) *T { return &v }
+
+func grow(p *events.Party, pos int) {
+	for len(p.Medias) <= pos {
+		p.Medias = append(p.Medias, events.Media{})
+	}
+}
+
+type mediaDecision struct {
+	Signal
+	res   Resources
+	reset bool
+}
+
+// section decides one m= section: m is the sender's side of it and o the receiver's; index is its position from 1.
+func (d *mediaDecision) section(sec *Section, m, o *events.Media, index int) error {
+	req := d.Req
+	switch {
+	case m.Signal == 0 && o.Signal == 0:
+		m.Controlling, o.Controlling = d.Answer, !d.Answer
+	case o.Signal == 0:
+		o.Controlling = !m.Controlling
+	case m.Signal == 0:
+		m.Controlling = !o.Controlling
+	}
+	m.Signal, o.Signal = m.Signal+1, o.Signal+1
+	m.SignalAt, o.SignalAt = d.Now, d.Now
+	d.protocols(sec, m, o)
+	d.mids(sec, m, o, index)
+	m.Formats = cloneStrings(sec.Formats)
+	m.Direction = sec.Direction
+	m.Extmaps, m.ICE = sec.Extmaps, sec.ICE
+	if o.Direction == "" {
+		o.Direction = events.SendRecv
+	}
+	if !d.Answer {
+		o.Hidden = slices.ContainsFunc(req.SDPMediaRemove, func(t string) bool { return strings.EqualFold(t, sec.Type) })
+	}
+	d.flags(m, o)
+	d.codecs(sec, m, o)
+
+	if sec.Rejected || o.Hidden {
+		d.reject(m)
+		d.reject(o)
+		return nil
+	}
+	if !d.Answer {
+		m.Rejected, o.Rejected = false, false
+	} else if o.Rejected && !m.Local.RTP.IsValid() {
+		// The section was refused to the answerer, or by it before: an answer cannot bring it back.
+		d.reject(m)
+		return nil
+	}
+	if sec.Copied {
+		return nil
+	}
+	d.mux(sec, m, o)
+	return d.ports(sec, m, o)
+}
+
+// mids keeps the a=mid of each side: a party sees the one that it has used itself, else the other side's, and none in an
+// answer if it offered none.
+func (d *mediaDecision) mids(sec *Section, m, o *events.Media, index int) {
+	if sec.Mid != "" {
+		m.Mid = strings.Clone(sec.Mid)
+	}
+	if d.Answer || o.Mid != "" {
+		return
+	}
+	o.Mid = m.Mid
+	if o.Mid == "" && d.Req.GenerateMid {
+		o.Mid = strconv.Itoa(index)
+	}
+}
+
+// reject closes a section on one side; its sockets are freed.
+func (d *mediaDecision) reject(m *events.Media) {
+	m.Rejected = true
+	m.Local, m.Remote, m.Learned, m.Confirmed = events.Ports{}, events.Ports{}, events.Ports{}, [2]bool{}
+	m.Earlier, m.Serves = nil, netip.AddrPort{}
+	m.Mux, m.Told = false, false
+}
+
+// protocols applies §4.6: the receiver keeps its profile, which an explicit transport-protocol changes.
+func (d *mediaDecision) protocols(sec *Section, m, o *events.Media) {
+	if m.Protocol != "" && !strings.EqualFold(m.Protocol, sec.Protocol) && !d.Answer {
+		o.Protocol = "" // a sender that changes its own profile resets the receiver's
+	}
+	if m.Type != "" && m.Type != sec.Type {
+		o.Protocol = ""
+		m.Codecs, m.Offered, o.Codecs, o.Offered = nil, nil, nil, nil
+	}
+	m.Type, o.Type = strings.Clone(sec.Type), strings.Clone(sec.Type)
+	m.Protocol = strings.Clone(sec.Protocol)
+	want := d.Req.TransportProtocol
+	switch {
+	case !sec.RTP:
+		o.Protocol = m.Protocol
+	case want == "accept":
+		if d.Answer {
+			o.Protocol = m.Protocol
+		}
+	case want != "" && secured(want) == secured(sec.Protocol):
+		o.Protocol = strings.Clone(want)
+	}
+	if o.Protocol == "" {
+		o.Protocol = m.Protocol
+	}
+}
+
+// secured tells whether a profile is an SRTP one. Without SRTP of its own a relay cannot change that: packets go through as
+// they are, so a profile that promises otherwise would be a lie.
+func secured(protocol string) bool { return strings.Contains(strings.ToUpper(protocol), "SAVP") }
+
+func (d *mediaDecision) flags(m, o *events.Media) {
+	req := d.Req
+	m.Asymmetric = req.Asymmetric
+	m.Unidirectional, o.Unidirectional = req.Unidirectional, req.Unidirectional
+	m.StrictSource = req.StrictSource
+	m.MediaHandover = req.MediaHandover
+	m.PortLatching = req.PortLatching
+	m.NATWait = req.NATWait
+	m.PierceNAT = req.PierceNAT
+	if req.EndpointLearning != "" { // for the call, whoever says it
+		m.Learning, o.Learning = req.EndpointLearning, req.EndpointLearning
+	}
+	switch req.MediaEcho {
+	case "blackhole":
+		m.Echo, o.Echo = "blackhole", "blackhole"
+	case "forward": // back to the receiver of the message
+		m.Echo, o.Echo = "blackhole", "echo"
+	case "backwards":
+		m.Echo, o.Echo = "echo", "blackhole"
+	case "both":
+		m.Echo, o.Echo = "echo", "echo"
+	}
+	if req.BlockDTMF {
+		m.BlockedDTMF = true
+	}
+}
+
+// codecs fills in what each side may send; the list for the receiver is o.Offered.
+func (d *mediaDecision) codecs(sec *Section, m, o *events.Media) {
+	if !sec.RTP {
+		o.Formats = m.Formats
+		m.Codecs, o.Offered, o.Stripped = nil, nil, nil
+		return
+	}
+	list := cloneCodecs(sec.Codecs)
+	if !d.Answer {
+		m.Codecs = list
+		offered, stripped, ok := offerCodecs(list, d.Req)
+		o.Offered, o.Stripped = offered, stripped
+		if !ok {
+			sec.Rejected = true
+		}
+		return
+	}
+	if sec.Rejected {
+		o.Offered = list
+		return
+	}
+	// m.Offered is what the answerer was offered; an answer to nothing is taken as it is.
+	o.Offered = list
+	if len(m.Offered) > 0 && len(o.Codecs) > 0 {
+		o.Offered = answerCodecs(list, m.Offered, o.Codecs, d.Req)
+	}
+	m.Codecs = o.Offered
+}
+
+// mux applies §4.5. Towards the sender nothing is settled before the answer.
+func (d *mediaDecision) mux(sec *Section, m, o *events.Media) {
+	if !sec.RTP {
+		m.Mux, o.Mux, m.MuxOffered, m.MuxSent, o.MuxOffered, o.MuxSent = false, false, false, false, false, false
+		return
+	}
+	f := d.Req.RTCPMux
+	if d.Answer {
+		m.Mux = sec.Mux && m.MuxSent
+		o.Mux = o.MuxOffered && !o.MuxReject && (sec.Mux || o.MuxAccept)
+		return
+	}
+	m.MuxOffered = sec.Mux
+	m.MuxAccept, m.MuxReject = f.Accept || f.Demux, f.Reject
+	switch {
+	case f.Require:
+		o.MuxSent, o.Mux = true, true
+	case f.Offer:
+		o.MuxSent = true
+	case f.Demux:
+		o.MuxSent = o.Mux // a peer that uses it already is not talked out of it
+	default:
+		o.MuxSent = sec.Mux || o.Mux
+	}
+}

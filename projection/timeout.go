@@ -1,0 +1,74 @@
+package projection
+
+import (
+	"net/netip"
+
+	"rtpjet/events"
+)
+
+// Timeouts are the four timers of a call, in µs; 0 switches one off (ng-reference §6.3, §18).
+type Timeouts struct{ Media, Silent, Offer, Final int64 }
+
+// Timeout tells whether the call has outlived its timers, and which. last returns the time of the last packet received on
+// a local socket, in µs of Unix time, or 0.
+//
+// A stream is in one of three classes: the peer should be sending (Media), its address is not known yet (Offer), or nothing
+// is expected from it (Silent). A call lives while any stream of the first two is fresh; the third counts only if there is
+// none of the first. Signalling refreshes a stream like a packet does. Final counts from the call's creation.
+func (c *Call) Timeout(t Timeouts, last func(netip.AddrPort) int64, now int64) (events.Reason, bool) {
+	if !c.Live() {
+		return "", false
+	}
+	if t.Final > 0 && now-c.Created >= t.Final {
+		return events.ReasonFinalTimeout, true
+	}
+	var expected, silent, fresh, freshSilent bool
+	for _, p := range c.Parties {
+		if p == nil {
+			continue
+		}
+		for i := range p.Medias {
+			m := &p.Medias[i]
+			limit, class := t.Silent, 3
+			switch {
+			case !m.Local.RTP.IsValid():
+			case !m.Remote.RTP.IsValid():
+				limit, class = t.Offer, 2
+			case m.Direction.Sends() && !m.Remote.RTP.Addr().IsUnspecified():
+				limit, class = t.Media, 1
+			}
+			at := m.SignalAt
+			for _, l := range []netip.AddrPort{m.Local.RTP, m.Local.RTCP} {
+				if l.IsValid() {
+					at = max(at, last(l))
+				}
+			}
+			alive := limit == 0 || now-at < limit
+			switch class {
+			case 1:
+				expected = true
+				fresh = fresh || alive
+			case 2:
+				fresh = fresh || alive
+			case 3:
+				silent = true
+				freshSilent = freshSilent || alive
+			}
+		}
+	}
+	switch {
+	case fresh:
+		return "", false
+	case expected:
+		return events.ReasonTimeout, true
+	case freshSilent:
+		return "", false
+	case silent:
+		return events.ReasonSilentTimeout, true
+	}
+	// Streams that never learned of a peer, or a call that never had a section.
+	if t.Offer == 0 || now-c.LastSignal < t.Offer {
+		return "", false
+	}
+	return events.ReasonOfferTimeout, true
+}

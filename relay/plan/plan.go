@@ -1,0 +1,104 @@
+// Package plan holds the words in which the projection tells a relay engine what to do: which local sockets a
+// call has, where each of them sends, and what it may learn from the packets it receives. It is pure data; it imports
+// the standard library only and is shared by projection (which makes plans) and relay (which carries them out).
+package plan
+
+import "net/netip"
+
+// Learning says how a stream's remote address is learned from received packets (ng-reference §6.1).
+type Learning uint8
+
+// The four learning modes, by rtpengine's names.
+const (
+	LearnHeuristic Learning = iota // rank candidates until LearnUntil, use the best one seen
+	LearnOff                       // the SDP's address only
+	LearnImmediate                 // the first packet decides
+	LearnDelayed                   // packets re-learn until LearnUntil, then the next one is committed
+)
+
+// Stream is one local UDP socket of a call: one component (RTP or RTCP) of one media section of one party. A packet that
+// arrives on Local came from that party; a packet sent to that party leaves from Local towards the remote address.
+type Stream struct {
+	// Local is the bound address; it identifies the stream within a node.
+	Local netip.AddrPort
+	// RTCP is true for the socket of the RTCP component.
+	RTCP bool
+	// Mux is true if RTP and RTCP share this socket (RFC 5761): packets are told apart by payload type.
+	Mux bool
+	// Opaque is true for media that is not RTP (T.38 over UDPTL and others): packets are forwarded without being looked at.
+	Opaque bool
+
+	// Signalled is the remote address of the SDP; invalid if none is known, unspecified (0.0.0.0 or ::) on hold.
+	Signalled netip.AddrPort
+	// Learned is a remote address that an event has recorded before; invalid if none. It wins over Signalled.
+	Learned netip.AddrPort
+	// Confirmed is true if Learned was reported as confirmed under this Epoch. Without it a restart would open a confirmed
+	// stream to whoever sends first.
+	Confirmed bool
+	// Epoch changes with every signalling event that touches the stream. A relay that sees a new Epoch starts to learn again
+	// (Learned, if valid, stays in use until something better arrives).
+	Epoch uint64
+	// LearnUntil is the end of the learning window, in microseconds of Unix time (3 s after the last signalling event).
+	LearnUntil int64
+	// Mode is the learning mode.
+	Mode Learning
+	// MayLearn is false until the media was put into an SDP that we sent: packets are forwarded, but teach nothing.
+	MayLearn bool
+
+	Asymmetric    bool // a learned source never becomes the address to send to
+	StrictSource  bool // once confirmed, drop packets from any other address and port
+	MediaHandover bool // once confirmed, follow a source that changes
+	NATWait       bool // send nothing before something was received
+	PierceNAT     bool // send a probe to Signalled until something was received
+
+	// RTPSinks are the local addresses of the sockets from which RTP (or opaque) packets received here leave;
+	// RTCPSinks likewise for RTCP. Each names a Stream of the same call. Empty: the packet is counted and dropped.
+	RTPSinks  []netip.AddrPort
+	RTCPSinks []netip.AddrPort
+
+	// Blocked drops what arrives here after counting it (block media, drop-traffic, inactive), except for telephone-event
+	// packets whose payload type is in DTMF (ng-reference §11).
+	Blocked bool
+	// BlockDTMF drops telephone-event packets whose payload type is in DTMF.
+	BlockDTMF bool
+	// DTMF are the payload types of telephone-event on this stream.
+	DTMF []uint8
+	// Echo sends what arrives back to its own remote address (media echo), and to none of the sinks.
+	Echo bool
+
+	// TOS is the IP TOS or traffic class byte of packets that leave from Local, 0 to 255.
+	TOS uint8
+}
+
+// Learned reports that a stream's remote address was learned or changed; the owner makes it an event, so that a restart or
+// another node sends to the same address (design, decision 10).
+type Learned struct {
+	Call   string // the call's key, as given to Engine.Set
+	Local  netip.AddrPort
+	Remote netip.AddrPort
+	Epoch  uint64 // the Stream.Epoch under which it was learned
+	// Confirmed is true once learning has ended for this epoch.
+	Confirmed bool
+}
+
+// Stats are the counters of one stream since its socket was bound. Bytes are UDP payload bytes, RTP header included.
+type Stats struct {
+	In, Out     Counters
+	LastPacket  int64          // µs of Unix time of the last packet received; 0 if none
+	Remote      netip.AddrPort // the address that is being sent to now; invalid if none
+	Confirmed   bool           // the remote address is confirmed by learning
+	IngressSSRC SSRC           // the last SSRC received; zero value if none
+	EgressSSRC  SSRC           // the last SSRC sent
+}
+
+// Counters count packets of one direction.
+type Counters struct{ Packets, Bytes, Errors uint64 }
+
+// SSRC are the counters of one synchronisation source (RFC 3550 §5.1).
+type SSRC struct {
+	SSRC           uint32
+	Seen           bool
+	Packets, Bytes uint64
+	LastTimestamp  uint32
+	LastSeq        uint16
+}

@@ -1,0 +1,179 @@
+package relay
+
+import (
+	"net/netip"
+	"slices"
+
+	"rtpjet/relay/plan"
+)
+
+// Times of a shard's chores, in µs.
+const (
+	// reportInterval is the least time between two reports on one stream: a source that flaps must not flood the log.
+	reportInterval = 250_000
+	// reportRetry is when a report that found the channel full is tried again.
+	reportRetry = 20_000
+	// probeInterval is the time between two probes that open a NAT.
+	probeInterval = 500_000
+)
+
+// sender sends a datagram from a stream's socket to its remote address; false if the system did not take it.
+type sender interface {
+	send(s *stream, pkt []byte) bool
+}
+
+// shard relays the packets of the calls that are assigned to it. It is not safe for concurrent use: its driver owns it.
+// Only published may be read by others.
+type shard struct {
+	tx      sender
+	learned chan<- plan.Learned
+
+	in, out    plan.Counters
+	unreported []*stream // have news, and the time or the channel does not allow to report it yet
+	probing    []*stream // send probes until they hear something
+	due        int64     // when chores has something to do, µs; 0: never
+
+	published struct{ in, out tally }
+}
+
+// handle relays one datagram that has arrived on s from src at now, µs of Unix time.
+func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
+	k, sinks, ok := s.receive(pkt, src, now)
+	if s.dirty {
+		h.report(s, now)
+	}
+	if !ok {
+		h.in.Errors++
+		return
+	}
+	h.in.Packets++
+	h.in.Bytes += uint64(len(pkt))
+	for _, sink := range sinks {
+		ready := sink.ready()
+		if sink.dirty {
+			h.report(sink, now)
+		}
+		if !ready {
+			continue
+		}
+		if !h.tx.send(sink, pkt) {
+			sink.out.errors.add(1)
+			h.out.Errors++
+			continue
+		}
+		sink.count(&sink.out, &sink.outSSRC, k, pkt)
+		h.out.Packets++
+		h.out.Bytes += uint64(len(pkt))
+	}
+}
+
+// attend takes up the newest route of s without waiting for a packet and does what the route asks for by itself.
+func (h *shard) attend(s *stream, now int64) {
+	if !s.probing && s.wantsProbe() {
+		s.probing, s.probeDue = true, now
+		h.probing = append(h.probing, s)
+		h.due = earlier(h.due, now)
+	}
+}
+
+func (s *stream) wantsProbe() bool {
+	r := s.sync()
+	return r != nil && r.plan.PierceNAT && !s.heard && s.open
+}
+
+// report passes on what s has learned, now or later.
+func (h *shard) report(s *stream, now int64) {
+	if s.tryReport(h.learned, now) || s.queued {
+		return
+	}
+	s.queued = true
+	h.unreported = append(h.unreported, s)
+	h.due = earlier(h.due, s.reportDue)
+}
+
+// tryReport returns false if the report has to be tried again.
+func (s *stream) tryReport(learned chan<- plan.Learned, now int64) bool {
+	r := s.route.Load()
+	if r == nil || !s.latch.source.IsValid() {
+		s.dirty = false
+		return true
+	}
+	if now < s.reportDue {
+		return false
+	}
+	news := plan.Learned{
+		Call: r.call, Local: s.local, Remote: s.latch.source, Epoch: s.cur.Load().plan.Epoch, Confirmed: s.latch.confirmed,
+	}
+	select {
+	case learned <- news:
+		s.dirty, s.reportDue = false, now+reportInterval
+		return true
+	default:
+		s.reportDue = now + reportRetry
+		return false
+	}
+}
+
+// chores does what is due at now and returns when it wants to be called again, 0 if only after a packet or a new route.
+func (h *shard) chores(now int64) int64 {
+	if h.due == 0 || now < h.due {
+		return h.due
+	}
+	h.due = 0
+	h.unreported = slices.DeleteFunc(h.unreported, func(s *stream) bool {
+		if s.dirty && !s.tryReport(h.learned, now) {
+			h.due = earlier(h.due, s.reportDue)
+			return false
+		}
+		s.queued = false
+		return true
+	})
+	h.probing = slices.DeleteFunc(h.probing, func(s *stream) bool {
+		if !s.wantsProbe() {
+			s.probing = false
+			return true
+		}
+		if now >= s.probeDue {
+			h.tx.send(s, piercer[:])
+			s.probeDue = now + probeInterval
+		}
+		h.due = earlier(h.due, s.probeDue)
+		return false
+	})
+	return h.due
+}
+
+// earlier returns the earlier of two times of which 0 means never.
+func earlier(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// forget removes a stream that is about to be closed.
+func (h *shard) forget(s *stream) {
+	is := func(o *stream) bool { return o == s }
+	if s.queued {
+		h.unreported = slices.DeleteFunc(h.unreported, is)
+	}
+	if s.probing {
+		h.probing = slices.DeleteFunc(h.probing, is)
+	}
+}
+
+// publish makes the sums visible to others. Once per wake-up is enough.
+func (h *shard) publish() {
+	p := &h.published
+	if p.in.packets.load()+p.in.errors.load() == h.in.Packets+h.in.Errors {
+		return
+	}
+	for _, t := range [2]struct {
+		to   *tally
+		from *plan.Counters
+	}{{&p.in, &h.in}, {&p.out, &h.out}} {
+		t.to.packets.set(t.from.Packets)
+		t.to.bytes.set(t.from.Bytes)
+		t.to.errors.set(t.from.Errors)
+	}
+}

@@ -1,0 +1,243 @@
+package relay
+
+import (
+	"net"
+	"net/netip"
+	"sync/atomic"
+
+	"rtpjet/relay/plan"
+)
+
+// route is one plan.Stream made ready for the packet path. It is immutable.
+type route struct {
+	call      string
+	plan      plan.Stream // its slices are not used
+	rtp, rtcp []*stream
+	dtmf      payloadTypes
+
+	// feeders are local addresses that must not become the remote: a packet sent there would come back here, for ever.
+	feeders []netip.AddrPort
+}
+
+// newRoute compiles the route of one stream of a call. open names the streams that exist; sinks that do not are left out.
+func newRoute(call string, st *plan.Stream, all []plan.Stream, open map[netip.AddrPort]*stream) *route {
+	r := &route{call: call, plan: *st, dtmf: newPayloadTypes(st.DTMF)}
+	r.plan.Signalled = plain(st.Signalled)
+	r.plan.Learned = plain(st.Learned)
+	r.plan.RTPSinks, r.plan.RTCPSinks, r.plan.DTMF = nil, nil, nil
+	if st.Echo {
+		r.rtp = []*stream{open[st.Local]}
+		r.rtcp = r.rtp
+	} else {
+		r.rtp = lookUp(st.RTPSinks, open)
+		r.rtcp = lookUp(st.RTCPSinks, open)
+	}
+	r.feeders = append(r.feeders, st.Local)
+	for i := range all {
+		if feeds(&all[i], st.Local) {
+			r.feeders = append(r.feeders, all[i].Local)
+		}
+	}
+	return r
+}
+
+func lookUp(locals []netip.AddrPort, open map[netip.AddrPort]*stream) []*stream {
+	sinks := make([]*stream, 0, len(locals))
+	for _, l := range locals {
+		if s := open[l]; s != nil {
+			sinks = append(sinks, s)
+		}
+	}
+	return sinks
+}
+
+func feeds(st *plan.Stream, local netip.AddrPort) bool {
+	for _, sinks := range [2][]netip.AddrPort{st.RTPSinks, st.RTCPSinks} {
+		for _, l := range sinks {
+			if l == local {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// plain gives an address the one form in which the packet path compares addresses: IPv4 as IPv4, without a zone. The zone
+// of a link-local peer can only be that of our own socket.
+func plain(a netip.AddrPort) netip.AddrPort {
+	if !a.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(a.Addr().Unmap().WithZone(""), a.Port())
+}
+
+// stream is one bound socket with what its packets have taught and how many they were.
+type stream struct {
+	// Constant since the socket was bound.
+	local netip.AddrPort
+	fd    int          // epoll driver
+	conn  *net.UDPConn // portable driver
+
+	// Guarded by Sockets.mu.
+	owner *call // nil while only reserved
+	tos   uint8
+
+	// Constant since the socket was attached to a shard.
+	slot, gen uint32
+
+	route atomic.Pointer[route] // written by the control side; nil once the socket is to be closed
+
+	// Written by the shard, read by anybody.
+	cur             atomic.Pointer[route] // the route that the state below belongs to
+	in, out         tally
+	inSSRC, outSSRC sourceTally
+	last            counter // µs of Unix time of the last packet
+	aimed           addrBox // remote and whether it is confirmed
+
+	// Touched by the shard only.
+	latch     latch
+	remote    netip.AddrPort
+	sockaddr  sockaddr // remote as the system wants it
+	open      bool     // remote may be sent to
+	heard     bool     // something has arrived from this party since its signalled address changed
+	dirty     bool     // the latch has news that was not reported yet
+	queued    bool     // on shard.unreported
+	probing   bool     // on shard.probing
+	reportDue int64    // not to be reported before, µs
+	probeDue  int64    // next probe, µs
+}
+
+// sync brings the state up to the newest route; nil if there is none any more.
+func (s *stream) sync() *route {
+	r := s.route.Load()
+	if r != s.cur.Load() && r != nil {
+		s.adopt(r)
+	}
+	return r
+}
+
+func (s *stream) adopt(r *route) {
+	old := s.cur.Load()
+	var before netip.AddrPort
+	if old != nil {
+		before = old.plan.Signalled
+	}
+	if old == nil || old.plan.Epoch != r.plan.Epoch {
+		s.latch.restart(&r.plan, before)
+		// What was learned but is not in the plan must be reported again, under the new epoch.
+		s.dirty = s.latch.source.IsValid() && r.plan.Mode != plan.LearnOff && s.latch.source != r.plan.Learned
+	}
+	if old == nil || before != r.plan.Signalled {
+		s.heard = r.plan.Learned.IsValid()
+	}
+	s.aim(r)
+	s.cur.Store(r)
+}
+
+// aim works out the remote address anew and whether it may be sent to.
+func (s *stream) aim(r *route) {
+	s.remote = s.latch.remote(&r.plan)
+	s.open = usable(s.remote) && s.remote.Addr().Is4() == s.local.Addr().Is4() &&
+		// On hold nothing is sent, wherever the party may be.
+		(!r.plan.Signalled.IsValid() || usable(r.plan.Signalled)) &&
+		(s.heard || !r.plan.NATWait)
+	for _, f := range r.feeders {
+		if f == s.remote {
+			s.open = false
+		}
+	}
+	if s.open {
+		s.sockaddr.encode(s.remote, s.local)
+	}
+	s.aimed.set(s.remote, s.latch.confirmed)
+}
+
+func usable(a netip.AddrPort) bool {
+	return a.IsValid() && a.Port() != 0 && !a.Addr().IsUnspecified()
+}
+
+// receive takes in one datagram from src at now (µs of Unix time). ok is false if it was refused; sinks are the streams
+// that it has to leave from, whether they can send or not.
+func (s *stream) receive(pkt []byte, src netip.AddrPort, now int64) (k kind, sinks []*stream, ok bool) {
+	r := s.sync()
+	if r == nil {
+		return kindInvalid, nil, false
+	}
+	k = kindOpaque
+	if !r.plan.Opaque {
+		k = classify(pkt)
+		if k == kindInvalid {
+			s.in.errors.add(1)
+			return k, nil, false
+		}
+		if k == kindRTP && r.plan.RTCP {
+			k = kindRTCP // misplaced; it goes where what arrives here goes
+		}
+	}
+	// Some endpoints send RTCP to the RTP port from another socket: no sign of where their RTP comes from.
+	stray := k == kindKeying || k == kindRTCP && !r.plan.RTCP && pkt[1] != rtcpApp
+	ok, changed := s.latch.step(&r.plan, src, stray, now)
+	if !ok {
+		s.in.errors.add(1)
+		if changed { // the packet has ended learning, though not in its favour
+			s.dirty = true
+			s.aim(r)
+		}
+		return k, nil, false
+	}
+	s.count(&s.in, &s.inSSRC, k, pkt)
+	if int64(s.last.load()) != now {
+		s.last.set(uint64(now))
+	}
+	if changed || !s.heard {
+		s.heard = true
+		s.dirty = s.dirty || changed
+		s.aim(r)
+	}
+	if r.plan.Blocked || r.plan.BlockDTMF {
+		dtmf := k == kindRTP && r.dtmf.has(payloadType(pkt))
+		if dtmf && r.plan.BlockDTMF || !dtmf && r.plan.Blocked {
+			return k, nil, true
+		}
+	}
+	if r.plan.RTCP || k == kindRTCP && r.plan.Mux {
+		return k, r.rtcp, true
+	}
+	return k, r.rtp, true
+}
+
+// ready tells whether a packet can be sent to the party now.
+func (s *stream) ready() bool { return s.sync() != nil && s.open }
+
+func (s *stream) count(t *tally, src *sourceTally, k kind, pkt []byte) {
+	if k == kindRTP {
+		src.note(pkt, t)
+	}
+	t.packets.add(1)
+	t.bytes.add(uint64(len(pkt)))
+	if k != kindRTP && !src.id.isZero() {
+		src.pass(len(pkt))
+	}
+}
+
+// stats may be called by anybody.
+func (s *stream) stats() plan.Stats {
+	st := plan.Stats{
+		IngressSSRC: s.inSSRC.read(&s.in), EgressSSRC: s.outSSRC.read(&s.out),
+		In: s.in.read(), Out: s.out.read(),
+		LastPacket: int64(s.last.load()),
+	}
+	r, cur := s.route.Load(), s.cur.Load()
+	if r == nil {
+		return st
+	}
+	if cur == nil || cur.plan.Epoch != r.plan.Epoch && (r.plan.Learned.IsValid() || cur.plan.Signalled != r.plan.Signalled) {
+		// The shard takes a new route up with the next packet. Until then this is what it will start from.
+		var l latch
+		l.restart(&r.plan, netip.AddrPort{})
+		st.Remote, st.Confirmed = l.remote(&r.plan), l.confirmed
+		return st
+	}
+	st.Remote, st.Confirmed = s.aimed.get()
+	return st
+}

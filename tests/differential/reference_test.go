@@ -1,0 +1,206 @@
+package differential
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// An expectation is what a step of testdata/reference must answer.
+type expectation struct {
+	step, line int
+	has, lacks bool // some lines of the reply, or none of them; else the whole reply
+	lines      []string
+}
+
+// TestReference checks rtpjet against what the reference says of options that release 10.5 does not have, or has otherwise.
+// The scripts are those of the other tests, and each command is followed by what it must be answered:
+//
+//	> offer from-tag=a @phone
+//	----
+//	v=0
+//	…
+//	> query
+//	---- has
+//	tags.a.label: caller
+//	---- lacks
+//	tags.b.label: caller
+//
+// An SDP stands for itself, ok for a reply with no other key, and error for an error with its reason; all other replies are
+// written as in the other tests. With -update the whole replies are written as rtpjet gives them now: read them.
+func TestReference(t *testing.T) {
+	if *show {
+		t.Skip("-show is for TestRecord")
+	}
+	templates := loadTemplates(t)
+	files, err := filepath.Glob("testdata/reference/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no testdata/reference", err)
+	}
+	ours := rtpjet(t)
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.Split(string(text), "\n")
+		scripts, expected, err := parseReference(f, lines, templates)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[int][]string{} // by the line of the expectation
+		for i := range scripts {
+			s := &scripts[i]
+			t.Run(s.name, func(t *testing.T) {
+				tr, err := s.run(ours)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, e := range expected[s.name] {
+					reply := brief(tr[e.step])
+					for _, d := range disorder(tr[e.step]) {
+						t.Errorf("%s:%d: %s", f, s.steps[e.step].line, d)
+					}
+					got[e.line] = reply
+					at := fmt.Sprintf("%s:%d: %s", f, s.steps[e.step].line, shorten(s.steps[e.step].text))
+					switch {
+					case e.has || e.lacks:
+						for _, l := range e.lines {
+							if slices.Contains(reply, l) != e.has {
+								t.Errorf("%s\nhas line %q: %v, want %v\n%s", at, l, !e.has, e.has, strings.Join(reply, "\n"))
+							}
+						}
+					case !*update:
+						if d := cmp.Diff(e.lines, reply); d != "" {
+							t.Errorf("%s (-want +got)\n%s", at, d)
+						}
+					}
+				}
+			})
+		}
+		if *update {
+			writeReference(t, f, lines, got)
+		}
+	}
+}
+
+// brief writes a reply in the short form of testdata/reference.
+func brief(reply []string) []string {
+	at := slices.Index(reply, "sdp:")
+	switch {
+	case slices.Equal(reply, []string{"result: ok"}):
+		return []string{"ok"}
+	case len(reply) == 2 && reply[1] == "result: error":
+		reason, ok := strings.CutPrefix(reply[0], "error-reason: ")
+		if ok {
+			return []string{"error " + reason}
+		}
+	case at == 1 && reply[0] == "result: ok":
+		var out []string
+		for _, l := range reply[2:] {
+			out = append(out, strings.TrimPrefix(l, "  "))
+		}
+		return out
+	}
+	return reply
+}
+
+func loadTemplates(t *testing.T) map[string]template {
+	t.Helper()
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	templates := map[string]template{}
+	for _, f := range files {
+		if filepath.Base(f) == "differences.txt" {
+			continue
+		}
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &scriptParser{file: f, templates: templates, onlyTemplates: true}
+		if _, err := p.parse(string(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return templates
+}
+
+// parseReference takes the expectations out of a file and leaves the scripts to their own parser.
+func parseReference(file string, lines []string, templates map[string]template) ([]script, map[string][]expectation, error) {
+	rest := slices.Clone(lines)
+	var found []expectation
+	for i := 0; i < len(rest); i++ {
+		kind, ok := strings.CutPrefix(rest[i], "----")
+		if !ok {
+			continue
+		}
+		e := expectation{line: i + 1, has: kind == " has", lacks: kind == " lacks"}
+		if !e.has && !e.lacks && kind != "" {
+			return nil, nil, fmt.Errorf("%s:%d: unexpected %q", file, i+1, rest[i])
+		}
+		rest[i] = ""
+		for i++; i < len(rest) && rest[i] != "" && rest[i][0] != '>' && !strings.HasPrefix(rest[i], "----"); i++ {
+			e.lines = append(e.lines, rest[i])
+			rest[i] = ""
+		}
+		i--
+		found = append(found, e)
+	}
+	text := strings.Join(rest, "\n")
+	for _, only := range []bool{true, false} {
+		p := &scriptParser{file: file, templates: templates, onlyTemplates: only}
+		scripts, err := p.parse(text)
+		if err != nil {
+			return nil, nil, err
+		}
+		if only {
+			continue
+		}
+		byScript := map[string][]expectation{}
+		for _, e := range found {
+			name, step := "", -1
+			for i := range scripts {
+				for j := range scripts[i].steps {
+					if scripts[i].steps[j].line < e.line {
+						name, step = scripts[i].name, j
+					}
+				}
+			}
+			if step < 0 {
+				return nil, nil, fmt.Errorf("%s:%d: expectation before the first command", file, e.line)
+			}
+			e.step = step
+			byScript[name] = append(byScript[name], e)
+		}
+		return scripts, byScript, nil
+	}
+	panic("unreachable")
+}
+
+// writeReference puts the replies in the place of the whole expected ones.
+func writeReference(t *testing.T, file string, lines []string, got map[int][]string) {
+	t.Helper()
+	var out []string
+	for i := 0; i < len(lines); i++ {
+		out = append(out, lines[i])
+		reply, ok := got[i+1]
+		if lines[i] != "----" || !ok {
+			continue
+		}
+		out = append(out, reply...)
+		for i+1 < len(lines) && lines[i+1] != "" && lines[i+1][0] != '>' && !strings.HasPrefix(lines[i+1], "----") {
+			i++
+		}
+	}
+	if err := os.WriteFile(file, []byte(strings.Join(out, "\n")), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,207 @@
+//go:build linux
+
+// Command measure compares rtpjet with Debian's rtpengine: both relay, are called,
+// are killed and started again in turn, in two network namespaces over a veth pair,
+// and the medians of several rounds go as tables into docs/measurements.md.
+//
+//	go run ./tests/lab/measure                        everything, three rounds
+//	go run ./tests/lab/measure --only relay,control   some of it
+//	go run ./tests/lab/measure --quick                one short round, nothing written
+//
+// It needs root, rtpengine and redis-server.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+
+	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/tests/lab"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// The generator runs in the client's namespace, as this program once more.
+	if len(os.Args) > 1 && os.Args[1] == "bench" {
+		os.Exit(bench.Run(ctx, os.Args[2:], os.Stdout, os.Stderr))
+	}
+	if err := run(ctx, os.Args[1:]); err != nil {
+		if !errors.Is(err, flag.ErrHelp) {
+			fmt.Fprintln(os.Stderr, "measure:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+// setup is what all sections need.
+type setup struct {
+	net    *lab.Net
+	self   string // this program
+	rtpjet string // the built rtpjet
+	dir    string // for logs and data
+	quick  bool
+	peers  []string
+	runs   int // servers started so far, to keep their directories apart
+}
+
+func run(ctx context.Context, args []string) (err error) {
+	fs := flag.NewFlagSet("measure", flag.ContinueOnError)
+	only := fs.String("only", "", "`SECTIONS` to measure, of: "+strings.Join(sectionNames(), ","))
+	quick := fs.Bool("quick", false, "one short round, to see that all works; writes nothing")
+	rounds := fs.Int("rounds", 3, "`NUMBER` of rounds; the tables show medians")
+	peers := fs.String("peers", "rtpjet,rtpengine", "`SERVERS` to compare")
+	binary := fs.String("rtpjet", "", "a built rtpjet (default: build ./cmd/rtpjet)")
+	out := fs.String("out", "docs/measurements.md", "`FILE` that gets the tables; empty: none")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return fmt.Errorf("unexpected word %q; --help lists the flags", fs.Arg(0))
+	}
+	chosen, err := chooseSections(*only)
+	if err != nil {
+		return err
+	}
+	s := &setup{quick: *quick, peers: strings.Split(*peers, ",")}
+	for _, p := range s.peers {
+		if p != "rtpjet" && p != "rtpengine" {
+			return fmt.Errorf("--peers: %q is neither rtpjet nor rtpengine", p)
+		}
+	}
+	if s.quick {
+		*rounds, *out = 1, ""
+	}
+	if err := lab.Installed("rtpengine", "redis-server", "nsenter"); err != nil {
+		return fmt.Errorf("find the peers: %w; install the packages rtpengine-daemon, redis-server and util-linux", err)
+	}
+	// rtpengine holds four descriptors a call, and 4,000 calls are placed.
+	if err := lab.RaiseFileLimit(17000); err != nil {
+		return err
+	}
+	if s.dir, err = os.MkdirTemp("", "rtpjet-measure-"); err != nil {
+		return err
+	}
+	defer func() {
+		if err == nil {
+			err = os.RemoveAll(s.dir)
+		} else {
+			fmt.Fprintln(os.Stderr, "measure: the servers' logs are in", s.dir)
+		}
+	}()
+	if s.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if slices.Contains(s.peers, "rtpjet") {
+		if s.rtpjet, err = builtRtpjet(ctx, *binary, s.dir); err != nil {
+			return err
+		}
+	}
+	if s.net, err = lab.NewNet(); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.net.Close()) }()
+
+	for _, sec := range chosen {
+		text, err := s.measure(ctx, sec, *rounds)
+		if err != nil {
+			return fmt.Errorf("measure %s: %w", sec.name, err)
+		}
+		fmt.Println("\n" + text)
+		if *out == "" {
+			continue
+		}
+		if err := writeBlock(*out, sec.name, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// builtRtpjet returns the path of a built rtpjet.
+func builtRtpjet(ctx context.Context, given, dir string) (string, error) {
+	if given != "" {
+		return filepath.Abs(given)
+	}
+	path := filepath.Join(dir, "rtpjet")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/rtpjet")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("build rtpjet: %w; run this from the repository's root, or name a binary with --rtpjet", err)
+	}
+	return path, nil
+}
+
+// measure runs a section for all its peers in turn, round by round, and returns its
+// text.
+func (s *setup) measure(ctx context.Context, sec section, rounds int) (string, error) {
+	var variants []variant
+	var names []string
+	for _, v := range sec.variants {
+		if slices.Contains(s.peers, v.peer) {
+			variants = append(variants, v)
+			names = append(names, v.name)
+		}
+	}
+	runs := map[string][]results{}
+	commands := map[string][]string{}
+	for round := range rounds {
+		for i := range variants {
+			// Each round begins with another one, so that none always runs first.
+			v := variants[(i+round)%len(variants)]
+			fmt.Fprintf(os.Stderr, "%s, round %d of %d: %s\n", sec.name, round+1, rounds, v.name)
+			r := &oneRun{setup: s, variant: v, results: results{}}
+			if err := sec.run(ctx, r); err != nil {
+				return "", fmt.Errorf("%s: %w", v.name, err)
+			}
+			runs[v.name] = append(runs[v.name], r.results)
+			commands[v.name] = r.commands
+		}
+	}
+
+	var b strings.Builder
+	fmt.Fprintf(&b, "### %s\n\n%s\n\n", sec.title, sec.about)
+	b.WriteString(table(names, sec.metrics, runs))
+	fmt.Fprintf(&b, "\nMedians of %d round(s); %s.\nThe table: `go tool task bench -- --only %s`. By hand, in the client's namespace:\n\n```\n", rounds, s.machine(), sec.name)
+	b.WriteString(strings.Join(commands[names[0]], "\n"))
+	b.WriteString("\n```\n")
+	return b.String(), nil
+}
+
+// machine describes what the figures hold for.
+func (s *setup) machine() string {
+	text := fmt.Sprintf("%d cores", runtime.NumCPU())
+	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		text += ", Linux " + strings.TrimSpace(string(release))
+	}
+	if out, err := exec.Command("rtpengine", "--version").CombinedOutput(); err == nil {
+		text += ", rtpengine " + strings.TrimPrefix(strings.TrimSpace(string(out)), "Version: ") + " in user space"
+	}
+	return text + ", " + runtime.Version()
+}
+
+// writeBlock puts the text of a section into the file of measurements.
+func writeBlock(file, name, text string) error {
+	doc, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("read the measurements: %w", err)
+	}
+	updated, err := replaceBlock(string(doc), name, text)
+	if err != nil {
+		return fmt.Errorf("update %s: %w", file, err)
+	}
+	if err := os.WriteFile(file, []byte(updated), 0o644); err != nil {
+		return fmt.Errorf("write the measurements: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package lab
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// stopAfter is how long a process may take to end by itself.
+const stopAfter = 10 * time.Second
+
+// Proc is a running process of the lab.
+type Proc struct {
+	Name string
+	PID  int
+	Log  string // the file with its output
+
+	args  []string
+	cmd   *exec.Cmd
+	ended chan struct{} // closed once it has ended; then cmd says how
+}
+
+// Start starts a program inside a namespace (nil: where this process is), with its
+// output in the file log. It is killed if this process dies.
+func Start(side *Side, log string, args ...string) (*Proc, error) {
+	out, err := os.OpenFile(log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open the log of %s: %w", args[0], err)
+	}
+	p := &Proc{Name: args[0], Log: log, args: side.enter(args), ended: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		defer close(p.ended)
+		defer func() { _ = out.Close() }()
+		// The kernel takes the end of the starting thread for the end of this
+		// process, so the thread stays until the child has ended.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		p.cmd = exec.Command(p.args[0], p.args[1:]...)
+		p.cmd.Stdout, p.cmd.Stderr = out, out
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = p.cmd.Wait() // how it ended is read from cmd
+		}
+	}()
+	if err := <-started; err != nil {
+		return nil, fmt.Errorf("start %s: %w", p.Name, err)
+	}
+	p.PID = p.cmd.Process.Pid
+	return p, nil
+}
+
+// Ended is closed once the process has ended.
+func (p *Proc) Ended() <-chan struct{} { return p.ended }
+
+// Kill ends the process at once, as `kill -9` does, and waits for its end.
+func (p *Proc) Kill() {
+	_ = p.cmd.Process.Kill() // fails only if it has ended
+	<-p.ended
+}
+
+// Stop asks the process to end, and kills it if it does not.
+func (p *Proc) Stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended
+	select {
+	case <-p.ended:
+	case <-time.After(stopAfter):
+		p.Kill()
+	}
+}
+
+// CommandLine returns the line for a shell that starts the process again.
+func (p *Proc) CommandLine() string {
+	words := make([]string, len(p.args))
+	for i, a := range p.args {
+		words[i] = quote(a)
+	}
+	return strings.Join(words, " ")
+}
+
+// quote makes a word of a shell's command line.
+func quote(s string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=./:,@%+"
+	if s != "" && strings.Trim(s, plain) == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// LastLines returns the end of the process's output, to explain a failure with.
+func (p *Proc) LastLines() string {
+	b, err := os.ReadFile(p.Log)
+	if err != nil {
+		return err.Error()
+	}
+	lines := bytes.Split(bytes.TrimSpace(b), []byte("\n"))
+	return string(bytes.Join(lines[max(0, len(lines)-8):], []byte("\n")))
+}
+
+// Output runs a program inside a namespace to its end and returns its standard
+// output; its standard error goes to this process's.
+func Output(side *Side, args ...string) ([]byte, error) {
+	args = side.enter(args)
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("run %s: %w", strings.Join(args, " "), err)
+	}
+	return out, nil
+}
+
+// Installed returns why one of the programs cannot be run, nil if all are there.
+func Installed(programs ...string) error {
+	var errs []error
+	for _, name := range programs {
+		if _, err := exec.LookPath(name); err != nil {
+			errs = append(errs, fmt.Errorf("%s is not installed", name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// RaiseFileLimit lets this process and those that it starts open at least n files
+// each.
+func RaiseFileLimit(n uint64) error {
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("read the limit of open files: %w", err)
+	}
+	// Setting it even where it is high enough passes it on: Go gives the programs
+	// that it starts the soft limit that it was started with, until it is set.
+	lim.Cur = max(n, lim.Max)
+	lim.Max = lim.Cur
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("raise the limit of open files to %d: %w; set 'ulimit -Hn' as a user who may", lim.Cur, err)
+	}
+	return nil
+}

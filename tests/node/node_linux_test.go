@@ -1,0 +1,262 @@
+package node
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"rtpjet/cmd/rtpjet/app"
+	"rtpjet/embed"
+	"rtpjet/events"
+	"rtpjet/projection"
+	"rtpjet/relay"
+	"rtpjet/relay/plan"
+)
+
+// clock is the real time plus what a test has added.
+type clock struct{ offset atomic.Int64 }
+
+func (c *clock) now() time.Time          { return time.Now().Add(time.Duration(c.offset.Load())) }
+func (c *clock) advance(d time.Duration) { c.offset.Add(int64(d)) }
+
+// fault is what a disturbed log does with an append instead of its work; ok false lets the append through.
+type fault func(ctx context.Context, key string, last uint64, data []byte) (seq uint64, err error, ok bool)
+
+// journal is the log of a node with switches to disturb it.
+type journal struct {
+	*embed.Log
+	fault   atomic.Pointer[fault]
+	appends atomic.Int64
+}
+
+func (j *journal) Append(ctx context.Context, key string, last uint64, data []byte, id string) (uint64, error) {
+	j.appends.Add(1)
+	if f := j.fault.Load(); f != nil {
+		if seq, err, ok := (*f)(ctx, key, last, data); ok {
+			return seq, err
+		}
+	}
+	return j.Log.Append(ctx, key, last, data, id)
+}
+
+func (j *journal) disturb(f fault) { j.fault.Store(&f) }
+func (j *journal) heal()           { j.fault.Store(nil) }
+
+// store is an embedded log, which outlives the nodes that use it.
+type store struct {
+	t      testing.TB
+	dir    string
+	server *embed.Server
+	nc     *nats.Conn
+	log    *embed.Log
+}
+
+func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+
+const region = "test"
+
+func newStore(t testing.TB) *store {
+	t.Helper()
+	s := &store{t: t, dir: t.TempDir()}
+	var err error
+	if s.server, err = embed.StartServer(t.Context(), embed.ServerConfig{
+		NodeID: "n1", Region: region, StoreDir: s.dir, Logger: quiet(),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.server.Shutdown)
+	if s.nc, err = s.server.Connect(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.nc.Close)
+	if s.log, err = embed.Open(t.Context(), s.nc, embed.Config{Region: region, Logger: quiet()}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.log.Close)
+	return s
+}
+
+// last is the sequence of the last entry of the stream.
+func (s *store) last() uint64 {
+	s.t.Helper()
+	js, err := jetstream.New(s.nc)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	stream, err := js.Stream(s.t.Context(), "CALLS_"+region)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return stream.CachedInfo().State.LastSeq
+}
+
+// events are all events of a call.
+func (s *store) events(id string) []events.Envelope { return eventsOf(s.t, s.log, id) }
+
+func eventsOf(t testing.TB, l *embed.Log, id string) []events.Envelope {
+	t.Helper()
+	entries, err := l.History(t.Context(), events.Key(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []events.Envelope
+	for _, in := range entries {
+		env, err := events.Decode(in.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, env)
+	}
+	return out
+}
+
+// node is a node in this process.
+type node struct {
+	*ng
+	*store
+	node    *app.Node
+	engine  relay.Engine
+	journal *journal
+	clock   *clock
+	addr    string
+	host    netip.Addr
+	stop    func()
+}
+
+// settings are what tests change of a node.
+type settings struct {
+	app.NodeConfig
+	store *store
+	host  netip.Addr
+	more  []plan.Interface
+	rest  time.Duration
+	ready chan struct{}
+}
+
+const firstPort, lastPort = 30000, 30999
+
+// startNode runs a node until the end of the test, or until stop is called.
+func startNode(t testing.TB, change ...func(*settings)) *node {
+	t.Helper()
+	n := &node{clock: &clock{}}
+	s := &settings{rest: -1, ready: make(chan struct{})}
+	s.NodeConfig = app.NodeConfig{
+		ID: "n1",
+		Timeouts: projection.Timeouts{
+			Media: time.Minute.Microseconds(), Silent: time.Hour.Microseconds(), Offer: time.Hour.Microseconds(),
+		},
+		DeleteDelay: 30, MaxSessions: -1, InstanceID: "0123456789ab", KeepEnded: time.Minute,
+		Logger: quiet(), Clock: n.clock.now,
+	}
+	for _, f := range change {
+		f(s)
+	}
+	if s.store == nil {
+		s.store = newStore(t)
+	}
+	if !s.host.IsValid() {
+		s.host = newHost()
+	}
+	n.store, n.host = s.store, s.host
+	interfaces := append([]plan.Interface{{Name: "main", Addr: s.host, Advertised: s.host}}, s.more...)
+	var pools []relay.Pool
+	for i := range interfaces {
+		interfaces[i].Ports = plan.PortRange{Min: firstPort, Max: lastPort}
+		pools = append(pools, relay.Pool{Addr: interfaces[i].Addr, Min: firstPort, Max: lastPort})
+	}
+	table, err := plan.NewInterfaces(interfaces, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.engine, err = relay.New(relay.Config{Pools: pools, Loops: 2, PortRest: s.rest, Logger: quiet()}); err != nil {
+		t.Fatal(err)
+	}
+	n.journal = &journal{Log: s.store.log}
+	if s.Engine == nil {
+		s.Engine = n.engine
+	}
+	n.engine = s.Engine
+	if s.Journal == nil {
+		s.Journal = n.journal
+	}
+	s.Interfaces, s.Listen = table, []string{netip.AddrPortFrom(s.host, 2223).String()}
+	s.Ready = func(*app.Node) { close(s.ready) }
+	if n.node, err = app.NewNode(s.NodeConfig); err != nil {
+		t.Fatal(err)
+	}
+	n.addr = n.node.Addrs()[0]
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- n.node.Run(ctx) }()
+	var once sync.Once
+	n.stop = func() {
+		once.Do(func() {
+			cancel()
+			select {
+			case err := <-done:
+				if err != nil {
+					t.Errorf("the node ended with an error: %v", err)
+				}
+			case <-time.After(patience):
+				t.Error("the node does not end")
+			}
+			_ = n.engine.Close()
+		})
+	}
+	t.Cleanup(n.stop)
+	select {
+	case <-s.ready:
+	case err := <-done:
+		done <- err
+		t.Fatalf("the node ended at its start: %v", err)
+	case <-time.After(patience):
+		t.Fatal("the node does not get ready")
+	}
+	n.ng = dial(t, n.addr)
+	return n
+}
+
+// idle expects that no port is in use.
+func (n *node) idle() {
+	n.ng.t.Helper()
+	eventually(n.ng.t, "ports are not free", func() error {
+		tot := n.engine.Totals()
+		if tot.Calls != 0 || tot.Streams != 0 {
+			return errNotYet
+		}
+		for _, p := range tot.Pools {
+			if p.Used != 0 {
+				return errNotYet
+			}
+		}
+		return nil
+	})
+}
+
+// inUse is how many ports are taken.
+func (n *node) inUse() int {
+	sum := 0
+	for _, p := range n.engine.Totals().Pools {
+		sum += p.Used
+	}
+	return sum
+}
+
+// engineAwait returns once the relay has taken in so many packets on a socket.
+func (n *node) engineAwait(local netip.AddrPort, packets uint64) {
+	n.ng.t.Helper()
+	eventually(n.ng.t, "packets were not taken in", func() error {
+		st, _ := n.engine.Stats(local)
+		return when(st.In.Packets >= packets)
+	})
+}
+
+func kindOf(env events.Envelope) events.Kind { return events.KindOf(env.Event) }

@@ -1,0 +1,15 @@
+// Package peers holds the tests of rtpjet against programs that others wrote:
+// SIPp phones calling each other through Kamailio, rtpengine's own command
+// line client, and the npm package that jambonz uses.
+//
+// A test skips, and says why, where its peer is not installed. With CI=true in
+// the environment it fails instead, so that a green run has seen every peer.
+//
+// RTPJET_TEST_SERVER chooses the relay under test:
+//
+//	(unset)     rtpjet, built from this tree
+//	rtpengine   Debian's rtpengine: checks the tests themselves
+//	/a/path     an rtpjet binary
+//
+// All traffic stays on 127.0.0.1.
+package peers
