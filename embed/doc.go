@@ -7,7 +7,9 @@
 //	Append   adds an entry to a key's subject, if that subject still ends where the caller thinks it does
 //	Follow   delivers every entry of the region in order, and says when the backlog is through
 //	Since    catches up on one key
-//	Retire   moves the entries of an ended call to the archive, and only then out of the live stream
+//	Archive  copies the live stream into the archive, as long as it runs; one node of a region does it
+//	Retire   removes the entries of an ended call from the live stream, once they are archived
+//	Trim     does so for everything before a sequence, at the price of one call
 //	History  reads a key's entries back, live or archived
 //
 // Every name of a stream, bucket or subject is in resources.go.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"log/slog"
 	"net"
@@ -25,7 +26,7 @@ func TestMain(m *testing.M) {
 	)
 }
 
-func testLogger(testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(os.Stderr, nil)) }
+func testLogger(testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 func startServer(t testing.TB, dir, listen string) *Server {
 	t.Helper()

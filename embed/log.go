@@ -26,6 +26,9 @@ type Config struct {
 	// ArchiveMaxBytes and MaxBytes bound the archive, which then loses its oldest calls, and the stream of live calls,
 	// which then takes no more. 0: no bound but the server's.
 	ArchiveMaxBytes, MaxBytes int64
+	// Health, if set, is asked before each append; an error that it returns is the append's. [Server.Healthy] fits: without
+	// it, an append to a store that is known to be full waits for its context to end.
+	Health func() error
 	// Logger is told what goes wrong in the background. nil: slog.Default().
 	Logger *slog.Logger
 }
@@ -251,6 +254,11 @@ func (l *Log) Append(ctx context.Context, key string, last uint64, data []byte, 
 }
 
 func (l *Log) publish(ctx context.Context, key string, last uint64, data []byte, id string) (uint64, error) {
+	if l.cfg.Health != nil {
+		if err := l.cfg.Health(); err != nil {
+			return 0, fmt.Errorf("append to %s: %w", key, err)
+		}
+	}
 	m := nats.Msg{Subject: l.prefix + key, Data: data, Header: make(nats.Header, 2)}
 	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(last, 10)}
 	if id != "" {
@@ -258,6 +266,11 @@ func (l *Log) publish(ctx context.Context, key string, last uint64, data []byte,
 	}
 	reply, err := l.req.do(ctx, &m)
 	if err != nil {
+		if l.cfg.Health != nil && errors.Is(err, context.DeadlineExceeded) {
+			if bad := l.cfg.Health(); bad != nil { // the server does not answer a write that failed
+				return 0, fmt.Errorf("append to %s: %w", key, bad)
+			}
+		}
 		return 0, requestError("append to", key, err)
 	}
 	ack, err := parseAck(reply.Data)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"syscall"
@@ -27,7 +29,7 @@ type ServerConfig struct {
 	// Listen is the "host:port" that NATS clients outside of this process may connect to; a port of 0 takes a free one.
 	// Empty: none, the server is reachable by [Server.Connect] only.
 	Listen string
-	// MaxStore bounds the bytes on disk. 0 leaves it to the server: three quarters of what is free at the start.
+	// MaxStore bounds the bytes on disk. 0: what the store has at the start, and three quarters of what is free then.
 	MaxStore int64
 	// SyncAlways flushes to the disk before a write is confirmed: nothing is lost at a power cut, and an append takes about
 	// 170 µs instead of 10. Without it, a write that was confirmed survives the end of the process, but not of the machine.
@@ -38,12 +40,23 @@ type ServerConfig struct {
 
 // Server is a NATS server with JetStream within this process.
 type Server struct {
-	ns   *server.Server
+	opts *server.Options
 	log  *serverLog
 	lock *os.File
-	name string
 	once sync.Once
+	stop context.CancelFunc // ends watch
+	done chan struct{}      // closed when watch has ended; nil if it never began
+
+	mu sync.Mutex
+	ns *server.Server // the present one; watch replaces it. nil: none
 }
+
+// Times and sizes of the watch over the disk.
+const (
+	watchEvery = time.Second
+	// roomToWrite is how many bytes must be free before a store that was full is opened again.
+	roomToWrite = 8 << 20
+)
 
 // startTimeout bounds the wait for a server to come up. Recovering a large store takes the better part of it.
 const startTimeout = 2 * time.Minute
@@ -87,26 +100,86 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{log: &serverLog{log: logger}, lock: lock, name: cfg.NodeID}
-	if err := s.start(ctx, opts); err != nil {
+	s := &Server{opts: opts, log: &serverLog{log: logger}, lock: lock}
+	if err := s.start(ctx); err != nil {
 		s.Shutdown()
 		return nil, explainStart(err, cfg)
 	}
+	if opts.Port == server.RANDOM_PORT && !opts.DontListen { // a server that is opened again has the same port
+		if a, ok := s.ns.Addr().(*net.TCPAddr); ok {
+			opts.Port = a.Port
+		}
+	}
+	wctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop, s.done = stop, make(chan struct{})
+	go s.watch(wctx)
 	return s, nil
 }
 
-func (s *Server) start(ctx context.Context, opts *server.Options) error {
+// watch opens the store again when a full disk has room. The server does not do it: a stream that could not be written
+// once refuses everything until it is opened anew. Connections come back by themselves.
+func (s *Server) watch(ctx context.Context) {
+	defer close(s.done)
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !s.log.outOfSpace() || freeBytes(s.opts.StoreDir) < roomToWrite {
+			continue
+		}
+		s.log.log.Warn("the disk of the event store has room again; opening the store anew", "dir", s.opts.StoreDir)
+		s.close()
+		s.log.reset()
+		if err := s.start(ctx); err != nil {
+			s.log.log.Error("the event store cannot be opened; trying again", "dir", s.opts.StoreDir, "err", err)
+			s.log.setFull()
+		}
+	}
+}
+
+// usedBytes is the size of all files in a directory.
+func usedBytes(dir string) (sum int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil // what cannot be read does not count
+		}
+		if info, err := d.Info(); err == nil {
+			sum += info.Size()
+		}
+		return nil
+	})
+	return sum
+}
+
+// freeBytes is how much an ordinary user may still write; 0 if that cannot be found out.
+func freeBytes(dir string) int64 {
+	var st syscall.Statfs_t
+	if syscall.Statfs(dir, &st) != nil {
+		return 0
+	}
+	return int64(st.Bavail) * st.Bsize
+}
+
+func (s *Server) start(ctx context.Context) error {
+	opts := s.opts.Clone()
+	if opts.JetStreamMaxStore == 0 {
+		// The server's own default is three quarters of what is free, and less than it has after a while.
+		opts.JetStreamMaxStore = usedBytes(opts.StoreDir) + freeBytes(opts.StoreDir)/4*3
+	}
 	ns, err := server.NewServer(opts)
 	if err != nil {
 		return err
 	}
-	s.ns = ns
 	debug := s.log.log.Enabled(ctx, slog.LevelDebug-4)
 	ns.SetLoggerV2(s.log, debug, false, false)
+	s.mu.Lock()
+	s.ns = ns
+	s.mu.Unlock()
 	ns.Start() // recovers the store before it returns
-	if f := s.log.failure(); f != "" {
-		return errors.New(f)
-	}
 	deadline := time.Now().Add(startTimeout)
 	for !ns.ReadyForConnections(50 * time.Millisecond) {
 		if f := s.log.failure(); f != "" {
@@ -119,15 +192,46 @@ func (s *Server) start(ctx context.Context, opts *server.Options) error {
 			return fmt.Errorf("not ready after %v", startTimeout)
 		}
 	}
+	if f := s.log.failure(); f != "" {
+		return errors.New(f)
+	}
 	if !ns.JetStreamEnabled() {
 		return errors.New("JetStream did not start")
 	}
 	return nil
 }
 
+// current is the server that runs now; nil between two.
+func (s *Server) current() *server.Server {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ns
+}
+
+// close stops the present server.
+func (s *Server) close() {
+	s.mu.Lock()
+	ns := s.ns
+	s.ns = nil
+	s.mu.Unlock()
+	if ns != nil {
+		ns.Shutdown()
+		ns.WaitForShutdown()
+	}
+}
+
+// InProcessConn makes a connection to the server that runs now. It lets the client library come back after a restart.
+func (s *Server) InProcessConn() (net.Conn, error) {
+	ns := s.current()
+	if ns == nil {
+		return nil, errors.New("the embedded NATS server is being opened anew")
+	}
+	return ns.InProcessConn()
+}
+
 // Connect returns a connection that does not leave the process. The caller closes it.
 func (s *Server) Connect() (*nats.Conn, error) {
-	nc, err := nats.Connect("", append(connOptions(s.name), nats.InProcessServer(s.ns))...)
+	nc, err := nats.Connect("", append(connOptions(s.opts.ServerName), nats.InProcessServer(s))...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the embedded NATS server: %w", err)
 	}
@@ -136,30 +240,34 @@ func (s *Server) Connect() (*nats.Conn, error) {
 
 // URL is where clients outside of this process connect; "" if the server does not listen.
 func (s *Server) URL() string {
-	if s.ns.Addr() == nil {
+	ns := s.current()
+	if ns == nil || ns.Addr() == nil {
 		return ""
 	}
-	return s.ns.ClientURL()
+	return ns.ClientURL()
 }
 
-// Healthy reports whether the store takes writes: JetStream switches itself off when the disk is full.
+// Healthy tells why the store takes no writes; nil if it takes them, as far as is known.
 func (s *Server) Healthy() error {
-	if s.ns.JetStreamEnabled() {
-		return nil
+	ns := s.current()
+	switch {
+	case s.log.outOfSpace():
+		return fmt.Errorf("the event store in %s takes no writes: the disk is full; free some space, and it goes on by itself: %w",
+			s.opts.StoreDir, ErrFull)
+	case ns == nil || !ns.JetStreamEnabled():
+		return fmt.Errorf("the event store in %s takes no writes: %w", s.opts.StoreDir, ErrUnavailable)
 	}
-	if s.log.outOfSpace() {
-		return fmt.Errorf("the NATS store is off since its disk was full: %w", ErrFull)
-	}
-	return fmt.Errorf("the NATS store is off: %w", ErrUnavailable)
+	return nil
 }
 
 // Shutdown stops the server and returns when its files are closed. It may be called more than once.
 func (s *Server) Shutdown() {
 	s.once.Do(func() {
-		if s.ns != nil {
-			s.ns.Shutdown()
-			s.ns.WaitForShutdown()
+		if s.done != nil {
+			s.stop()
+			<-s.done
 		}
+		s.close()
 		if s.lock != nil {
 			_ = s.lock.Close() // gives the lock back
 		}

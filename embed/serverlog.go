@@ -31,11 +31,22 @@ func (l *serverLog) Warnf(format string, v ...any) { l.print(slog.LevelWarn, for
 
 func (l *serverLog) Errorf(format string, v ...any) {
 	l.print(slog.LevelError, format, v)
-	if text := fmt.Sprintf(format, v...); strings.Contains(text, "no space left") || strings.Contains(text, "out of space") {
-		l.mu.Lock()
-		l.full = true
-		l.mu.Unlock()
+	if text := fmt.Sprintf(format, v...); strings.Contains(text, "no space left") || strings.Contains(text, "quota exceeded") {
+		l.setFull()
 	}
+}
+
+func (l *serverLog) setFull() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.full = true
+}
+
+// reset forgets what a server before has said.
+func (l *serverLog) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fatal, l.full = nil, false
 }
 
 func (l *serverLog) Fatalf(format string, v ...any) {

@@ -30,17 +30,19 @@ func (c *Call) Apply(seq uint64, e events.Envelope) {
 	case events.PartiesRemoved:
 		c.remove(ev.Parties)
 	case events.Ended:
-		*c = Call{ID: c.ID, Gen: c.Gen, Seq: seq, Ended: true, EndedAt: e.At, Unknown: c.Unknown}
+		*c = Call{ID: c.ID, Gen: c.Gen, First: c.First, Seq: seq, Ended: true, EndedAt: e.At, Unknown: c.Unknown}
 	}
 }
 
 func (c *Call) applySignalling(seq uint64, e events.Envelope, s events.Signalling, offer bool) {
-	if e.Gen > c.Gen { // a new call under this call-id
+	// A new call under this call-id. It may be of a lower generation than the ended one that we still know: a node that had
+	// forgotten that counts from 1 again.
+	if e.Gen > c.Gen || c.Ended && s.Owner != "" {
 		if !offer {
 			return
 		}
 		*c = Call{
-			ID: e.Call, Gen: e.Gen, Seq: seq, Owner: s.Owner, Created: e.At, TOS: -1, Unknown: c.Unknown,
+			ID: e.Call, Gen: e.Gen, First: seq, Seq: seq, Owner: s.Owner, Created: e.At, TOS: -1, Unknown: c.Unknown,
 		}
 	}
 	if !c.Live() || e.Gen != c.Gen {

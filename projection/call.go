@@ -10,6 +10,7 @@ import (
 type Call struct {
 	ID    string
 	Gen   uint64 // generation, see events.Envelope
+	First uint64 // stream sequence of the generation's first event
 	Seq   uint64 // stream sequence of the last event applied
 	Ended bool   // the last generation is over; only ID, Gen, Seq and EndedAt mean something
 	// EndedAt is when, in µs of Unix time.

@@ -134,6 +134,8 @@ func fmtpCompatible(offer, answer events.Codec) bool {
 	switch strings.ToUpper(offer.Name) {
 	case "AMR", "AMR-WB":
 		return octetAligned(offer.Fmtp) == octetAligned(answer.Fmtp)
+	case "GSM": // has no parameters, so nobody knows what these mean (ng-reference §4.8)
+		return offer.Fmtp == answer.Fmtp
 	}
 	return true
 }

@@ -18,6 +18,9 @@ func dialogue(c *Call, s Signal) (sender, receiver *events.Party, err error) {
 	if s.Answer {
 		from, to = to, from
 	}
+	if from == to {
+		return nil, nil, &Refusal{Reason: ng.ReasonInvalidDialogue}
+	}
 	if other := c.ByTag(to); other != nil {
 		receiver = cloneParty(other)
 		sender = d.known(receiver, from, s)
@@ -133,8 +136,14 @@ func names(req *ng.Request, sender, receiver *events.Party) {
 	if l := req.SetLabel; l != "" {
 		sender.Label = strings.Clone(l)
 	}
+	if sender.Label != "" && receiver.Label == sender.Label { // labels are unique
+		receiver.Label = ""
+	}
 	if l := req.ToLabel; l != "" {
 		receiver.Label = strings.Clone(l)
+		if sender.Label == l {
+			sender.Label = ""
+		}
 	}
 	if req.Metadata != "" {
 		sender.Metadata = strings.Clone(req.Metadata)

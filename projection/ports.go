@@ -25,7 +25,7 @@ func (d *mediaDecision) ports(sec *Section, m, o *events.Media) error {
 	} else if err := d.side(m, d.Req.Direction[0], family, sec); err != nil {
 		return err
 	}
-	setRemote(m, sec.Remote, d.reset)
+	d.setRemote(m, o, sec.Remote)
 
 	if d.moved(sec, o) {
 		d.leave(o)
@@ -34,7 +34,9 @@ func (d *mediaDecision) ports(sec *Section, m, o *events.Media) error {
 	if err := d.side(o, d.Req.Direction[1], d.receiverFamily(o, family), sec); err != nil {
 		return err
 	}
-	o.Serves = sec.Remote.RTP
+	if !sec.Remote.RTP.Addr().IsUnspecified() || !sameRemote(sec.Remote.RTP, o.Serves) {
+		o.Serves = sec.Remote.RTP // a hold does not hide where the sender was
+	}
 	o.Told = true // the SDP that goes out now names it
 	return nil
 }
@@ -128,15 +130,19 @@ func (d *mediaDecision) comeBack(o *events.Media, remote netip.AddrPort) {
 	}
 }
 
-// setRemote notes the address of the party's SDP. What was learned holds only as long as the SDP says the same: a hold by
-// address and the return from it are no change.
-func setRemote(m *events.Media, remote events.Ports, reset bool) {
-	if !m.Remote.RTP.IsValid() || !sameRemote(m.Remote.RTP, remote.RTP) || reset {
+// setRemote notes the address of the party's SDP; o is the other side of the section. What was learned holds only as long as
+// the SDP says the same: a hold by address and the return from it are no change.
+func (d *mediaDecision) setRemote(m, o *events.Media, remote events.Ports) {
+	was := m.Remote.RTP
+	if was.IsValid() && was.Addr().IsUnspecified() && o.Serves.IsValid() {
+		was = o.Serves // where the party was before the hold
+	}
+	if !was.IsValid() || !sameRemote(was, remote.RTP) || d.reset {
 		m.Learned = events.Ports{}
 	}
 	m.Confirmed = [2]bool{}
 	m.Remote = remote
-	if m.Mux {
+	if m.Mux && d.Answer { // an offer may lead away from mux
 		m.Remote.RTCP = netip.AddrPort{}
 		m.Learned.RTCP = netip.AddrPort{}
 	}

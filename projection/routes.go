@@ -2,6 +2,7 @@ package projection
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"rtpjet/events"
@@ -67,8 +68,8 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 	if mode, ok := LearningMode(m.Learning); ok {
 		s.Mode = mode
 	}
-	if s.BlockDTMF {
-		s.DTMF = dtmfTypes(m)
+	if s.BlockDTMF || (c.Blocked || m.Blocked) && !c.Dropping && m.Echo != "blackhole" {
+		s.DTMF = dtmfTypes(m) // key presses pass where media is blocked (ng-reference §11)
 	}
 	for _, id := range listeners {
 		q := c.Party(id)
@@ -109,7 +110,7 @@ func dtmfTypes(m *events.Media) []uint8 {
 	var out []uint8
 	for _, list := range [][]events.Codec{m.Offered, m.Codecs} {
 		for _, c := range list {
-			if strings.EqualFold(c.Name, "telephone-event") && c.PT >= 0 && c.PT < 128 {
+			if strings.EqualFold(c.Name, "telephone-event") && c.PT >= 0 && c.PT < 128 && !slices.Contains(out, uint8(c.PT)) {
 				out = append(out, uint8(c.PT))
 			}
 		}
@@ -137,6 +138,9 @@ func LearningMode(name string) (mode plan.Learning, ok bool) {
 
 // Endpoint finds the party, section and component that a local socket serves; ok is false if none does.
 func (c *Call) Endpoint(local netip.AddrPort) (party, media int, rtcp, ok bool) {
+	if !local.IsValid() {
+		return 0, 0, false, false
+	}
 	for _, p := range c.Parties {
 		if p == nil {
 			continue

@@ -37,7 +37,7 @@ func route(s plan.Stream) string {
 	}{
 		{s.RTCP, "is rtcp"}, {s.Mux, "mux"}, {s.Opaque, "opaque"}, {!s.MayLearn, "must not learn"}, {s.Confirmed, "confirmed"},
 		{s.Asymmetric, "asymmetric"}, {s.StrictSource, "strict"}, {s.MediaHandover, "handover"}, {s.NATWait, "waits"},
-		{s.PierceNAT, "pierces"}, {s.Blocked, "blocked"}, {s.BlockDTMF, fmt.Sprintf("DTMF blocked %v", s.DTMF)}, {s.Echo, "echo"},
+		{s.PierceNAT, "pierces"}, {s.Blocked, fmt.Sprintf("blocked but %v", s.DTMF)}, {s.BlockDTMF, fmt.Sprintf("DTMF blocked %v", s.DTMF)}, {s.Echo, "echo"},
 		{s.TOS != 0, fmt.Sprintf("TOS %d", s.TOS)}, {s.Mode != plan.LearnHeuristic, fmt.Sprintf("mode %d", s.Mode)},
 	} {
 		if f.on {
@@ -154,7 +154,7 @@ func TestTimeout(t *testing.T) {
 	}{
 		{name: "fresh", after: 59},
 		{name: "unanswered call lives on the callee's unknown address", after: 599},
-		{name: "unanswered", after: 601, want: events.ReasonTimeout},
+		{name: "unanswered", after: 601, want: events.ReasonOfferTimeout},
 		{name: "answered, no media", answer: "m=audio 5000 RTP/AVP 0\n", after: 61, want: events.ReasonTimeout},
 		{name: "one side talks", answer: "m=audio 5000 RTP/AVP 0\n", last: packets{"0/rtp": 30}, after: 61},
 		{name: "RTCP counts", answer: "m=audio 5000 RTP/AVP 0\n", last: packets{"1/rtcp": 30}, after: 61},

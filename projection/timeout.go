@@ -22,7 +22,7 @@ func (c *Call) Timeout(t Timeouts, last func(netip.AddrPort) int64, now int64) (
 	if t.Final > 0 && now-c.Created >= t.Final {
 		return events.ReasonFinalTimeout, true
 	}
-	var expected, silent, fresh, freshSilent bool
+	var expected, unknown, silent, fresh, freshSilent bool
 	for _, p := range c.Parties {
 		if p == nil {
 			continue
@@ -49,6 +49,7 @@ func (c *Call) Timeout(t Timeouts, last func(netip.AddrPort) int64, now int64) (
 				expected = true
 				fresh = fresh || alive
 			case 2:
+				unknown = true
 				fresh = fresh || alive
 			case 3:
 				silent = true
@@ -59,6 +60,8 @@ func (c *Call) Timeout(t Timeouts, last func(netip.AddrPort) int64, now int64) (
 	switch {
 	case fresh:
 		return "", false
+	case unknown: // a side never answered
+		return events.ReasonOfferTimeout, true
 	case expected:
 		return events.ReasonTimeout, true
 	case freshSilent:
@@ -66,7 +69,7 @@ func (c *Call) Timeout(t Timeouts, last func(netip.AddrPort) int64, now int64) (
 	case silent:
 		return events.ReasonSilentTimeout, true
 	}
-	// Streams that never learned of a peer, or a call that never had a section.
+	// A call that never had a section.
 	if t.Offer == 0 || now-c.LastSignal < t.Offer {
 		return "", false
 	}

@@ -16,7 +16,8 @@
 // The rules are pure and take the time as an argument: packet.go (what is this packet), latch.go (what does it teach),
 // stream.go (where does it go), port.go (which port is next). shard.go strings them together for the streams of one
 // thread. The drivers move the bytes: epoll_linux.go with one epoll loop per core, portable.go with a goroutine per socket
-// and the standard library only. sockets.go is the control side, common to both.
+// and the standard library only; moderate.go decides when a loop waits a little for more packets. sockets.go is the control
+// side, common to both.
 //
 // # Who owns what
 //

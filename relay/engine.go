@@ -76,6 +76,8 @@ type Pool struct {
 	Addr netip.Addr
 	// Min and Max are the first and the last port that may be used. An odd Min and an even Max lose that port.
 	Min, Max uint16
+	// Exclude are ports of the range that must not be used; their neighbours in the pair are not used either.
+	Exclude []plan.PortRange
 }
 
 // Config says how an engine is set up. The zero value of each field but Pools means its default.
@@ -99,6 +101,11 @@ type Config struct {
 	// wake-ups as interrupt moderation does in a network card. It adds up to that much latency under load, from some
 	// thousand packets a second on, and nothing otherwise. Default: 250 µs; negative: never wait.
 	Moderation time.Duration
+	// Nice is the nice value of the threads that move packets, -20 to 19, where the system lets a thread have its own and
+	// permits it (CAP_SYS_NICE); otherwise they run like the rest. A negative one has media carried before everything else
+	// that the machine does: with -10 a relay that shares its cores with busy programs carried up to twice as much.
+	// Default: the process's own.
+	Nice int
 	// Logger receives the rare messages about things that the engine handled itself. Default: slog.Default().
 	Logger *slog.Logger
 }

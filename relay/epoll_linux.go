@@ -82,7 +82,7 @@ func (e *epoll) attend(s *stream, shard int)       { e.loops[shard].post(order{a
 
 func (e *epoll) detach(s *stream, shard int) {
 	e.loops[shard].attached--
-	e.loops[shard].post(order{detach, s})
+	e.loops[shard].postLater(order{detach, s})
 }
 
 func (e *epoll) discard(s *stream) { _ = unix.Close(s.fd) }
@@ -120,6 +120,7 @@ type loop struct {
 	log        *slog.Logger
 	epfd, evfd int
 	gather     unix.Timespec // how long to sleep
+	nice       int
 
 	// The control side's, guarded by Sockets.mu.
 	attached int
@@ -134,6 +135,7 @@ type loop struct {
 	orders  []order
 	settled []chan struct{}
 	free    []uint32 // slots
+	waking  bool     // a wake for orders that can wait is on its way
 	woken   atomic.Bool
 
 	// The loop's own.
@@ -164,6 +166,8 @@ const (
 	wakeSlot = ^uint32(0)
 	// maxDatagram is the longest UDP payload.
 	maxDatagram = 1<<16 - 1
+	// gatherOrders is how long an order that can wait does.
+	gatherOrders = 10 * time.Millisecond
 	// maxEvents is how many sockets are served between two looks at the inbox.
 	maxEvents = 256
 )
@@ -179,7 +183,7 @@ func newLoop(cfg Config, learned chan<- plan.Learned) (*loop, error) {
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
 	l := &loop{
-		log: cfg.Logger, epfd: epfd, evfd: evfd, gather: unix.NsecToTimespec(cfg.Moderation.Nanoseconds()),
+		log: cfg.Logger, epfd: epfd, evfd: evfd, nice: cfg.Nice, gather: unix.NsecToTimespec(cfg.Moderation.Nanoseconds()),
 		moderator: moderator{interval: cfg.Moderation.Microseconds()},
 		buf:       make([]byte, maxDatagram), events: make([]unix.EpollEvent, maxEvents),
 	}
@@ -243,6 +247,18 @@ func (l *loop) post(o order) {
 	l.wake()
 }
 
+// postLater hands an order to the loop that can wait for others. Waking a thread for each socket of each call that ends
+// would cost more than closing it.
+func (l *loop) postLater(o order) {
+	l.inbox.Lock()
+	defer l.inbox.Unlock()
+	l.orders = append(l.orders, o)
+	if !l.waking {
+		l.waking = true
+		time.AfterFunc(gatherOrders, l.wake)
+	}
+}
+
 // wake makes the loop look at its inbox. One system call serves all who call before it does.
 func (l *loop) wake() {
 	if l.woken.CompareAndSwap(false, true) {
@@ -254,8 +270,12 @@ func (l *loop) wake() {
 
 // run is the thread.
 func (l *loop) run() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	runtime.LockOSThread() // and never unlocked: the thread ends with the loop, its priority would not suit others
+	if l.nice != 0 {
+		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, l.nice); err != nil {
+			l.log.Debug("cannot set the priority of a relay thread", "nice", l.nice, "err", err)
+		}
+	}
 	timeout := -1
 	for {
 		n, errno := epollWait(l.epfd, l.events, timeout)
@@ -332,6 +352,7 @@ func (l *loop) obey(now int64) bool {
 	l.woken.Store(false)
 
 	l.inbox.Lock()
+	l.waking = false
 	orders, settled := l.orders, l.settled
 	l.orders, l.settled = l.spare[:0], nil
 	l.inbox.Unlock()
@@ -360,8 +381,8 @@ func (l *loop) obey(now int64) bool {
 
 func (l *loop) detach(s *stream) {
 	l.shard.forget(s)
-	// Close alone would do, were it not for a fork of this process that holds the socket open for a moment.
-	_ = unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, s.fd, nil)
+	// Closing takes the socket out of the epoll instance. Should a fork of this process hold it open for a moment, its events
+	// find an empty slot, or one of another generation.
 	_ = unix.Close(s.fd)
 	l.inbox.Lock()
 	(*l.table.Load())[s.slot].Store(nil)

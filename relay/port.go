@@ -52,6 +52,23 @@ func (p *ports) take(n int, now int64) (even uint16, ok bool) {
 	return uint16(p.first + 2*int(i)), true
 }
 
+// excluded is the bit in pair.bound of a pair that is not to be given out. It is never cleared.
+const excluded = 1 << 2
+
+// exclude takes the pairs that a range touches out of the pool.
+func (p *ports) exclude(min, max uint16) {
+	for port := int(min); port <= int(max); port++ {
+		i, bit := p.at(uint16(port))
+		if bit == 0 {
+			continue
+		}
+		if p.pairs[i].bound == 0 {
+			p.unlink(i)
+		}
+		p.pairs[i].bound |= excluded
+	}
+}
+
 // claim marks a port as bound that the caller has bound without asking.
 func (p *ports) claim(port uint16) {
 	i, bit := p.at(port)
@@ -119,6 +136,7 @@ func (p *ports) at(port uint16) (i int32, bit uint8) {
 func (p *ports) usage(now int64) (total, used, free, resting int) {
 	for i := range p.pairs[:p.sentinel()] {
 		switch pr := &p.pairs[i]; {
+		case pr.bound&excluded != 0:
 		case pr.bound != 0:
 			used += 2
 		case pr.free > now:

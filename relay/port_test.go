@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -150,4 +151,29 @@ func TestPortsModel(t *testing.T) {
 			},
 		})
 	})
+}
+
+func TestPortsExclude(t *testing.T) {
+	p := newPorts(30000, 30009, 0, inOrder)
+	p.exclude(30003, 30004) // touches two pairs
+	p.exclude(29000, 29999)
+	var got []uint16
+	for {
+		port, ok := p.take(2, 0)
+		if !ok {
+			break
+		}
+		got = append(got, port)
+	}
+	if want := []uint16{30000, 30006, 30008}; !slices.Equal(got, want) {
+		t.Fatalf("got %v, want %v", got, want)
+	}
+	if total, used, _, _ := p.usage(0); total != 6 || used != 6 {
+		t.Fatalf("%d ports in all, %d used; want 6 and 6", total, used)
+	}
+	p.claim(30003) // a restart finds a call on it
+	p.release(30003, 1)
+	if port, ok := p.take(1, 5); ok {
+		t.Fatalf("%d was given out", port)
+	}
 }

@@ -98,6 +98,9 @@ func newSockets(cfg Config, start func(Config, chan<- plan.Learned) (driver, err
 			return nil, fmt.Errorf("address %v has two port pools", p.Addr)
 		}
 		pl := &pool{cfg: p, ports: newPorts(p.Min, p.Max, cfg.PortRest.Microseconds(), nil)}
+		for _, r := range p.Exclude {
+			pl.ports.exclude(r.Min, r.Max)
+		}
 		e.pools = append(e.pools, pl)
 		e.byAddr[p.Addr] = pl
 	}

@@ -2,6 +2,7 @@ package ng
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -14,8 +15,7 @@ type Value struct {
 	kind kind
 	num  int64
 	str  string
-	list []Value
-	obj  *Object
+	obj  *Object // the entries of a list have no keys
 }
 
 type kind uint8
@@ -34,15 +34,21 @@ func Str(s string) Value { return Value{str: s} }
 func Int64(n int64) Value { return Value{kind: kindInt, num: n} }
 
 // ListOf is a list value.
-func ListOf(values ...Value) Value { return Value{kind: kindList, list: values} }
+func ListOf(values ...Value) Value {
+	o := &Object{fields: make([]field, len(values))}
+	for i := range values {
+		o.fields[i].val = values[i]
+	}
+	return Value{kind: kindList, obj: o}
+}
 
 // StrList is a list of strings.
 func StrList(s []string) Value {
-	l := make([]Value, len(s))
+	o := &Object{fields: make([]field, len(s))}
 	for i := range s {
-		l[i] = Str(s[i])
+		o.fields[i].val = Str(s[i])
 	}
-	return Value{kind: kindList, list: l}
+	return Value{kind: kindList, obj: o}
 }
 
 // Object is a dictionary of a reply; its entries keep the order in which they were added. The zero Object is empty and
@@ -65,6 +71,12 @@ func NewObject() *Object { return new(Object) }
 // Value returns o as a value, for lists.
 func (o *Object) Value() Value { return Value{kind: kindObject, obj: o} }
 
+// Grow makes room for n entries, so that adding them need not. It returns o.
+func (o *Object) Grow(n int) *Object {
+	o.fields = slices.Grow(o.fields, n)
+	return o
+}
+
 // Len is the number of entries.
 func (o *Object) Len() int { return len(o.fields) }
 
@@ -81,7 +93,7 @@ func (o *Object) Set(key string, v Value) *Object {
 		}
 	}
 	if o.fields == nil {
-		o.fields = make([]field, 0, 12) // most have about that many
+		o.fields = make([]field, 0, 4)
 	}
 	o.fields = append(o.fields, field{key, v})
 	return o
@@ -117,11 +129,11 @@ func (o *Object) List(key string, values ...Value) *Object { return o.Set(key, L
 
 // Objs appends a list of Objects.
 func (o *Object) Objs(key string, objs ...*Object) *Object {
-	l := make([]Value, len(objs))
+	l := &Object{fields: make([]field, len(objs))}
 	for i := range objs {
-		l[i] = objs[i].Value()
+		l.fields[i].val = objs[i].Value()
 	}
-	return o.Set(key, ListOf(l...))
+	return o.Set(key, Value{kind: kindList, obj: l})
 }
 
 // Obj appends an empty Object and returns that one, not o.
@@ -138,8 +150,8 @@ func (v Value) AppendBencode(dst []byte) []byte {
 		return bencode.AppendInt(dst, v.num)
 	case kindList:
 		dst = append(dst, 'l')
-		for _, e := range v.list {
-			dst = e.AppendBencode(dst)
+		for i := range v.obj.fields {
+			dst = v.obj.fields[i].val.AppendBencode(dst)
 		}
 		return append(dst, 'e')
 	case kindObject:
@@ -165,11 +177,11 @@ func (v Value) AppendJSON(dst []byte) []byte {
 		return strconv.AppendInt(dst, v.num, 10)
 	case kindList:
 		dst = append(dst, '[')
-		for i, e := range v.list {
+		for i := range v.obj.fields {
 			if i > 0 {
 				dst = append(dst, ',')
 			}
-			dst = e.AppendJSON(dst)
+			dst = v.obj.fields[i].val.AppendJSON(dst)
 		}
 		return append(dst, ']')
 	case kindObject:

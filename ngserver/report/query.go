@@ -32,7 +32,7 @@ func (e Env) inline() bool { return e.SSRC == SSRCBoth || e.SSRC == SSRCInline }
 // and else the from-tag's, and to those whose media that party receives; a tag that nobody has gives no parties at all.
 // stats returns the counters of a local socket; it may be nil. Those of a call on another node are 0.
 func Query(o *ng.Object, c *projection.Call, req *ng.Request, stats func(netip.AddrPort) (plan.Stats, bool), env Env) {
-	o.Int("created", c.Created/1e6)
+	o.Grow(9).Int("created", c.Created/1e6)
 	o.Int("created_us", c.Created%1e6)
 	o.Int("created_ts", c.Created)
 	o.Int("last signal", c.LastSignal/1e6)
@@ -46,7 +46,7 @@ func Query(o *ng.Object, c *projection.Call, req *ng.Request, stats func(netip.A
 	}
 	tags := o.Obj("tags")
 	for _, p := range selected(c, req) {
-		q.party(tags.Obj(tagKey(p)), p)
+		q.party(tags.Obj(tagKey(p)).Grow(8), p)
 	}
 	totals := o.Obj("totals")
 	counters(totals.Obj("RTP"), q.rtp)
@@ -125,7 +125,7 @@ func (q *query) party(o *ng.Object, p *events.Party) {
 
 	medias := make([]*ng.Object, len(p.Medias))
 	for i := range p.Medias {
-		medias[i] = ng.NewObject()
+		medias[i] = ng.NewObject().Grow(9)
 		q.media(medias[i], p, i)
 	}
 	o.Objs("medias", medias...)
@@ -146,7 +146,7 @@ func (q *query) media(o *ng.Object, p *events.Party, i int) {
 	if codec := speech(m); codec != "" && rtp.IngressSSRC.Seen {
 		o.Str("codec", codec)
 	}
-	streams := [2]*ng.Object{ng.NewObject(), ng.NewObject()}
+	streams := [2]*ng.Object{ng.NewObject().Grow(14), ng.NewObject().Grow(14)}
 	stream(streams[0], m, false, rtp)
 	stream(streams[1], m, true, rtcp)
 	o.Objs("streams", streams[:]...)

@@ -31,7 +31,7 @@ func play(t rapid.TB, d *projectiontest.Driver, command, from, to, flags, body s
 		if !errors.As(err, &r) || r.Reason == "" {
 			t.Fatalf("the error is no refusal: %v", err)
 		}
-		if len(d.Log) != before {
+		if len(d.Log) != before || !reflect.DeepEqual(d.Replay(), &d.Call) {
 			t.Fatal("a refused command changed the call")
 		}
 		return

@@ -12,15 +12,12 @@ import (
 // manipulate applies sdp-attr to the lines written since start (ng-reference §4.9): it works on the text as generated,
 // whatever made it.
 func (r *renderer) manipulate(start int, scope string) {
-	var cmds []*ng.SDPAttr
-	for i := range r.Req.SDPAttr {
-		if r.Req.SDPAttr[i].Scope == scope {
-			cmds = append(cmds, &r.Req.SDPAttr[i])
-		}
-	}
-	if len(cmds) == 0 {
+	i := slices.IndexFunc(r.Req.SDPAttr, func(a ng.SDPAttr) bool { return a.Scope == scope })
+	if i < 0 {
 		return
 	}
+	cmd := &r.Req.SDPAttr[i] // the only one of its scope
+	m := newManipulation(cmd)
 	lines := bytes.SplitAfter(slices.Clone(r.out[start:]), []byte("\r\n"))
 	r.out = r.out[:start]
 	for _, line := range lines {
@@ -29,44 +26,51 @@ func (r *renderer) manipulate(start int, scope string) {
 			r.out = append(r.out, line...)
 			continue
 		}
-		if text, keep := manipulated(strings.TrimSuffix(string(attr), "\r\n"), cmds); keep {
+		if text, keep := m.apply(strings.TrimSuffix(string(attr), "\r\n")); keep {
 			r.out = sdp.AppendLine(r.out, 'a', text)
 		}
 	}
-	for _, c := range cmds {
-		for _, add := range c.Add {
-			r.out = sdp.AppendLine(r.out, 'a', oneLine(add))
-		}
+	for _, add := range cmd.Add {
+		r.out = sdp.AppendLine(r.out, 'a', oneLine(add))
 	}
 }
 
-// manipulated returns the attribute after removals and substitutions; keep is false if it is removed.
-func manipulated(attr string, cmds []*ng.SDPAttr) (text string, keep bool) {
-	for _, c := range cmds {
-		for _, name := range c.Remove {
-			if attrMatches(attr, name) {
-				return "", false
+// manipulation finds attributes by the name, the name with its first token, or the whole line, in any case. It is a table,
+// so that a request full of removals costs no more than its length.
+type manipulation map[string]replacement
+
+// replacement is what becomes of an attribute.
+type replacement struct {
+	remove bool
+	text   string
+}
+
+func newManipulation(cmd *ng.SDPAttr) manipulation {
+	m := make(manipulation, len(cmd.Remove)+len(cmd.Substitute))
+	for _, s := range slices.Backward(cmd.Substitute) { // of several the first counts
+		m[strings.ToLower(s[0])] = replacement{text: oneLine(s[1])}
+	}
+	for _, name := range cmd.Remove {
+		m[strings.ToLower(name)] = replacement{remove: true}
+	}
+	return m
+}
+
+// apply returns the attribute after removals and substitutions; keep is false if it is removed.
+func (m manipulation) apply(attr string) (text string, keep bool) {
+	low := strings.ToLower(attr)
+	if name, value, ok := strings.Cut(low, ":"); ok {
+		token, _, _ := strings.Cut(value, " ")
+		for _, key := range [...]string{name, name + ":" + token} {
+			if r, found := m[key]; found {
+				return r.text, !r.remove
 			}
 		}
-		for _, s := range c.Substitute {
-			if attrMatches(attr, s[0]) {
-				return oneLine(s[1]), true
-			}
-		}
+	}
+	if r, found := m[low]; found {
+		return r.text, !r.remove
 	}
 	return attr, true
-}
-
-// attrMatches compares the name, the name with its first token, and the whole line, in any case.
-func attrMatches(attr, want string) bool {
-	if strings.EqualFold(attr, want) {
-		return true
-	}
-	if name, value, ok := strings.Cut(attr, ":"); ok {
-		token, _, _ := strings.Cut(value, " ")
-		return strings.EqualFold(name, want) || strings.EqualFold(name+":"+token, want)
-	}
-	return false
 }
 
 // oneLine keeps a text from the request from becoming several lines.

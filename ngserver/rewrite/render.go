@@ -107,13 +107,28 @@ func (r *renderer) sections() {
 	}
 }
 
+// family is an address of the family that the receiver of a rejected section has: that of its own sockets there, else of
+// those elsewhere, else the sender's.
+func (r *renderer) family(o *events.Media, m *sdp.Media) netip.Addr {
+	if o.Advertised.IsValid() {
+		return o.Advertised
+	}
+	if a := r.firstAddress(); a.IsValid() || m == nil {
+		return a
+	}
+	return m.Address()
+}
+
+func unspecified(like netip.Addr) netip.Addr {
+	if like.Is6() {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
 func (r *renderer) rejected(typ, proto, formats string, o *events.Media, m *sdp.Media) {
 	r.out = sdp.AppendMedia(r.out, typ, 0, 1, proto, formats)
-	zero := netip.IPv4Unspecified()
-	if o.Advertised.Is6() {
-		zero = netip.IPv6Unspecified()
-	}
-	r.out = sdp.AppendConnection(r.out, zero)
+	r.out = sdp.AppendConnection(r.out, unspecified(r.family(o, m)))
 	if m == nil {
 		return
 	}
@@ -211,10 +226,7 @@ func (r *renderer) copied(m *sdp.Media, s, o *events.Media) {
 func (r *renderer) address(s, o *events.Media) netip.Addr {
 	addr := r.ours(o)
 	if s.Remote.RTP.Addr().IsUnspecified() && !s.ICE && !r.Req.Replace.ZeroAddress {
-		if addr.Is6() {
-			return netip.IPv6Unspecified()
-		}
-		return netip.IPv4Unspecified()
+		return unspecified(addr)
 	}
 	return addr
 }

@@ -18,8 +18,8 @@ type Settings struct {
 
 // Outcome is what an offer or an answer leads to.
 type Outcome struct {
-	SDP []byte // for the reply; CRLF line ends
-	// Event is nil if nothing happened (loop protect).
+	SDP []byte // for the reply; CRLF line ends; nil if the reply has none (a trickle ICE fragment)
+	// Event is nil if nothing happened (loop protect, fragment).
 	Event events.Event
 	// New is true if the event creates the call.
 	New bool
@@ -48,6 +48,13 @@ func Signal(call *projection.Call, req *ng.Request, answer bool, set Settings, r
 	}
 	if answer && !call.Live() {
 		return nil, refuse(ng.ReasonUnknownCallID, nil)
+	}
+	if req.Fragment && !answer {
+		// A trickle ICE update: candidates of a party that we have told no ICE.
+		if _, err := sdp.ParseFragment(req.SDP); err != nil {
+			return nil, refuse(ng.ReasonParseSDP, err)
+		}
+		return &Outcome{}, nil
 	}
 	s, err := sdp.Parse(req.SDP)
 	if err != nil {

@@ -37,7 +37,11 @@ func NewDriver() *Driver {
 func Request(command string, keysAndValues ...any) (*ng.Request, error) {
 	d := (&ng.Dict{}).Add("command", command).Add("call-id", "call")
 	for i := 0; i+1 < len(keysAndValues); i += 2 {
-		d.Add(keysAndValues[i].(string), keysAndValues[i+1])
+		v := keysAndValues[i+1]
+		if n, ok := v.(int); ok {
+			v = int64(n) // as a decoder gives it
+		}
+		d.Add(keysAndValues[i].(string), v)
 	}
 	return ng.Parse(d)
 }

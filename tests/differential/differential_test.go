@@ -58,6 +58,9 @@ func (s *script) run(srv *server) (transcript, error) {
 			raw = append(raw, nil)
 			continue
 		}
+		if st.freed {
+			n.forget()
+		}
 		if !st.again {
 			cookie = fmt.Sprintf("%s_%d", s.name, i)
 			if payload, err = st.payload(raw); err != nil {
@@ -168,7 +171,10 @@ func TestMain(m *testing.M) {
 }
 
 // rtpjet starts the program under test.
-func rtpjet(t *testing.T) *server {
+func rtpjet(t *testing.T) *server { return rtpjetOn(t, 26000, 31999) }
+
+// rtpjetOn is rtpjet with a port range of its own.
+func rtpjetOn(t *testing.T, portMin, portMax int) *server {
 	t.Helper()
 	bin := *binary
 	if bin == "" {
@@ -177,7 +183,7 @@ func rtpjet(t *testing.T) *server {
 			t.Fatal(err)
 		}
 	}
-	return startServer(t, "rtpjet", 26000, 31999, bin, "serve", "--config-file", "none", "--node-id", "n1",
+	return startServer(t, "rtpjet", portMin, portMax, bin, "serve", "--config-file", "none", "--node-id", "n1",
 		"--data-dir", t.TempDir(), "--nats-listen", "none")
 }
 

@@ -1,11 +1,14 @@
-// Package differential holds one test: the same NG scripts go to Debian's rtpengine and to rtpjet, and both must answer
-// alike. What differs and is to stay is listed in testdata/differences.txt, each entry with its reason.
+// Package differential tests rtpjet by scripts of NG commands. One set goes to Debian's rtpengine and to rtpjet, and both must
+// answer alike; what differs and is to stay is listed in testdata/differences.txt, each entry with its reason. The other set,
+// testdata/reference, goes on where that release of rtpengine ends: each command is followed by the reply that the NG reference
+// asks for.
 //
 //	go test ./tests/differential                              rtpjet against the recorded replies, and against rtpengine if installed
 //	go test ./tests/differential -run TestRecord -update      record the replies of the installed rtpengine anew
 //	go test ./tests/differential -run TestRecord/script/hold -show -v   see what rtpengine answers
 //	go test ./tests/differential -run TestDifferential/script/hold      compare some scripts only
 //	go test ./tests/differential -run TestRecorded -propose   what is not listed, in the form of differences.txt
+//	go test ./tests/differential -run TestReference           rtpjet against the reference
 //
 // Debian's rtpengine is release 10.5, the reference describes a newer one; where they differ the reference wins, and the
 // difference is listed.
@@ -30,6 +33,7 @@
 //
 // Words that begin with % say how to send: %json, %lf (SDP with bare line feeds), %again (the same datagram once more),
 // %raw="…" (these bytes after a cookie), %bare="…" (these bytes, and no reply is expected), %no-call-id, %no-command.
+// %freed says that ports were given back, which may come again by chance: all are named anew.
 //
 // # What is compared
 //

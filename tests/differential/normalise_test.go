@@ -23,6 +23,9 @@ func newNormaliser(script string, portMin, portMax int) *normaliser {
 	return &normaliser{script: script, portMin: portMin, portMax: portMax, names: map[netip.AddrPort]string{}}
 }
 
+// forget lets ports that were known get new names.
+func (n *normaliser) forget() { clear(n.names) }
+
 // The bound address that belongs to an advertised one.
 var bound = map[string]string{"203.0.113.1": "127.0.0.1", "2001:db8::1": "::1"}
 

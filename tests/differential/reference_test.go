@@ -112,77 +112,84 @@ func brief(reply []string) []string {
 
 func loadTemplates(t *testing.T) map[string]template {
 	t.Helper()
-	files, err := filepath.Glob("testdata/*.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
 	templates := map[string]template{}
-	for _, f := range files {
-		if filepath.Base(f) == "differences.txt" {
-			continue
-		}
-		text, err := os.ReadFile(f)
+	for _, glob := range []string{"testdata/*.txt", "testdata/reference/*.txt"} {
+		files, err := filepath.Glob(glob)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := &scriptParser{file: f, templates: templates, onlyTemplates: true}
-		if _, err := p.parse(string(text)); err != nil {
-			t.Fatal(err)
+		for _, f := range files {
+			if filepath.Base(f) == "differences.txt" {
+				continue
+			}
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, rest, err := withoutExpectations(f, strings.Split(string(text), "\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			p := &scriptParser{file: f, templates: templates, onlyTemplates: true}
+			if _, err := p.parse(rest); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return templates
 }
 
-// parseReference takes the expectations out of a file and leaves the scripts to their own parser.
-func parseReference(file string, lines []string, templates map[string]template) ([]script, map[string][]expectation, error) {
-	rest := slices.Clone(lines)
-	var found []expectation
-	for i := 0; i < len(rest); i++ {
-		kind, ok := strings.CutPrefix(rest[i], "----")
+// withoutExpectations takes the expectations out of a file; their lines become blank.
+func withoutExpectations(file string, lines []string) (found []expectation, rest string, err error) {
+	left := slices.Clone(lines)
+	for i := 0; i < len(left); i++ {
+		kind, ok := strings.CutPrefix(left[i], "----")
 		if !ok {
 			continue
 		}
 		e := expectation{line: i + 1, has: kind == " has", lacks: kind == " lacks"}
 		if !e.has && !e.lacks && kind != "" {
-			return nil, nil, fmt.Errorf("%s:%d: unexpected %q", file, i+1, rest[i])
+			return nil, "", fmt.Errorf("%s:%d: unexpected %q", file, i+1, left[i])
 		}
-		rest[i] = ""
-		for i++; i < len(rest) && rest[i] != "" && rest[i][0] != '>' && !strings.HasPrefix(rest[i], "----"); i++ {
-			e.lines = append(e.lines, rest[i])
-			rest[i] = ""
+		left[i] = ""
+		for i++; i < len(left) && left[i] != "" && left[i][0] != '>' && !strings.HasPrefix(left[i], "----"); i++ {
+			e.lines = append(e.lines, left[i])
+			left[i] = ""
 		}
 		i--
 		found = append(found, e)
 	}
-	text := strings.Join(rest, "\n")
-	for _, only := range []bool{true, false} {
-		p := &scriptParser{file: file, templates: templates, onlyTemplates: only}
-		scripts, err := p.parse(text)
-		if err != nil {
-			return nil, nil, err
-		}
-		if only {
-			continue
-		}
-		byScript := map[string][]expectation{}
-		for _, e := range found {
-			name, step := "", -1
-			for i := range scripts {
-				for j := range scripts[i].steps {
-					if scripts[i].steps[j].line < e.line {
-						name, step = scripts[i].name, j
-					}
+	return found, strings.Join(left, "\n"), nil
+}
+
+// parseReference reads the scripts of a file, and by their names what they expect.
+func parseReference(file string, lines []string, templates map[string]template) ([]script, map[string][]expectation, error) {
+	found, text, err := withoutExpectations(file, lines)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &scriptParser{file: file, templates: templates}
+	scripts, err := p.parse(text)
+	if err != nil {
+		return nil, nil, err
+	}
+	byScript := map[string][]expectation{}
+	for _, e := range found {
+		name, step := "", -1
+		for i := range scripts {
+			for j := range scripts[i].steps {
+				if scripts[i].steps[j].line < e.line {
+					name, step = scripts[i].name, j
 				}
 			}
-			if step < 0 {
-				return nil, nil, fmt.Errorf("%s:%d: expectation before the first command", file, e.line)
-			}
-			e.step = step
-			byScript[name] = append(byScript[name], e)
 		}
-		return scripts, byScript, nil
+		if step < 0 {
+			return nil, nil, fmt.Errorf("%s:%d: expectation before the first command", file, e.line)
+		}
+		e.step = step
+		byScript[name] = append(byScript[name], e)
 	}
-	panic("unreachable")
+	return scripts, byScript, nil
 }
 
 // writeReference puts the replies in the place of the whole expected ones.

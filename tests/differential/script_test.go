@@ -29,6 +29,8 @@ type step struct {
 	bare []byte // with %bare: the whole datagram; no reply is expected
 	// again repeats the datagram of the step before, byte for byte.
 	again bool
+	// freed says that ports were given back before: whoever gets one of them now may as well have got another.
+	freed bool
 }
 
 type arg struct {
@@ -205,6 +207,9 @@ func (p *scriptParser) parseStep(name, cmd string, body []string) (step, error) 
 			continue
 		case "%again":
 			st.again = true
+			continue
+		case "%freed":
+			st.freed = true
 			continue
 		case "%raw":
 			st.raw = []byte(a.val.(string))

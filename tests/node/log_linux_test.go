@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,11 +60,12 @@ func TestLogTrouble(t *testing.T) {
 			}
 			n.journal.heal()
 			n.sdp(fresh)
-			n.sdp(c.answer2())
 			// What was learned meanwhile is not forgotten.
 			eventually(t, "addresses learned while the log was away are not in it", func() error {
-				return when(learnedAddresses(n, c.id) >= 4)
+				return when(learnedAddresses(n, c.id) == 4)
 			})
+			n.sdp(c.answer2())
+			c.talk()
 			n.ok(remove(c.id))
 			n.ok(remove("fresh 2"))
 			n.idle()
@@ -104,20 +104,25 @@ func TestLogAnswerLost(t *testing.T) {
 		t.Run(fmt.Sprint("late ", late), func(t *testing.T) {
 			t.Parallel()
 			n := startNode(t)
-			var background sync.WaitGroup
+			stored := make(chan error, 1)
 			n.journal.disturb(func(ctx context.Context, key string, last uint64, data []byte) (uint64, error, bool) {
-				store := func() { _, _ = n.log.Append(context.Background(), key, last, data, "") }
+				store := func(ctx context.Context) {
+					_, err := n.log.Append(ctx, key, last, data, "")
+					stored <- err
+				}
 				if late {
 					<-ctx.Done()
-					background.Go(store)
+					go store(context.WithoutCancel(ctx))
 				} else {
-					store()
+					store(ctx)
 				}
 				return 0, embed.ErrUnavailable, true
 			})
 			c := &call{t: t, id: "lost", a: newPhone(t), b: newPhone(t)}
 			n.refused(offer(c.id, c.a.body()), logAway)
-			background.Wait()
+			if err := <-stored; err != nil {
+				t.Fatal(err)
+			}
 			n.journal.heal()
 			eventually(t, "the stored event has no effect", func() error { return when(slices.Contains(n.calls(), c.id)) })
 			n.setUp(c, c.a.body(), c.b.body())
@@ -195,7 +200,7 @@ func TestLogUnreadable(t *testing.T) {
 	put(events.Key("theirs"))
 	check := func() {
 		c.talk()
-		n.sdp(with(c.answer2()))
+		n.sdp(c.answer2())
 		n.sdp(with(offer(c.id, c.a.body(), dict{"to-tag": "B"})))
 		n.sdp(c.answer2())
 		c.talk()
@@ -209,6 +214,13 @@ func TestLogUnreadable(t *testing.T) {
 	})
 	if !strings.Contains(text.String(), "newer version") {
 		t.Error("the report does not say that an event is of a newer version")
+	}
+	var list, show strings.Builder
+	if err := app.CallList(t.Context(), s.log, &list, false); err == nil || !strings.Contains(list.String(), c.id) {
+		t.Errorf("call list: %v\n%s", err, &list)
+	}
+	if err := app.CallShow(t.Context(), s.log, c.id, &show, false); err != nil || !strings.Contains(show.String(), "newer version") {
+		t.Errorf("call show: %v\n%s", err, &show)
 	}
 	n.stop()
 	n = begin()
@@ -264,7 +276,7 @@ func TestLogServerAway(t *testing.T) {
 	n.refused(fresh, logAway)
 	n.ok(dict{"command": "query", "call-id": c.id})
 	c.talk()
-	run()
+	server2 := run()
 	eventually(t, "the node does not work again", func() error {
 		if reply := n.do(fresh); reply["result"] != "ok" {
 			return fmt.Errorf("%v", reply)
@@ -275,6 +287,8 @@ func TestLogServerAway(t *testing.T) {
 	eventually(t, "addresses learned meanwhile are not in the log", func() error { return when(learnedAddresses(n, c.id) >= 2) })
 	n.ok(remove(c.id))
 	n.idle()
+	server2.Shutdown()
+	n.stop() // does not wait for it
 }
 
 var _ app.Journal = (*journal)(nil)

@@ -202,7 +202,8 @@ func TestMediaBetweenFamilies(t *testing.T) {
 	n.idle()
 }
 
-// Two branches ring; the one that answered last is heard.
+// Two branches ring and send early media: the caller hears both, at the port that the last answer said, and is heard by the
+// branch that answered last.
 func TestMediaForks(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
@@ -216,12 +217,17 @@ func TestMediaForks(t *testing.T) {
 	pass(t, b1.rtp, at1.rtp, a.rtp, atA.rtp)
 	pass(t, a.rtp, atA.rtp, b1.rtp, at1.rtp)
 	atA = legs(t, n.sdp(answer(id, b2.body(), dict{"to-tag": "B2", "via-branch": "z9hG4bK2"})))[0]
-	send(t, b1.rtp, at1.rtp, packet())
-	n.engineAwait(at1.rtp, 2)
-	pass(t, b2.rtp, at2.rtp, a.rtp, atA.rtp) // and not what b1 has sent
+	pass(t, b2.rtp, at2.rtp, a.rtp, atA.rtp)
+	pass(t, b1.rtp, at1.rtp, a.rtp, atA.rtp)
+	before, _ := n.engine.Stats(at1.rtp)
 	pass(t, a.rtp, atA.rtp, b2.rtp, at2.rtp)
-	// The first branch is cancelled; the call goes on.
+	if after, _ := n.engine.Stats(at1.rtp); after.Out != before.Out {
+		t.Error("the first branch hears the caller, too")
+	}
 	n.ok(remove(id, dict{"via-branch": "z9hG4bK1"}))
+	if _, ok := n.engine.Stats(at1.rtp); ok {
+		t.Error("the port of a cancelled branch is open")
+	}
 	pass(t, b2.rtp, at2.rtp, a.rtp, atA.rtp)
 	pass(t, a.rtp, atA.rtp, b2.rtp, at2.rtp)
 	n.ok(remove(id))

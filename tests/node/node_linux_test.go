@@ -138,6 +138,7 @@ type settings struct {
 	host  netip.Addr
 	more  []plan.Interface
 	rest  time.Duration
+	ports plan.PortRange
 	ready chan struct{}
 }
 
@@ -147,7 +148,7 @@ const firstPort, lastPort = 30000, 30999
 func startNode(t testing.TB, change ...func(*settings)) *node {
 	t.Helper()
 	n := &node{clock: &clock{}}
-	s := &settings{rest: -1, ready: make(chan struct{})}
+	s := &settings{rest: -1, ready: make(chan struct{}), ports: plan.PortRange{Min: firstPort, Max: lastPort}}
 	s.NodeConfig = app.NodeConfig{
 		ID: "n1",
 		Timeouts: projection.Timeouts{
@@ -169,8 +170,8 @@ func startNode(t testing.TB, change ...func(*settings)) *node {
 	interfaces := append([]plan.Interface{{Name: "main", Addr: s.host, Advertised: s.host}}, s.more...)
 	var pools []relay.Pool
 	for i := range interfaces {
-		interfaces[i].Ports = plan.PortRange{Min: firstPort, Max: lastPort}
-		pools = append(pools, relay.Pool{Addr: interfaces[i].Addr, Min: firstPort, Max: lastPort})
+		interfaces[i].Ports = s.ports
+		pools = append(pools, relay.Pool{Addr: interfaces[i].Addr, Min: s.ports.Min, Max: s.ports.Max})
 	}
 	table, err := plan.NewInterfaces(interfaces, nil)
 	if err != nil {

@@ -204,6 +204,9 @@ func TestRestart(t *testing.T) {
 	for _, c := range many {
 		c.talk()
 	}
+	if got := dig(s.ok(dict{"command": "statistics"}), "statistics", "currentstatistics", "sessionsown"); got != int64(len(s.calls())) {
+		t.Errorf("statistics count %v calls, and there are %d", got, len(s.calls()))
+	}
 	for _, f := range after {
 		f()
 	}
@@ -268,4 +271,25 @@ func TestRestartGenerations(t *testing.T) {
 	if want := []uint64{1, 1, 1, 2, 2, 2, 3}; !slices.Equal(gens, want) {
 		t.Errorf("generations %v of %v, want %v", gens, kinds, want)
 	}
+}
+
+// A port that somebody else has taken meanwhile comes back to its call as soon as it can.
+func TestRestartPortTaken(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	c, other := s.place("port taken"), s.place("other")
+	s.kill()
+	thief := listen(t, c.atA.rtp)
+	s.start()
+	other.talk()
+	passPacket(t, c.a.rtcp, c.atA.rtcp, c.b.rtcp, c.atB.rtcp, report()) // half a call is better than none
+	if err := thief.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the port does not come back", func() error {
+		send(t, c.a.rtp, c.atA.rtp, packet())
+		return when(dig(s.ok(dict{"command": "query", "call-id": c.id}), "totals", "RTP", "packets") != int64(0))
+	})
+	receive(t, c.b.rtp)
+	s.ok(remove(c.id))
 }

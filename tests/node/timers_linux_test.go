@@ -125,12 +125,15 @@ func TestDeleteDelay(t *testing.T) {
 	t.Parallel()
 	n := startNode(t)
 	c, kept := n.place("delayed"), n.place("kept")
-	for _, id := range []string{c.id, kept.id} {
+	early := offer("early", newPhone(t).body())
+	n.sdp(early)
+	for _, id := range []string{c.id, kept.id, "early"} {
 		n.ok(remove(id, dict{"delete delay": nil})) // the configured 30 s
 	}
 	c.talk() // media goes on until then
 	n.clock.advance(20 * time.Second)
-	n.sdp(kept.offer) // signalling keeps the call, even the very same
+	n.sdp(kept.offer) // signalling keeps the call
+	n.sdp(early)      // even the very same
 	n.alive(c.id)
 	c.talk()
 	n.clock.advance(20 * time.Second)
@@ -138,8 +141,10 @@ func TestDeleteDelay(t *testing.T) {
 		t.Errorf("ended by %s", got)
 	}
 	n.alive(kept.id)
+	n.alive("early")
 	kept.talk()
 	n.ok(remove(kept.id))
+	n.ok(remove("early"))
 	n.idle()
 }
 

@@ -60,7 +60,9 @@ func (n *Node) signal(ctx context.Context, m *ngserver.Message, answer bool) ng.
 			return step{}, err
 		}
 		reply := ng.OK()
-		reply.Bytes("sdp", out.SDP)
+		if out.SDP != nil {
+			reply.Bytes("sdp", out.SDP)
+		}
 		switch ev := out.Event.(type) {
 		case events.Offered:
 			ev.Request = digest

@@ -63,9 +63,14 @@ func (n *Node) mutate(ctx context.Context, m *ngserver.Message, create bool, dec
 			res.release()
 			return st.reply
 		}
+		raw := st.reply.Append(nil, m.Encoding)
+		if m.Command != ng.CommandDelete && len(m.Cookie)+1+len(raw) > ngserver.MaxReply {
+			res.release() // the client would never learn of its ports
+			return n.refused(m, &ng.ReasonError{Reason: ng.ReasonReplyTooLarge})
+		}
 		env := events.Envelope{
 			Call: strings.Clone(m.CallID), Gen: e.call.Gen, Node: n.id, At: now, Event: st.event,
-			Cause: &events.Cause{Cookie: m.Cookie, From: m.Source, Request: m.Raw, Reply: st.reply.Append(nil, m.Encoding)},
+			Cause: &events.Cause{Cookie: m.Cookie, From: m.Source, Request: m.Raw, Reply: raw},
 		}
 		if st.fresh {
 			env.Gen++
@@ -112,6 +117,9 @@ func (n *Node) apply(e *entry, seq uint64, env events.Envelope) {
 	e.call.ID = env.Call
 	e.call.Apply(seq, env)
 	e.applied.Store(e.call.Seq)
+	if !e.unreadable {
+		e.first.Store(e.call.First)
+	}
 	n.account(was, &e.call, env)
 	if n.relaying.Load() {
 		n.route(e)
@@ -142,6 +150,10 @@ func (n *Node) fold(e *entry, in embed.Entry) {
 		n.log.Error("cannot read an event; leaving it alone", "seq", in.Seq, "key", in.Key, "err", err)
 		e.call.Seq = in.Seq
 		e.applied.Store(in.Seq)
+		if !e.unreadable && e.call.First == 0 {
+			e.first.Store(in.Seq)
+		}
+		e.unreadable = true
 		return
 	}
 	n.apply(e, in.Seq, env)

@@ -25,6 +25,7 @@ type Journal interface {
 	Follow(ctx context.Context, from uint64, f embed.Follower) error
 	Archive(ctx context.Context) error
 	Retire(ctx context.Context, key string, upto uint64) error
+	Trim(ctx context.Context, below uint64) error
 }
 
 // NodeConfig is what makes a node.
@@ -66,10 +67,14 @@ type Node struct {
 	tally tally
 	rate  rates
 
-	relaying   atomic.Bool // the backlog is folded; events take effect one by one
+	relaying   atomic.Bool   // the backlog is folded; events take effect one by one
+	followed   atomic.Uint64 // the sequence up to which every event is known
 	unreadable atomic.Uint64
 	server     *ngserver.Server
 }
+
+// followPace lets the events of other writers gather for a moment while there are many. There is one writer so far.
+const followPace = 20 * time.Millisecond
 
 // NewNode makes a node and opens its NG sockets. Run starts it.
 func NewNode(cfg NodeConfig) (*Node, error) {
@@ -104,7 +109,11 @@ func (n *Node) Run(ctx context.Context) error {
 	caughtUp := make(chan struct{})
 	g.Go(func() error {
 		return n.journal.Follow(ctx, 1, embed.Follower{
-			Entry:    func(in embed.Entry) { n.calls.deliver(in, n.fold) },
+			Entry: func(in embed.Entry) {
+				n.calls.deliver(in, n.fold)
+				n.followed.Store(in.Seq)
+			},
+			Pace:     followPace,
 			CaughtUp: func(uint64) { n.resume(); close(caughtUp) },
 		})
 	})

@@ -18,8 +18,11 @@ type entry struct {
 	mu   sync.Mutex
 	call projection.Call // under mu
 	dead bool            // under mu: no longer in the registry; look the key up again
+	// unreadable is true if an event of the call could not be read: its events stay. Under mu.
+	unreadable bool
 
 	applied atomic.Uint64 // call.Seq, for a look without mu
+	first   atomic.Uint64 // the sequence of the first event that has to stay in the log; 0 if there is none
 
 	inboxMu sync.Mutex // taken after mu, never before
 	inbox   []embed.Entry
@@ -124,6 +127,7 @@ func (r *registry) deliver(in embed.Entry, fold func(*entry, embed.Entry)) {
 		if e.applied.Load() >= in.Seq {
 			return // our own append, folded when it was confirmed
 		}
+		e.first.CompareAndSwap(0, in.Seq) // until it is folded
 		e.inboxMu.Lock()
 		e.inbox = append(e.inbox, in)
 		e.inboxMu.Unlock()

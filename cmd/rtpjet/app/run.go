@@ -29,7 +29,7 @@ const keepEnded = time.Minute
 
 // memoryPercent is the heap growth between two garbage collections, unless GOGC says otherwise. Most of the heap is the
 // calls, which stay; collecting less often costs a little memory and saves a tenth of the CPU of call set-up.
-const memoryPercent = 150
+const memoryPercent = 200
 
 // Serve runs a node until ctx ends. Errors at the start are sentences for the operator: what, where, what to do. If dev is
 // true, it prints to stdout what a newcomer wants to know.
@@ -58,7 +58,11 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		closers = append(closers, server.Shutdown)
 	}
 	closers = append(closers, nc.Close)
-	journal, err := embed.Open(ctx, nc, embed.Config{Region: c.Region, ArchiveAge: c.ArchiveAge, Logger: log})
+	logConfig := embed.Config{Region: c.Region, ArchiveAge: c.ArchiveAge, Logger: log}
+	if server != nil {
+		logConfig.Health = server.Healthy
+	}
+	journal, err := embed.Open(ctx, nc, logConfig)
 	if err != nil {
 		return err
 	}
@@ -125,7 +129,7 @@ func connect(ctx context.Context, c *Config, log *slog.Logger) (nc *nats.Conn, s
 func relayPools(c *Config) []relay.Pool {
 	var pools []relay.Pool
 	for _, p := range c.Interfaces.Pools() {
-		pools = append(pools, relay.Pool{Addr: p.Addr, Min: p.Ports.Min, Max: p.Ports.Max})
+		pools = append(pools, relay.Pool{Addr: p.Addr, Min: p.Ports.Min, Max: p.Ports.Max, Exclude: p.Exclude})
 	}
 	return pools
 }

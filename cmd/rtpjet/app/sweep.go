@@ -55,7 +55,7 @@ func (n *Node) sweep(ctx context.Context, start <-chan struct{}) error {
 		}
 		n.rate.measure(n.clock(), n.engine.Totals().In)
 		retry := n.retry.take()
-		var r round
+		r := round{below: n.followed.Load() + 1}
 		for _, e := range n.calls.all() {
 			if ctx.Err() != nil {
 				return nil
@@ -63,14 +63,33 @@ func (n *Node) sweep(ctx context.Context, start <-chan struct{}) error {
 			_, again := retry[e.key]
 			n.sweepCall(ctx, e, again, &r)
 		}
+		n.retire(ctx, &r)
 	}
 }
 
-// round is what one sweep has found out: of a log or an archive that is slow, one try takes long enough.
-type round struct{ logAway, archiveAway bool }
+// round is what one sweep has found out.
+type round struct {
+	logAway bool   // one try to write to a log that is slow takes long enough
+	below   uint64 // no call that is to stay has an event before this sequence
+	over    []over // calls that may be forgotten
+}
+
+// over is an ended call as it was when the sweep saw it.
+type over struct {
+	e    *entry
+	last uint64 // sequence of its last event
+}
+
+// keep notes that the events from first on have to stay.
+func (r *round) keep(first uint64) {
+	if first > 0 && first < r.below {
+		r.below = first
+	}
+}
 
 func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 	if !e.mu.TryLock() {
+		r.keep(e.first.Load())
 		if again {
 			n.retry.add(e.key)
 		}
@@ -82,22 +101,23 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 	}
 	defer n.calls.release(e, n.fold)
 	now := n.now()
-	switch {
-	case e.call.Ended && r.archiveAway:
-	case e.call.Ended && now-e.call.EndedAt >= n.cfg.KeepEnded.Microseconds():
-		r.archiveAway = r.archiveAway || !n.retire(ctx, e)
-	case !e.call.Live() || e.call.Owner != n.id:
-	default:
-		if again {
-			n.route(e)
-		}
-		if r.logAway {
-			return
-		}
-		if ev := n.due(&e.call, now); ev != nil {
-			err := n.own(ctx, e, ev)
-			r.logAway = err != nil && !errors.Is(err, embed.ErrConflict)
-		}
+	if e.call.Ended && now-e.call.EndedAt >= n.cfg.KeepEnded.Microseconds() && !e.unreadable {
+		r.over = append(r.over, over{e, e.call.Seq})
+		return
+	}
+	r.keep(e.first.Load())
+	if !e.call.Live() || e.call.Owner != n.id {
+		return
+	}
+	if again {
+		n.route(e)
+	}
+	if r.logAway {
+		return
+	}
+	if ev := n.due(&e.call, now); ev != nil {
+		err := n.own(ctx, e, ev)
+		r.logAway = err != nil && !errors.Is(err, embed.ErrConflict)
 	}
 }
 
@@ -139,24 +159,41 @@ func (n *Node) own(ctx context.Context, e *entry, ev events.Event) error {
 	return err
 }
 
-// retire removes an ended call from the stream of live calls, once it is in the archive, and from memory. It returns false
-// if that has to wait.
-func (n *Node) retire(ctx context.Context, e *entry) bool {
-	parent := ctx
+// retire removes ended calls from the stream of live calls, once they are in the archive, and from memory. What stands
+// before the first event of any other call goes at once; behind a long call each has to be removed by itself. What cannot be
+// done now is done by a later sweep.
+func (n *Node) retire(ctx context.Context, r *round) {
+	if len(r.over) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, retireTime)
 	defer cancel()
-	if err := n.journal.Retire(ctx, e.key, e.call.Seq); err != nil {
-		if parent.Err() == nil {
-			n.log.Warn("cannot retire the events of an ended call; trying again", "call-id", e.call.ID, "err", err)
-		}
-		return false
+	var last uint64
+	for _, o := range r.over {
+		last = max(last, o.last)
 	}
-	n.calls.forget(e)
-	return true
+	r.below = min(r.below, last+1)
+	if err := n.journal.Trim(ctx, r.below); err != nil {
+		n.log.Warn("cannot remove ended calls from the log; trying again", "err", err)
+		return
+	}
+	for _, o := range r.over {
+		if o.last >= r.below {
+			if err := n.journal.Retire(ctx, o.e.key, o.last); err != nil {
+				n.log.Warn("cannot remove an ended call from the log; trying again", "err", err)
+				return
+			}
+		}
+		o.e.mu.Lock()
+		if !o.e.dead && o.e.call.Ended && o.e.call.Seq == o.last {
+			n.calls.forget(o.e)
+		}
+		n.calls.release(o.e, n.fold)
+	}
 }
 
-// retireTime bounds the wait for the archive: what is not archived yet can wait for the next sweep.
-const retireTime = 100 * time.Millisecond
+// retireTime bounds the work of one sweep on ended calls.
+const retireTime = 500 * time.Millisecond
 
 // totals adds to an end event what the call's streams have received.
 func (n *Node) totals(c *projection.Call, ev events.Ended) events.Ended {
