@@ -34,7 +34,7 @@ func (d *mediaDecision) ports(sec *Section, m, o *events.Media) error {
 	if err := d.side(o, d.Req.Direction[1], d.receiverFamily(o, family), sec); err != nil {
 		return err
 	}
-	if !sec.Remote.RTP.Addr().IsUnspecified() || !sameRemote(sec.Remote.RTP, o.Serves) {
+	if !sec.Remote.RTP.Addr().IsUnspecified() || !o.Serves.IsValid() {
 		o.Serves = sec.Remote.RTP // a hold does not hide where the sender was
 	}
 	o.Told = true // the SDP that goes out now names it

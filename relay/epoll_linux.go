@@ -25,11 +25,13 @@ func New(cfg Config) (*Sockets, error) { return newSockets(cfg, startEpoll) }
 type epoll struct {
 	cfg   Config
 	loops []*loop
-	ended sync.WaitGroup
+
+	stopped chan struct{}
+	ended   sync.WaitGroup
 }
 
 func startEpoll(cfg Config, learned chan<- plan.Learned) (driver, error) {
-	e := &epoll{cfg: cfg}
+	e := &epoll{cfg: cfg, stopped: make(chan struct{})}
 	for range cfg.Loops {
 		l, err := newLoop(cfg, learned)
 		if err != nil {
@@ -40,22 +42,45 @@ func startEpoll(cfg Config, learned chan<- plan.Learned) (driver, error) {
 		}
 		e.loops = append(e.loops, l)
 	}
-	spareProcessors(cfg.Loops)
 	for _, l := range e.loops {
 		e.ended.Go(l.run)
 	}
+	e.ended.Go(e.spareProcessors)
 	return e, nil
 }
 
-// spareProcessors raises GOMAXPROCS so that the loops need not share theirs. A loop spends its life in system calls. If all
-// of the runtime's processors are with loops, its monitor thread takes them away from each wait after 20 µs and the loop
-// must win one back: that cost a quarter of the CPU time of the relay on two cores, and commands had to wait for packets.
-// The system's scheduler shares the cores out better.
-func spareProcessors(loops int) {
-	if want := cores() + loops; runtime.GOMAXPROCS(0) < want {
-		runtime.GOMAXPROCS(want)
+// spareProcessors raises GOMAXPROCS while media flows, so that the loops need not share theirs. A loop spends its life in
+// system calls. If all of the runtime's processors are with loops, its monitor thread takes them away from each wait after
+// 20 µs and the loop must win one back: that cost a quarter of the CPU time of the relay on two cores, and commands had to
+// wait for packets. Without media the spare ones only cost: goroutines that hand work on wake more threads than there are
+// cores, which took a tenth of the CPU time of call set-up.
+func (e *epoll) spareProcessors() {
+	defer runtime.GOMAXPROCS(cores())
+	tick := time.NewTicker(spareEvery)
+	defer tick.Stop()
+	var before uint64
+	for {
+		select {
+		case <-e.stopped:
+			return
+		case <-tick.C:
+		}
+		in, _ := e.totals()
+		want := cores()
+		if in.Packets-before >= spareAbove {
+			want += len(e.loops)
+		}
+		before = in.Packets
+		if runtime.GOMAXPROCS(0) != want {
+			runtime.GOMAXPROCS(want) // stops the world for some microseconds, so only on a change
+		}
 	}
 }
+
+const (
+	spareEvery = time.Second
+	spareAbove = 2000 // packets in spareEvery
+)
 
 func (e *epoll) bind(local netip.AddrPort) (*stream, error) {
 	fd, err := openUDP(local, e.cfg.ReceiveBuffer)
@@ -108,6 +133,7 @@ func (e *epoll) totals() (in, out plan.Counters) {
 }
 
 func (e *epoll) close() {
+	close(e.stopped)
 	for _, l := range e.loops {
 		l.post(order{stop, nil})
 	}

@@ -38,10 +38,13 @@ func TestStartErrors(t *testing.T) {
 	used := serve(t)
 	usedDir := used.args[indexOf(used.args, "--data-dir")+1]
 
+	elsewhere := "nats://" + here + ":4999" // nobody is there
+
 	// sane are options with which a node would start.
 	sane := func(more ...string) []string {
-		return append([]string{"serve", "--config-file", "none", "--interface", here, "--listen-ng", here + ":2224",
-			"--data-dir", filepath.Join(t.TempDir(), "data")}, more...)
+		own := newHost().String()
+		return append([]string{"serve", "--config-file", "none", "--interface", own, "--listen-ng", own + ":2223",
+			"--nats-listen", own + ":4222", "--data-dir", filepath.Join(t.TempDir(), "data")}, more...)
 	}
 	for name, test := range map[string]struct {
 		args []string
@@ -55,7 +58,7 @@ func TestStartErrors(t *testing.T) {
 		"data directory not to create": {sane("--data-dir", "/proc/rtpjet"), []string{"/proc/rtpjet", "--data-dir"}},
 		"data directory newer":         {sane("--data-dir", newer), []string{newer, "99", "newer version", "--data-dir"}},
 		"data directory locked":        {sane("--data-dir", usedDir), []string{usedDir, fmt.Sprint(used.cmd.Process.Pid), "--data-dir"}},
-		"NATS not there":               {sane("--nats", "nats://"+here+":4999"), []string{"nats://" + here + ":4999", "--nats"}},
+		"NATS not there":               {[]string{"serve", "--config-file", "none", "--interface", here, "--listen-ng", here + ":2224", "--nats", elsewhere}, []string{elsewhere, "--nats"}},
 		"NATS port in use":             {sane("--nats-listen", here+":4222"), []string{here + ":4222", "in use", "--nats-listen"}},
 		"unknown option":               {sane("--tiemout", "7"), []string{"--tiemout", "--timeout"}},
 		"bad number":                   {sane("--timeout", "soon"), []string{"--timeout", "soon"}},
@@ -64,7 +67,7 @@ func TestStartErrors(t *testing.T) {
 		"no configuration file":        {[]string{"serve", "--config-file", file + ".none"}, []string{file + ".none", "--config-file"}},
 		"bad pid file":                 {sane("--pidfile", file+"/x"), []string{file + "/x", "--pidfile"}},
 		"no command":                   {[]string{"sreve"}, []string{"sreve", "serve"}},
-		"call list without NATS":       {[]string{"call", "list", "--nats", "nats://" + here + ":4999"}, []string{"nats://" + here + ":4999"}},
+		"call list without NATS":       {[]string{"call", "list", "--nats", elsewhere}, []string{elsewhere}},
 		"call show without a call-id":  {[]string{"call", "show"}, []string{"call-id"}},
 		"call show of nothing":         {[]string{"call", "show", "--nats", used.nats, "--region", region, "nothing"}, []string{"nothing", "rtpjet call list"}},
 		"call list of another region":  {[]string{"call", "list", "--nats", used.nats, "--region", "nowhere"}, []string{"nowhere", "--region"}},

@@ -100,7 +100,9 @@ func TestTimeoutOffer(t *testing.T) {
 	n.clock.advance(50 * time.Minute)
 	n.alive("ringing")
 	n.clock.advance(time.Hour)
-	t.Logf("ended by %s", n.ended("ringing"))
+	if got := n.ended("ringing"); got != events.ReasonOfferTimeout {
+		t.Errorf("ended by %s", got)
+	}
 	n.idle()
 }
 

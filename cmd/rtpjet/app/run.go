@@ -27,6 +27,10 @@ import (
 // again, and for every node to have seen the end.
 const keepEnded = time.Minute
 
+// mediaNice is the priority of the threads that move media: on a busy machine signalling can wait for them, and not the other
+// way round. Without the right to set it, they run like all others.
+const mediaNice = -10
+
 // memoryPercent is the heap growth between two garbage collections, unless GOGC says otherwise. Most of the heap is the
 // calls, which stay; collecting less often costs a little memory and saves a tenth of the CPU of call set-up.
 const memoryPercent = 200
@@ -72,7 +76,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		return err
 	}
 
-	engine, err := relay.New(relay.Config{Pools: relayPools(c), Loops: c.Threads, Logger: log})
+	engine, err := relay.New(relay.Config{Pools: relayPools(c), Loops: c.Threads, Nice: mediaNice, Logger: log})
 	if err != nil {
 		return fmt.Errorf("cannot start the relay: %w", err)
 	}
