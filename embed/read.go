@@ -204,9 +204,10 @@ func (l *Log) readArchived(ctx context.Context) (seq uint64, live string, err er
 			return 0, "", requestError("read", stream, err)
 		}
 		if v := m.Header.Get(headerArchived); v != "" {
-			seq, err := strconv.ParseUint(v, 10, 64)
-			if err != nil || seq > end || m.Header.Get(headerStream) != live {
-				return 0, live, nil
+			// A position of another stream, or none that can be read, is no position: the archive begins anew.
+			seq, bad := strconv.ParseUint(v, 10, 64)
+			if bad != nil || seq > end || m.Header.Get(headerStream) != live {
+				seq = 0
 			}
 			return seq, live, nil
 		}

@@ -144,11 +144,10 @@ func (s *Server) watch(ctx context.Context) {
 // usedBytes is the size of all files in a directory.
 func usedBytes(dir string) (sum int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil // what cannot be read does not count
-		}
-		if info, err := d.Info(); err == nil {
-			sum += info.Size()
+		if err == nil && !d.IsDir() { // what cannot be read does not count
+			if info, err := d.Info(); err == nil {
+				sum += info.Size()
+			}
 		}
 		return nil
 	})

@@ -339,7 +339,6 @@ func BenchmarkRestart(b *testing.B) {
 		if failed > calls/100 {
 			b.Fatalf("%d calls could not be bound", failed)
 		}
-		plans = nil
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/calls, "B/call")

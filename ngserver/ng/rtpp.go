@@ -22,10 +22,9 @@ func readRTPPFlags(p *parser, v any) {
 		if !ok {
 			return
 		}
-		switch {
-		case value == nil:
+		if value == nil {
 			p.rtppWord(key.(string))
-		default:
+		} else {
 			p.rtppKey(key.(string), value)
 		}
 	}

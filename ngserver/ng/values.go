@@ -1,6 +1,7 @@
 package ng
 
 import (
+	"errors"
 	"math"
 	"net/netip"
 	"strconv"
@@ -72,7 +73,7 @@ func Int(v any) (n int64, ok bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
-	if ne, isNum := err.(*strconv.NumError); isNum && ne.Err == strconv.ErrRange {
+	if errors.Is(err, strconv.ErrRange) {
 		return n, true // ParseInt saturates
 	}
 	return n, err == nil

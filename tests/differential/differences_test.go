@@ -23,8 +23,8 @@ type difference struct {
 	used    bool
 }
 
-func (d *difference) String() string {
-	return fmt.Sprintf("%s: %c %s", strings.Join(d.scripts, " "), d.mark, d.pattern)
+func (e *difference) String() string {
+	return fmt.Sprintf("%s: %c %s", strings.Join(e.scripts, " "), e.mark, e.pattern)
 }
 
 type differences struct {

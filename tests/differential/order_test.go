@@ -169,7 +169,7 @@ func disorder(reply []string) []string {
 		}
 		last, lastLine := 0, ""
 		for _, l := range p {
-			r := 0
+			var r int
 			if i == 0 {
 				r = sessionRank(l)
 			} else {

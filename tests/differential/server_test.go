@@ -145,15 +145,13 @@ func (c *client) exchange(cookie string, payload []byte, timeout time.Duration) 
 		return nil, err
 	}
 	buf := make([]byte, 1<<16)
-	for {
-		n, err := c.conn.Read(buf)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errNoReply, err)
-		}
-		got, reply, ok := bytes.Cut(buf[:n], []byte(" "))
-		if !ok || string(got) != cookie {
-			return nil, fmt.Errorf("reply with cookie %q, want %q", got, cookie)
-		}
-		return bytes.Clone(reply), nil
+	n, err := c.conn.Read(buf)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoReply, err)
 	}
+	got, reply, ok := bytes.Cut(buf[:n], []byte(" "))
+	if !ok || string(got) != cookie {
+		return nil, fmt.Errorf("reply with cookie %q, want %q", got, cookie)
+	}
+	return bytes.Clone(reply), nil
 }

@@ -47,7 +47,7 @@ var binary struct {
 func program(t testing.TB) string {
 	t.Helper()
 	binary.once.Do(func() {
-		if binary.dir, binary.err = os.MkdirTemp("", "rtpjet-node"); binary.err != nil {
+		if binary.dir, binary.err = os.MkdirTemp("", "rtpjet-node"); binary.err != nil { //nolint:usetesting // outlives the test that asks first
 			return
 		}
 		if binary.err = os.Chmod(binary.dir, 0o755); binary.err != nil { // for tests that run it as another user

@@ -83,7 +83,7 @@ func TestStartErrors(t *testing.T) {
 		if os.Getuid() != 0 {
 			t.Skip("needs root, to run the program as somebody else")
 		}
-		dir, err := os.MkdirTemp("", "rtpjet-node-dir")
+		dir, err := os.MkdirTemp("", "rtpjet-node-dir") //nolint:usetesting // another user must be able to enter it
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -47,7 +47,7 @@ func readCalls(ctx context.Context, l *embed.Log, fold func(key string) bool) (m
 		},
 		CaughtUp: func(uint64) { stop(done) },
 	})
-	if context.Cause(ctx) != done {
+	if !errors.Is(context.Cause(ctx), done) {
 		return nil, fmt.Errorf("read the event log: %w", err)
 	}
 	return calls, unreadable

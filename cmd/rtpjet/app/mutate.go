@@ -79,7 +79,11 @@ func (n *Node) mutate(ctx context.Context, m *ngserver.Message, create bool, dec
 		if err == nil {
 			return st.reply
 		}
-		res.release()
+		if errors.Is(err, embed.ErrUnavailable) && len(res.taken) > 0 {
+			n.uncertain.add(heldPorts{key: e.key, ports: res.taken, since: n.clock()})
+		} else {
+			res.release()
+		}
 		if !errors.Is(err, embed.ErrConflict) {
 			n.log.Error("command not carried out: the event log did not take it", "call-id", m.CallID,
 				"command", m.Command, "err", err)

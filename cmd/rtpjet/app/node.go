@@ -64,8 +64,10 @@ type Node struct {
 
 	calls *registry
 	retry retries
-	tally tally
-	rate  rates
+
+	uncertain uncertain
+	tally     tally
+	rate      rates
 
 	relaying   atomic.Bool   // the backlog is folded; events take effect one by one
 	followed   atomic.Uint64 // the sequence up to which every event is known

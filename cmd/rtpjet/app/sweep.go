@@ -64,6 +64,7 @@ func (n *Node) sweep(ctx context.Context, start <-chan struct{}) error {
 			n.sweepCall(ctx, e, again, &r)
 		}
 		n.retire(ctx, &r)
+		n.settle(ctx)
 	}
 }
 
