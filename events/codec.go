@@ -92,15 +92,27 @@ func (w *writer) header(e Envelope, latin1 bool) error {
 	return err
 }
 
+// endedPrefix is how Encode begins an entry with an Ended.
+var endedPrefix = []byte(`{"v":1,"kind":"ended",`)
+
+// IsEnd tells of an entry's bytes whether they are an Ended, without reading them. It may say no of one that this release
+// did not write.
+func IsEnd(data []byte) bool { return bytes.HasPrefix(data, endedPrefix) }
+
 // Decode reads an entry. The request and the reply in the result share data. Errors: ErrMalformed, ErrNewer.
 func Decode(data []byte) (Envelope, error) {
 	nl := bytes.IndexByte(data, '\n')
 	if nl < 0 {
 		return Envelope{}, fmt.Errorf("%w: no header line", ErrMalformed)
 	}
-	var h header
-	if err := json.Unmarshal(data[:nl], &h); err != nil {
-		return Envelope{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+	if !utf8.Valid(data[:nl]) { // JSON is, and encoding/json would pass over it in silence
+		return Envelope{}, fmt.Errorf("%w: header line is not UTF-8", ErrMalformed)
+	}
+	h, ok := splitHeader(data[:nl])
+	if !ok {
+		if err := json.Unmarshal(data[:nl], &h); err != nil {
+			return Envelope{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+		}
 	}
 	if h.V > Version {
 		return Envelope{}, fmt.Errorf("%w: %d, this build knows %d", ErrNewer, h.V, Version)
@@ -126,6 +138,26 @@ func Decode(data []byte) (Envelope, error) {
 	return e, nil
 }
 
+// eventKey comes before the event in what Encode writes, and is the last of the header's keys. It cannot stand within a
+// string: quotes are escaped there.
+var eventKey = []byte(`,"event":`)
+
+// splitHeader reads a line as Encode writes it without looking at the event, which encoding/json would scan twice. ok is
+// false if the line is otherwise.
+func splitHeader(line []byte) (h header, ok bool) {
+	i := bytes.Index(line, eventKey)
+	if i < 0 || line[len(line)-1] != '}' {
+		return header{}, false
+	}
+	head := append(append(make([]byte, 0, i+1), line[:i]...), '}')
+	body := line[i+len(eventKey) : len(line)-1]
+	if json.Unmarshal(head, &h) != nil {
+		return header{}, false
+	}
+	h.Event = body
+	return h, true
+}
+
 func decodeEvent(h header) (Event, error) {
 	body := h.Event
 	switch h.Kind {
@@ -148,6 +180,9 @@ func decodeEvent(h header) (Event, error) {
 	}
 	if len(body) == 0 {
 		body = json.RawMessage("null")
+	}
+	if !json.Valid(body) {
+		return nil, errors.New("body is not JSON")
 	}
 	return Unknown{Name: h.Kind, Body: bytes.Clone(body), Latin1: h.Latin1}, nil
 }

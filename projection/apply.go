@@ -16,6 +16,11 @@ func (c *Call) Apply(seq uint64, e events.Envelope) {
 		c.applySignalling(seq, e, ev.Signalling, false)
 	case events.Unknown:
 		c.Unknown++
+	case events.Ended:
+		if c.Gen == 0 { // a reader that starts may pass over what led to an end
+			*c = Call{ID: e.Call, Gen: e.Gen, First: seq, Seq: seq, Ended: true, EndedAt: e.At, Unknown: c.Unknown}
+			return
+		}
 	}
 	if !c.Live() || e.Gen != c.Gen {
 		return

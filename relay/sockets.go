@@ -193,8 +193,14 @@ func (e *Sockets) Release(locals ...netip.AddrPort) {
 
 // Set implements Engine.
 func (e *Sockets) Set(key string, streams []plan.Stream) error {
+	ahead := e.bindAhead(streams)
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	defer func() {
+		for _, s := range ahead {
+			e.drv.discard(s)
+		}
+	}()
 	if e.closed {
 		return ErrClosed
 	}
@@ -209,7 +215,7 @@ func (e *Sockets) Set(key string, streams []plan.Stream) error {
 	open := make(map[netip.AddrPort]*stream, len(streams))
 	for i := range streams {
 		local := streams[i].Local
-		s, err := e.obtain(c, local)
+		s, err := e.obtain(c, local, ahead)
 		if err != nil {
 			faults = append(faults, err)
 			continue
@@ -264,9 +270,13 @@ func (e *Sockets) Set(key string, streams []plan.Stream) error {
 }
 
 // obtain returns the socket of a stream of c: the one it has, a reserved one, or a new one.
-func (e *Sockets) obtain(c *call, local netip.AddrPort) (*stream, error) {
+func (e *Sockets) obtain(c *call, local netip.AddrPort, ahead map[netip.AddrPort]*stream) (*stream, error) {
 	s := e.streams[local]
 	switch {
+	case s == nil && ahead[local] != nil:
+		s = ahead[local]
+		delete(ahead, local)
+		e.enter(s)
 	case s == nil:
 		var err error
 		if s, err = e.drv.bind(local); errors.Is(err, syscall.EADDRINUSE) {
@@ -277,10 +287,7 @@ func (e *Sockets) obtain(c *call, local netip.AddrPort) (*stream, error) {
 		if err != nil {
 			return nil, &BindError{Local: local, Err: err}
 		}
-		e.streams[local] = s
-		if p := e.byAddr[local.Addr()]; p != nil {
-			p.ports.claim(local.Port())
-		}
+		e.enter(s)
 	case s.owner != nil && s.owner != c:
 		return nil, fmt.Errorf("%w: %v", ErrInUse, local)
 	}
@@ -289,6 +296,37 @@ func (e *Sockets) obtain(c *call, local netip.AddrPort) (*stream, error) {
 }
 
 // retire ends a stream of c.
+// bindAhead binds the sockets that a plan names and that are not there yet, outside of the lock: after a restart these are
+// all, and several callers can bind at once. Those that cannot be had are left to obtain.
+func (e *Sockets) bindAhead(streams []plan.Stream) map[netip.AddrPort]*stream {
+	var missing []netip.AddrPort
+	e.mu.RLock()
+	for i := range streams {
+		if e.streams[streams[i].Local] == nil && !e.closed {
+			missing = append(missing, streams[i].Local)
+		}
+	}
+	e.mu.RUnlock()
+	if len(missing) == 0 {
+		return nil
+	}
+	ahead := make(map[netip.AddrPort]*stream, len(missing))
+	for _, local := range missing {
+		if s, err := e.drv.bind(local); err == nil {
+			ahead[local] = s
+		}
+	}
+	return ahead
+}
+
+// enter makes a socket that was bound by its number known.
+func (e *Sockets) enter(s *stream) {
+	e.streams[s.local] = s
+	if p := e.byAddr[s.local.Addr()]; p != nil {
+		p.ports.claim(s.local.Port())
+	}
+}
+
 func (e *Sockets) retire(s *stream, c *call) {
 	s.route.Store(nil)
 	e.drv.detach(s, c.shard)

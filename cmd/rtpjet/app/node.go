@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -69,7 +71,8 @@ type Node struct {
 	tally     tally
 	rate      rates
 
-	relaying   atomic.Bool   // the backlog is folded; events take effect one by one
+	backlog    atomic.Bool   // events are collected, to be folded when the present end of the log is reached
+	relaying   atomic.Bool   // the calls are in effect, and events take effect one by one
 	followed   atomic.Uint64 // the sequence up to which every event is known
 	unreadable atomic.Uint64
 	server     *ngserver.Server
@@ -93,6 +96,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 		n.clock = time.Now
 	}
 	n.started = n.clock()
+	n.backlog.Store(true)
 	server, err := ngserver.Listen(ngserver.Config{
 		Listen: cfg.Listen, ControlTOS: cfg.ControlTOS, Handler: n, Logger: n.log, Clock: n.clock,
 	})
@@ -112,7 +116,11 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error {
 		return n.journal.Follow(ctx, 1, embed.Follower{
 			Entry: func(in embed.Entry) {
-				n.calls.deliver(in, n.fold)
+				if n.backlog.Load() {
+					n.calls.collect(in)
+				} else {
+					n.calls.deliver(in, n.fold)
+				}
 				n.followed.Store(in.Seq)
 			},
 			Pace:     followPace,
@@ -141,19 +149,42 @@ func (n *Node) Run(ctx context.Context) error {
 
 // resume puts the whole projection into effect: the calls that were this node's before a restart get their sockets back.
 func (n *Node) resume() {
+	all := n.calls.all()
+	var next, own atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
+				if n.resumeCall(all[i]) {
+					own.Add(1)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	n.backlog.Store(false)
 	n.relaying.Store(true)
-	own := 0
-	for _, e := range n.calls.all() {
-		e.mu.Lock()
-		if e.call.Live() && e.call.Owner == n.id {
-			own++
-			n.route(e)
-		}
-		n.calls.release(e, n.fold)
+	if own.Load() > 0 {
+		n.log.Info("calls taken up again", "calls", own.Load(), "after", n.clock().Sub(n.started))
 	}
-	if own > 0 {
-		n.log.Info("calls taken up again", "calls", own, "after", n.clock().Sub(n.started))
+}
+
+// resumeCall folds what the backlog has of a call, and gives it its sockets if it is ours.
+func (n *Node) resumeCall(e *entry) (own bool) {
+	e.mu.Lock()
+	defer n.calls.release(e, n.fold)
+	e.inboxMu.Lock()
+	batch := e.inbox
+	e.inbox = nil
+	e.inboxMu.Unlock()
+	for _, in := range batch {
+		n.fold(e, in)
 	}
+	if !e.call.Live() || e.call.Owner != n.id {
+		return false
+	}
+	n.route(e)
+	return true
 }
 
 // Addrs are the addresses on which NG commands are answered.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"rtpjet/embed"
+	"rtpjet/events"
 	"rtpjet/projection"
 )
 
@@ -118,6 +119,20 @@ func (r *registry) release(e *entry, fold func(*entry, embed.Entry)) {
 			fold(e, in)
 		}
 	}
+}
+
+// collect keeps a log entry for its call until the end of the backlog. An end makes what came before it superfluous: most of
+// a backlog is calls that are over.
+func (r *registry) collect(in embed.Entry) {
+	e := r.lookupOrAdd(in.Key)
+	e.first.CompareAndSwap(0, in.Seq)
+	e.inboxMu.Lock()
+	defer e.inboxMu.Unlock()
+	if events.IsEnd(in.Data) {
+		clear(e.inbox)
+		e.inbox = e.inbox[:0]
+	}
+	e.inbox = append(e.inbox, in)
 }
 
 // deliver hands a log entry to its call without waiting: it is folded here, or by whoever holds the call.

@@ -38,8 +38,11 @@ const memoryPercent = 200
 // Serve runs a node until ctx ends. Errors at the start are sentences for the operator: what, where, what to do. If dev is
 // true, it prints to stdout what a newcomer wants to know.
 func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog.Logger) (err error) {
+	ready := func() {}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(memoryPercent)
+		// Until the log is folded nearly all that is allocated stays, and collecting would only be in the way.
+		debug.SetGCPercent(1000)
+		ready = func() { debug.SetGCPercent(memoryPercent) }
 	}
 	for _, w := range c.Warnings {
 		log.Warn(w)
@@ -92,6 +95,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		DeleteDelay: int(c.DeleteDelay / time.Second), MaxSessions: c.MaxSessions, SIPSource: c.SIPSource,
 		InstanceID: instance, KeepEnded: keepEnded, Journal: journal, Engine: engine, Logger: log,
 		Ready: func(n *Node) {
+			ready()
 			log.Info("answering NG commands", "node", c.NodeID, "listen", strings.Join(n.Addrs(), " "))
 			if dev {
 				welcome(stdout, c, n, server)
