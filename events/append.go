@@ -219,7 +219,7 @@ func (w *writer) event(e Event) error {
 		w.optInt("one_way", int64(e.OneWay))
 		w.close('}')
 	case Unknown:
-		body, err := json.Marshal(json.RawMessage(e.Body)) // checked, and on one line
+		body, err := compact(e.Body)
 		w.b = append(w.b, body...)
 		w.comma = true
 		return err

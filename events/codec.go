@@ -181,10 +181,15 @@ func decodeEvent(h header) (Event, error) {
 	if len(body) == 0 {
 		body = json.RawMessage("null")
 	}
-	if !json.Valid(body) {
-		return nil, errors.New("body is not JSON")
-	}
-	return Unknown{Name: h.Kind, Body: bytes.Clone(body), Latin1: h.Latin1}, nil
+	body, err := compact(body)
+	return Unknown{Name: h.Kind, Body: body, Latin1: h.Latin1}, err
+}
+
+// compact checks JSON and puts it on one line, a copy.
+func compact(body []byte) ([]byte, error) {
+	var b bytes.Buffer
+	err := json.Compact(&b, body)
+	return b.Bytes(), err
 }
 
 func unmarshal[E Event](body json.RawMessage) (Event, error) {
