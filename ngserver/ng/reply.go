@@ -56,6 +56,12 @@ func LoadLimit(r *Request, text string) Reply {
 // cookie and must be in the encoding of the request.
 func Raw(payload []byte) Reply { return Reply{Object: NewObject(), raw: payload} }
 
+// Encoded returns the reply with what Append has made of it for the request's encoding, so that it is encoded once.
+func (r Reply) Encoded(payload []byte) Reply {
+	r.raw = payload
+	return r
+}
+
 // Result is the value of the key result, "" for a Raw reply.
 func (r Reply) Result() string { return r.result }
 

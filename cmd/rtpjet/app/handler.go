@@ -139,19 +139,26 @@ func (n *Node) block(ctx context.Context, m *ngserver.Message) ng.Reply {
 	})
 }
 
+// acquireLive returns the locked entry of a call that exists, or nil. The caller releases it.
+func (n *Node) acquireLive(callID string) *entry {
+	e := n.calls.acquire(events.Key(callID), false)
+	if e != nil && !e.call.Live() {
+		n.calls.release(e, n.fold)
+		return nil
+	}
+	return e
+}
+
 // record answers as rtpengine does where no directory for recordings is set: ok, and nothing is recorded (ng-reference §13).
 func (n *Node) record(m *ngserver.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
-	e := n.calls.acquire(events.Key(m.CallID), false)
+	e := n.acquireLive(m.CallID)
 	if e == nil {
 		return ng.Error(ng.ReasonUnknownCallIDBlocking)
 	}
 	defer n.calls.release(e, n.fold)
-	if !e.call.Live() {
-		return ng.Error(ng.ReasonUnknownCallIDBlocking)
-	}
 	n.log.Error("rtpjet cannot record calls; the command has no effect", "call-id", m.CallID, "command", m.Command)
 	return ng.OK()
 }
@@ -161,14 +168,11 @@ func (n *Node) query(m *ngserver.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
-	e := n.calls.acquire(events.Key(m.CallID), false)
+	e := n.acquireLive(m.CallID)
 	if e == nil {
 		return ng.Error(ng.ReasonUnknownCallID)
 	}
 	defer n.calls.release(e, n.fold)
-	if !e.call.Live() {
-		return ng.Error(ng.ReasonUnknownCallID)
-	}
 	reply := ng.OK()
 	report.Query(reply.Object, &e.call, m.Request, n.engine.Stats, n.reportEnv())
 	return reply

@@ -77,7 +77,7 @@ func (n *Node) mutate(ctx context.Context, m *ngserver.Message, create bool, dec
 		}
 		err = n.append(ctx, e, env)
 		if err == nil {
-			return st.reply
+			return st.reply.Encoded(raw)
 		}
 		if errors.Is(err, embed.ErrUnavailable) && len(res.taken) > 0 {
 			n.uncertain.add(heldPorts{key: e.key, ports: res.taken, since: n.clock()})
