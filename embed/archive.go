@@ -108,29 +108,7 @@ func (p *position) get() (seq uint64, known bool, change <-chan struct{}) {
 	return p.seq, p.known, p.change
 }
 
-// Archive copies the live stream into the archive until ctx ends. One node of a region does it; two at once would make
-// duplicates, which cost space and nothing else.
-func (l *Log) Archive(ctx context.Context) error {
-	defer l.pos.forget()
-	for {
-		err := l.archive(ctx)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if l.nc.IsClosed() {
-			return fmt.Errorf("archive: %w: %w", ErrUnavailable, nats.ErrConnectionClosed)
-		}
-		if err != nil {
-			l.log.Warn("the archive cannot be written; calls go on, and history follows later", "err", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(archiveEvery):
-		}
-	}
-}
-
+// archive copies until ctx ends or something fails.
 func (l *Log) archive(ctx context.Context) error {
 	rctx, cancel := withDeadline(ctx, appendTimeout)
 	pos, live, err := l.readArchived(rctx)
@@ -324,7 +302,7 @@ func (a *archiver) publish(ctx context.Context, msgs []*nats.Msg) error {
 	var errs []error
 	calls := make([]pending, 0, len(msgs))
 	for _, m := range msgs {
-		p, err := a.l.req.send(m)
+		p, err := a.l.req.send(m, 0)
 		if err != nil {
 			errs = append(errs, err)
 			break

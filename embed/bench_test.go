@@ -36,10 +36,7 @@ func BenchmarkAppend(b *testing.B) {
 	data := make([]byte, benchEntry)
 	ways := map[string]func(l *Log, key string, last uint64) (uint64, error){
 		"log": func(l *Log, key string, last uint64) (uint64, error) {
-			return l.Append(b.Context(), key, last, data, "")
-		},
-		"log+id": func(l *Log, key string, last uint64) (uint64, error) {
-			return l.Append(b.Context(), key, last, data, key)
+			return l.Append(b.Context(), key, last, data)
 		},
 		"jetstream": func(l *Log, key string, last uint64) (uint64, error) {
 			a, err := l.js.Publish(b.Context(), l.prefix+key, data, jetstream.WithExpectLastSequencePerSubject(last))
@@ -59,7 +56,7 @@ func BenchmarkAppend(b *testing.B) {
 			return a.Seq, err
 		},
 	}
-	for _, name := range []string{"log", "log+id", "jetstream", "request"} {
+	for _, name := range []string{"log", "jetstream", "request"} {
 		b.Run(name, func(b *testing.B) {
 			l := newLog(b)
 			var n atomic.Int64
@@ -93,7 +90,7 @@ func BenchmarkAppendAlone(b *testing.B) {
 	b.ResetTimer()
 	for i := range b.N {
 		t := time.Now()
-		if _, err := l.Append(b.Context(), strconv.Itoa(i), 0, data, ""); err != nil {
+		if _, err := l.Append(b.Context(), strconv.Itoa(i), 0, data); err != nil {
 			b.Fatal(err)
 		}
 		lat = append(lat, time.Since(t))
@@ -119,7 +116,7 @@ func BenchmarkCall(b *testing.B) {
 				var last uint64
 				var err error
 				for range 3 {
-					if last, err = l.Append(b.Context(), key, last, data, ""); err != nil {
+					if last, err = l.Append(b.Context(), key, last, data); err != nil {
 						b.Error(err)
 						return
 					}
@@ -267,7 +264,7 @@ func BenchmarkFollow(b *testing.B) {
 			for g := range 16 {
 				wg.Go(func() {
 					for i := g; i < b.N; i += 16 {
-						if _, err := l.Append(b.Context(), strconv.Itoa(i), 0, data, ""); err != nil {
+						if _, err := l.Append(b.Context(), strconv.Itoa(i), 0, data); err != nil {
 							b.Error(err)
 							return
 						}
@@ -300,7 +297,7 @@ func BenchmarkFollowLatency(b *testing.B) {
 	b.ResetTimer()
 	for i := range b.N {
 		t := time.Now()
-		seq, err := l.Append(b.Context(), strconv.Itoa(i), 0, data, "")
+		seq, err := l.Append(b.Context(), strconv.Itoa(i), 0, data)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -334,7 +331,7 @@ func BenchmarkRetire(b *testing.B) {
 	par(func(i int) {
 		for range 3 {
 			var err error
-			if last[i], err = l.Append(b.Context(), strconv.Itoa(i), last[i], data, ""); err != nil {
+			if last[i], err = l.Append(b.Context(), strconv.Itoa(i), last[i], data); err != nil {
 				b.Error(err)
 			}
 		}
@@ -348,4 +345,29 @@ func BenchmarkRetire(b *testing.B) {
 		}
 	})
 	perOp(b, start)
+}
+
+// BenchmarkAppendReplicated is the latency of an append to three servers in this process, by the node that leads the stream
+// and by one that follows.
+func BenchmarkAppendReplicated(b *testing.B) {
+	members := startMembers(b, clusterConfigs(b, 3))
+	awaitReplicas(b, members[0].log, 3)
+	leader := streamInfo(b, members[0].log, callsStream("r")).Cluster.Leader
+	data := make([]byte, benchEntry)
+	for _, leads := range []bool{true, false} {
+		i := slices.IndexFunc(members, func(m *member) bool { return (m.cfg.NodeID == leader) == leads })
+		b.Run(map[bool]string{true: "leader", false: "follower"}[leads], func(b *testing.B) {
+			lat := make([]time.Duration, 0, b.N)
+			for n := range b.N {
+				t := time.Now()
+				if _, err := members[i].log.Append(b.Context(), fmt.Sprintf("%t-%d-%d", leads, b.N, n), 0, data); err != nil {
+					b.Fatal(err)
+				}
+				lat = append(lat, time.Since(t))
+			}
+			slices.Sort(lat)
+			b.ReportMetric(float64(lat[len(lat)/2].Nanoseconds()), "p50-ns")
+			b.ReportMetric(float64(lat[len(lat)*99/100].Nanoseconds()), "p99-ns")
+		})
+	}
 }

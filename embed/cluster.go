@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-
-	"github.com/nats-io/nats.go/jetstream"
 )
 
 // clusterKey is where the bucket of leases keeps the identity of the cluster.
@@ -17,25 +15,24 @@ const clusterKey = "cluster.instance"
 // node ever. It is the mark of "loop protect" (ng-reference §4.3): a node must know the SDP of its peers for their own, and
 // that of another cluster for a stranger's.
 func (l *Log) InstanceID(ctx context.Context) (string, error) {
-	kv, err := l.js.KeyValue(ctx, leasesBucket(l.cfg.Region))
-	if err != nil {
-		return "", fmt.Errorf("open the bucket of leases: %w", err)
+	if id := l.instance.Load(); id != nil {
+		return *id, nil
 	}
-	var id [6]byte
-	if _, err := rand.Read(id[:]); err != nil {
+	var random [6]byte
+	if _, err := rand.Read(random[:]); err != nil {
 		return "", fmt.Errorf("make an instance id: %w", err)
 	}
-	mine := hex.EncodeToString(id[:])
-	_, err = kv.Create(ctx, clusterKey, []byte(mine))
-	if err == nil {
-		return mine, nil
+	id := hex.EncodeToString(random[:])
+	_, err := l.PutLease(ctx, clusterKey, []byte(id), 0)
+	if errors.Is(err, ErrConflict) {
+		var lease Lease
+		if lease, err = l.GetLease(ctx, clusterKey); err == nil {
+			id = string(lease.Value)
+		}
 	}
-	if !errors.Is(err, jetstream.ErrKeyExists) {
-		return "", fmt.Errorf("write the instance id: %w", err)
-	}
-	e, err := kv.Get(ctx, clusterKey)
 	if err != nil {
-		return "", fmt.Errorf("read the instance id: %w", err)
+		return "", fmt.Errorf("the identity of the cluster: %w", err)
 	}
-	return string(e.Value()), nil
+	l.instance.Store(&id)
+	return id, nil
 }

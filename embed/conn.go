@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -21,8 +22,43 @@ type Credentials struct {
 	File string
 	// User and Password, or Token.
 	User, Password, Token string
-	// CAFile, CertFile and KeyFile are for TLS; each may be empty.
-	CAFile, CertFile, KeyFile string
+	// ClusterKey is for the embedded servers of other nodes. It counts if there is no File, User or Token.
+	ClusterKey []byte
+	// TLS: a CA alone checks the server, a Cert and Key show who we are.
+	TLS TLSFiles
+}
+
+// options are what the credentials add to a connection.
+func (c Credentials) options() ([]nats.Option, error) {
+	var opts []nats.Option
+	switch {
+	case c.File != "":
+		if _, err := os.Stat(c.File); err != nil {
+			return nil, fmt.Errorf("cannot read the NATS credentials file %s: %w; correct --nats-creds", c.File, pathReason(err))
+		}
+		opts = append(opts, nats.UserCredentials(c.File))
+	case c.User != "":
+		opts = append(opts, nats.UserInfo(c.User, c.Password))
+	case c.Token != "":
+		opts = append(opts, nats.Token(c.Token))
+	case len(c.ClusterKey) > 0:
+		if err := checkClusterKey(c.ClusterKey); err != nil {
+			return nil, err
+		}
+		opts = append(opts, nats.UserInfo(clientUser, clientPassword(c.ClusterKey)))
+	}
+	for _, name := range []string{c.TLS.CA, c.TLS.Cert, c.TLS.Key} {
+		if err := checkReadable(name); err != nil {
+			return nil, err
+		}
+	}
+	if c.TLS.CA != "" {
+		opts = append(opts, nats.RootCAs(c.TLS.CA))
+	}
+	if c.TLS.Cert != "" || c.TLS.Key != "" {
+		opts = append(opts, nats.ClientCert(c.TLS.Cert, c.TLS.Key))
+	}
+	return opts, nil
 }
 
 // connOptions are what every connection has: it tries for ever to come back, and keeps nothing back meanwhile, so that
@@ -45,22 +81,11 @@ func connOptions(name string) []nats.Option {
 // from then on the connection comes back by itself, for as long as it takes. The caller closes it.
 func Connect(ctx context.Context, name string, urls []string, cred Credentials) (*nats.Conn, error) {
 	list := strings.Join(urls, ",")
-	opts := connOptions(name)
-	if cred.File != "" {
-		opts = append(opts, nats.UserCredentials(cred.File))
+	more, err := cred.options()
+	if err != nil {
+		return nil, err
 	}
-	if cred.User != "" {
-		opts = append(opts, nats.UserInfo(cred.User, cred.Password))
-	}
-	if cred.Token != "" {
-		opts = append(opts, nats.Token(cred.Token))
-	}
-	if cred.CAFile != "" {
-		opts = append(opts, nats.RootCAs(cred.CAFile))
-	}
-	if cred.CertFile != "" || cred.KeyFile != "" {
-		opts = append(opts, nats.ClientCert(cred.CertFile, cred.KeyFile))
-	}
+	opts := append(connOptions(name), more...)
 	type result struct {
 		nc  *nats.Conn
 		err error
@@ -89,7 +114,8 @@ func Connect(ctx context.Context, name string, urls []string, cred Credentials) 
 func explainConnect(urls string, err error) error {
 	switch {
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthExpired), errors.Is(err, nats.ErrAuthRevoked):
-		return fmt.Errorf("cannot use NATS at %s: it refuses our credentials (%w); check the user, password or file for it", urls, err)
+		return fmt.Errorf("cannot use NATS at %s: it refuses our credentials (%w); check --nats-creds, --nats-user, --nats-password-file "+
+			"and --cluster-key-file", urls, err)
 	case errors.Is(err, context.Canceled):
 		return fmt.Errorf("connect to NATS at %s: %w", urls, err)
 	}

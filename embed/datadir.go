@@ -137,11 +137,7 @@ func checkFormat(file, dir string) error {
 }
 
 func explainDir(what, dir string, err error) error {
-	cause := err
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		cause = pe.Err
-	}
+	cause := pathReason(err)
 	advice := "choose another with --data-dir"
 	switch {
 	case isNoSpace(err):

@@ -7,10 +7,15 @@
 //	Append   adds an entry to a key's subject, if that subject still ends where the caller thinks it does
 //	Follow   delivers every entry of the region in order, and says when the backlog is through
 //	Since    catches up on one key
-//	Archive  copies the live stream into the archive, as long as it runs; one node of a region does it
+//	Keys     tells which keys have entries
+//	Archive  copies the live stream into the archive, as long as it runs; of the nodes that call it one does it
 //	Retire   removes the entries of an ended call from the live stream, once they are archived
 //	Trim     does so for everything before a sequence, at the price of one call
 //	History  reads a key's entries back, live or archived
+//
+// The same connection carries leases (GetLease, PutLease, DeleteLease, FollowLeases) in a bucket of the region, and a bus
+// (Publish, Subscribe, Request) of messages that nobody keeps. KeepReplicas puts streams and bucket on more servers as these
+// join.
 //
 // Every name of a stream, bucket or subject is in resources.go.
 package embed

@@ -20,6 +20,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if spec := os.Getenv(childEnv); spec != "" {
+		os.Exit(runChild(spec))
+	}
 	goleak.VerifyTestMain(m,
 		// The server keeps these for the life of the process.
 		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server/gsl.init.0.func1"),
@@ -66,7 +69,7 @@ func newLog(t testing.TB) *Log {
 
 func mustAppend(t testing.TB, l *Log, key string, last uint64, data string) uint64 {
 	t.Helper()
-	seq, err := l.Append(t.Context(), key, last, []byte(data), "")
+	seq, err := l.Append(t.Context(), key, last, []byte(data))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +155,7 @@ func TestAppendAndConflict(t *testing.T) {
 	mustAppend(t, l, "k2", 0, "other")
 
 	for _, last := range []uint64{0, a, b + 1, 99} {
-		_, err := l.Append(t.Context(), "k1", last, []byte("late"), "")
+		_, err := l.Append(t.Context(), "k1", last, []byte("late"))
 		var c *ConflictError
 		if !errors.Is(err, ErrConflict) || !errors.As(err, &c) || c.Key != "k1" || c.Last != b {
 			t.Errorf("append after %d: %v, want a conflict that ends at %d", last, err, b)
@@ -184,9 +187,9 @@ func TestAppendRace(t *testing.T) {
 	for round := range rounds {
 		wins := make(chan uint64, writers)
 		var wg sync.WaitGroup
-		for range writers {
+		for writer := range writers {
 			wg.Go(func() {
-				seq, err := l.Append(t.Context(), "k", last, []byte("x"), "")
+				seq, err := l.Append(t.Context(), "k", last, fmt.Append(nil, writer))
 				switch {
 				case err == nil:
 					wins <- seq
@@ -203,26 +206,26 @@ func TestAppendRace(t *testing.T) {
 	}
 }
 
-// TestAppendTwice: the same message id is stored once, although the repetition does not know of the first.
+// TestAppendTwice: the same bytes are stored once, although the repetition does not know of the first.
 func TestAppendTwice(t *testing.T) {
 	l := newLog(t)
 	ctx := t.Context()
-	first, err := l.Append(ctx, "k", 0, []byte("x"), "id1")
+	first, err := l.Append(ctx, "k", 0, []byte("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := l.Append(ctx, "k", 0, []byte("x"), "id1")
+	again, err := l.Append(ctx, "k", 0, []byte("x"))
 	if err != nil || again != first {
 		t.Errorf("repeated append: %d, %v; want %d", again, err, first)
 	}
-	if _, err := l.Append(ctx, "k", 0, []byte("y"), "id2"); !errors.Is(err, ErrConflict) {
+	if _, err := l.Append(ctx, "k", 0, []byte("y")); !errors.Is(err, ErrConflict) {
 		t.Errorf("another append: %v, want a conflict", err)
 	}
 }
 
 func TestAppendTooLarge(t *testing.T) {
 	l := newLog(t)
-	_, err := l.Append(t.Context(), "k", 0, make([]byte, maxPayload+1), "")
+	_, err := l.Append(t.Context(), "k", 0, make([]byte, maxPayload+1))
 	if !errors.Is(err, ErrFull) {
 		t.Errorf("%v, want %v", err, ErrFull)
 	}
@@ -236,7 +239,7 @@ func TestStreamLimit(t *testing.T) {
 	}
 	defer l.Close()
 	for i := range 100 {
-		if _, err = l.Append(t.Context(), fmt.Sprint("k", i), 0, make([]byte, 1000), ""); err != nil {
+		if _, err = l.Append(t.Context(), fmt.Sprint("k", i), 0, make([]byte, 1000)); err != nil {
 			break
 		}
 	}
@@ -347,7 +350,7 @@ func TestFollowAcrossRestart(t *testing.T) {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if _, err := l.Append(ctx, "k", a, []byte("nobody"), ""); !errors.Is(err, ErrUnavailable) {
+	if _, err := l.Append(ctx, "k", a, []byte("nobody")); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("append without a server: %v, want %v", err, ErrUnavailable)
 	}
 	if d := time.Since(start); d > 5*time.Second {
@@ -356,7 +359,7 @@ func TestFollowAcrossRestart(t *testing.T) {
 
 	startServer(t, dir, strings.TrimPrefix(url, "nats://"))
 	for { // the first appends may come before the connection does
-		if _, err := l.Append(t.Context(), "k", a, []byte("after"), "id"); err == nil {
+		if _, err := l.Append(t.Context(), "k", a, []byte("after")); err == nil {
 			break
 		} else if !errors.Is(err, ErrUnavailable) {
 			t.Fatal(err)
@@ -382,7 +385,7 @@ func TestRestart(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if _, err := l.Append(ctx, "x", 0, nil, ""); !errors.Is(err, ErrUnavailable) {
+	if _, err := l.Append(ctx, "x", 0, nil); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("append after the shutdown: %v", err)
 	}
 	l2 := openLog(t, connect(t, startServer(t, dir, "")))

@@ -37,7 +37,7 @@ func TestFullDisk(t *testing.T) {
 	fill := func(what string) (err error) {
 		for i := range 1000 {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			_, err = l.Append(ctx, fmt.Sprint(what, i), 0, make([]byte, 64<<10), "")
+			_, err = l.Append(ctx, fmt.Sprint(what, i), 0, make([]byte, 64<<10))
 			cancel()
 			if err != nil {
 				return err
@@ -79,7 +79,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	for end := time.Now().Add(30 * time.Second); ; {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		_, err := l.Append(ctx, "again", 0, []byte("x"), "id")
+		_, err := l.Append(ctx, "again", 0, []byte("x"))
 		cancel()
 		if err == nil {
 			break

@@ -13,14 +13,18 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 )
 
 // Config describes the streams of a region.
 type Config struct {
 	// Region is the token in the names of all resources.
 	Region string
-	// Replicas is on how many servers each stream is; 1 for a server that stands alone. 0: 1.
+	// Replicas is on how many servers each stream is. 0: as many as [Log.KeepReplicas] finds right for the servers there are.
 	Replicas int
+	// Servers tells how many servers the cluster has at the moment. [Server.Servers] fits; nil: what the NATS that nc is
+	// connected to says.
+	Servers func() int
 	// ArchiveAge is how long the entries of an ended call are kept. 0: seven days.
 	ArchiveAge time.Duration
 	// ArchiveMaxBytes and MaxBytes bound the archive, which then loses its oldest calls, and the stream of live calls,
@@ -44,8 +48,11 @@ type Log struct {
 	prefix string // "calls.<region>."
 	pos    position
 
+	id        string                   // of this Log, among those that would archive
+	archives  atomic.Bool              // it is this one that does
 	tap       atomic.Pointer[archiver] // gets what followers get; nil if this process does not archive
 	followers atomic.Int64             // calls of Follow that are under way
+	instance  atomic.Pointer[string]   // what InstanceID returned
 	status    chan nats.Status
 	done      chan struct{}
 }
@@ -53,14 +60,19 @@ type Log struct {
 // appendTimeout bounds an operation whose context has no deadline.
 const appendTimeout = 5 * time.Second
 
+// openTimeout bounds Open, if its context has no deadline, and openPause is the time between two attempts.
+const (
+	openTimeout = 30 * time.Second
+	openPause   = 100 * time.Millisecond
+	// openPatience is how long the first attempt may take; each further one takes up to twice as long.
+	openPatience = 500 * time.Millisecond
+)
+
 // Open creates the streams and the bucket of the region, or brings them up to date, and returns the log. It refuses
 // streams of a newer format with an error that matches [ErrNewer]. The caller keeps nc and closes it after the log.
 func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	if err := checkToken("region", cfg.Region); err != nil {
 		return nil, err
-	}
-	if cfg.Replicas == 0 {
-		cfg.Replicas = 1
 	}
 	if cfg.ArchiveAge == 0 {
 		cfg.ArchiveAge = defaultArchiveAge
@@ -72,17 +84,45 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the event log: %w", err)
 	}
-	ctx, cancel := withDeadline(ctx, 30*time.Second)
+	ctx, cancel := withDeadline(ctx, openTimeout)
 	defer cancel()
-	for _, sc := range []jetstream.StreamConfig{callsConfig(cfg), archiveConfig(cfg)} {
-		if err := ensureStream(ctx, js, sc); err != nil {
-			return nil, explainOpen(err, "stream "+sc.Name, cfg)
+	for patience := openPatience; ; patience = min(2*patience, appendTimeout) {
+		what, err := ensureAll(ctx, nc, js, cfg, patience)
+		if err == nil {
+			break
+		}
+		explained := explainOpen(err, what, cfg)
+		// A cluster that has just come together elects a leader for each of its lists, and its servers do not know all of
+		// each other yet.
+		if !errors.Is(explained, ErrUnavailable) && !hasCode(err, codeNoPeers) || ctx.Err() != nil || nc.IsClosed() {
+			return nil, explained
+		}
+		select {
+		case <-ctx.Done():
+			return nil, explained
+		case <-time.After(openPause):
 		}
 	}
-	if err := ensureBucket(ctx, js, leasesConfig(cfg)); err != nil {
-		return nil, explainOpen(err, "bucket "+leasesBucket(cfg.Region), cfg)
-	}
 	return attachTo(nc, js, cfg)
+}
+
+// ensureAll makes one attempt at the streams and the bucket of the region; what is the one that err is about. Requests that
+// come while a leader is elected are never answered, so an attempt is short; the longer ones are for large stores and slow
+// disks.
+func ensureAll(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cfg Config, patience time.Duration) (what string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, sc := range []jetstream.StreamConfig{callsConfig(cfg), archiveConfig(cfg)} {
+		err := withReplicas(nc, cfg, func(n int) error {
+			sc.Replicas = n
+			return ensureStream(ctx, js, sc, cfg.Replicas > 0)
+		})
+		if err != nil {
+			return "stream " + sc.Name, err
+		}
+	}
+	err = withReplicas(nc, cfg, func(n int) error { return ensureBucket(ctx, js, leasesConfig(cfg), n, cfg.Replicas > 0) })
+	return "bucket " + leasesBucket(cfg.Region), err
 }
 
 // Attach returns the log of a region whose resources are there already, for tools that look and change nothing. The
@@ -120,6 +160,7 @@ func attachTo(nc *nats.Conn, js jetstream.JetStream, cfg Config) (*Log, error) {
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js, req: req,
 		prefix: callSubject(cfg.Region, ""),
 		status: nc.StatusChanged(nats.RECONNECTING, nats.CLOSED),
+		id:     nuid.Next(),
 		done:   make(chan struct{}),
 	}
 	go l.watchStatus()
@@ -136,14 +177,17 @@ func (l *Log) watchStatus() {
 
 // Close ends what the log does in the background. It does not close the connection.
 func (l *Log) Close() {
-	l.req.close()
 	l.nc.RemoveStatusListener(l.status)
 	<-l.done
-	l.req.failAll()
+	l.req.close()
 }
 
-// ensureStream creates a stream or updates it in place, unless it is of a newer format. Metadata of others stay.
-func ensureStream(ctx context.Context, js jetstream.JetStream, sc jetstream.StreamConfig) error {
+// Connected tells whether there is a connection to a server of NATS. That server may be cut off from the others.
+func (l *Log) Connected() bool { return l.nc.IsConnected() }
+
+// ensureStream creates a stream or updates it in place, unless it is of a newer format. Metadata of others stay, and so does
+// a number of replicas that nobody asked for.
+func ensureStream(ctx context.Context, js jetstream.JetStream, sc jetstream.StreamConfig, fixed bool) error {
 	s, err := js.Stream(ctx, sc.Name)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
@@ -157,32 +201,43 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, sc jetstream.Stre
 	case err != nil:
 		return err
 	}
-	have := s.CachedInfo().Config.Metadata
-	if err := checkMetadata(have); err != nil {
+	have := s.CachedInfo().Config
+	if err := checkMetadata(have.Metadata); err != nil {
 		return err
 	}
 	sc.Metadata = maps.Clone(sc.Metadata)
-	for k, v := range have {
+	for k, v := range have.Metadata {
 		if _, ours := sc.Metadata[k]; !ours && !strings.HasPrefix(k, "_nats.") {
 			sc.Metadata[k] = v
 		}
+	}
+	if !fixed {
+		sc.Replicas = have.Replicas
 	}
 	_, err = js.UpdateStream(ctx, sc)
 	return err
 }
 
-func ensureBucket(ctx context.Context, js jetstream.JetStream, kc jetstream.KeyValueConfig) error {
+func ensureBucket(ctx context.Context, js jetstream.JetStream, kc jetstream.KeyValueConfig, replicas int, fixed bool) error {
+	kc.Replicas = replicas
 	s, err := js.Stream(ctx, "KV_"+kc.Bucket)
 	switch {
 	case errors.Is(err, jetstream.ErrStreamNotFound):
 	case err != nil:
 		return err
 	default:
-		if err := checkMetadata(s.CachedInfo().Config.Metadata); err != nil {
+		have := s.CachedInfo().Config
+		if err := checkMetadata(have.Metadata); err != nil {
 			return err
+		}
+		if !fixed {
+			kc.Replicas = have.Replicas
 		}
 	}
 	_, err = js.CreateOrUpdateKeyValue(ctx, kc)
+	if errors.Is(err, jetstream.ErrBucketExists) || errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+		return nil // another node was faster
+	}
 	return err
 }
 
@@ -213,8 +268,8 @@ func explainOpen(err error, what string, cfg Config) error {
 	case code == codeOffline, code == codeOfflineReason, code == codeRequiredAPILevel:
 		return fmt.Errorf("cannot use the NATS %s: %w: %s; run that version, or choose another --data-dir", what, ErrNewer, api.Description)
 	case code == codeReplicasAlone, code == codeNoPeers:
-		return fmt.Errorf("cannot have the NATS %s on %d servers: %s; start the other servers, or ask for fewer replicas",
-			what, cfg.Replicas, api.Description)
+		return fmt.Errorf("cannot have the NATS %s on %d servers: %s; start the other servers, or ask for fewer with --nats-replicas",
+			what, max(cfg.Replicas, 1), api.Description)
 	}
 	err = requestError("open", what, err)
 	switch {
@@ -224,61 +279,4 @@ func explainOpen(err error, what string, cfg Config) error {
 		return fmt.Errorf("cannot use the NATS %s: %w; check that NATS runs with JetStream switched on", what, err)
 	}
 	return fmt.Errorf("cannot use the NATS %s: %w", what, err)
-}
-
-// headerID carries the writer's id of an entry. It is not the server's Nats-Msg-Id: the server compares the expected
-// sequence first, so that a repetition is a conflict for it, and keeps every id in memory meanwhile.
-const headerID = "Rtpjet-Id"
-
-// Append adds data to the entries of key and returns its sequence, once the log has confirmed it. last is the sequence
-// of the key's newest entry that the writer knows, 0 for a new key; if it is not the newest, nothing is stored and the
-// error matches [ErrConflict]. An error that matches [ErrUnavailable] leaves open whether data was stored: append it
-// again with the same id, which makes a repetition return the sequence of the first. id may be empty if nothing is ever
-// repeated. Without a deadline in ctx, Append waits for at most 5 s.
-func (l *Log) Append(ctx context.Context, key string, last uint64, data []byte, id string) (uint64, error) {
-	ctx, cancel := withDeadline(ctx, appendTimeout)
-	defer cancel()
-	seq, err := l.publish(ctx, key, last, data, id)
-	if id == "" || !errors.Is(err, ErrConflict) {
-		return seq, err
-	}
-	// The entry that came first may be our own.
-	e, gerr := l.get(ctx, key, fmt.Sprintf(`{"seq":%d,"next_by_subj":%q}`, last+1, l.prefix+key))
-	if gerr != nil {
-		return 0, gerr // a conflict is not certain before we know whose it is
-	}
-	if e.found && e.id == id {
-		return e.Seq, nil
-	}
-	return 0, err
-}
-
-func (l *Log) publish(ctx context.Context, key string, last uint64, data []byte, id string) (uint64, error) {
-	if l.cfg.Health != nil {
-		if err := l.cfg.Health(); err != nil {
-			return 0, fmt.Errorf("append to %s: %w", key, err)
-		}
-	}
-	m := nats.Msg{Subject: l.prefix + key, Data: data, Header: make(nats.Header, 2)}
-	m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(last, 10)}
-	if id != "" {
-		m.Header[headerID] = []string{id}
-	}
-	reply, err := l.req.do(ctx, &m)
-	if err != nil {
-		if l.cfg.Health != nil && errors.Is(err, context.DeadlineExceeded) {
-			if bad := l.cfg.Health(); bad != nil { // the server does not answer a write that failed
-				return 0, fmt.Errorf("append to %s: %w", key, bad)
-			}
-		}
-		return 0, requestError("append to", key, err)
-	}
-	ack, err := parseAck(reply.Data)
-	if err != nil {
-		return 0, fmt.Errorf("append to %s: %w", key, err)
-	}
-	if ack.Error != nil {
-		return 0, apiError("append to", key, ack.Error.Code, ack.Error.ErrCode, ack.Error.Description)
-	}
-	return ack.Seq, nil
 }

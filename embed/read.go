@@ -8,13 +8,13 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
 // Since returns the entries of one key after sequence after, oldest first, and the sequence at which the key ends: 0 if
 // it has no entry at all (any more), which is then what an append has to expect. It asks the stream's leader, so it sees
-// everything that was confirmed before the call. It reads one entry a request: it is for catching up, not for replay.
+// everything that was confirmed before the call; without a leader it waits for one, for as long as ctx allows. It reads one
+// entry a request: it is for catching up, not for replay.
 func (l *Log) Since(ctx context.Context, key string, after uint64) (entries []Entry, last uint64, err error) {
 	ctx, cancel := withDeadline(ctx, appendTimeout)
 	defer cancel()
@@ -36,43 +36,41 @@ func (l *Log) Since(ctx context.Context, key string, after uint64) (entries []En
 	return nil, e.Seq, err
 }
 
-// stored is an entry that may not be there, and the id that its writer gave it.
+// stored is an entry that may not be there.
 type stored struct {
 	Entry
-	id    string
-	found bool
+	header []byte
+	found  bool
+}
+
+// msgReply answers STREAM.MSG.GET.
+type msgReply struct {
+	answer
+	Message struct {
+		Seq    uint64    `json:"seq"`
+		Header []byte    `json:"hdrs"`
+		Data   []byte    `json:"data"`
+		Time   time.Time `json:"time"`
+	} `json:"message"`
 }
 
 // get reads one message from the leader of the live stream.
 func (l *Log) get(ctx context.Context, key, req string) (stored, error) {
-	var reply struct {
-		Message struct {
-			Seq    uint64    `json:"seq"`
-			Header []byte    `json:"hdrs"`
-			Data   []byte    `json:"data"`
-			Time   time.Time `json:"time"`
-		} `json:"message"`
-		Error *apiFault `json:"error"`
-	}
-	if err := l.api(ctx, "STREAM.MSG.GET."+l.callsStream(), []byte(req), &reply); err != nil {
-		return stored{}, requestError("read", key, err)
-	}
-	if f := reply.Error; f != nil {
-		if f.ErrCode == codeNoMessage {
-			return stored{}, nil
-		}
-		return stored{}, apiError("read", key, f.Code, f.ErrCode, f.Description)
+	return l.getFrom(ctx, l.callsStream(), key, req)
+}
+
+// getFrom reads one message from the leader of a stream: a direct get might be answered by a replica that is behind.
+func (l *Log) getFrom(ctx context.Context, stream, key, req string) (stored, error) {
+	var reply msgReply
+	err := l.ask(ctx, "read", key, "STREAM.MSG.GET."+stream, []byte(req), &reply)
+	switch {
+	case hasCode(err, codeNoMessage):
+		return stored{}, nil
+	case err != nil:
+		return stored{}, err
 	}
 	m := reply.Message
-	s := stored{Entry: Entry{Seq: m.Seq, Key: key, Data: m.Data, Time: m.Time}, found: true}
-	if len(m.Header) > 0 {
-		h, err := nats.DecodeHeadersMsg(m.Header)
-		if err != nil {
-			return stored{}, fmt.Errorf("read %s: decode header: %w", key, err)
-		}
-		s.id = h.Get(headerID)
-	}
-	return s, nil
+	return stored{Entry: Entry{Seq: m.Seq, Key: key, Data: m.Data, Time: m.Time}, header: m.Header, found: true}, nil
 }
 
 // Purge removes the entries of key up to and including sequence upto from the live stream, archived or not. [Log.Retire]
@@ -117,8 +115,23 @@ func (l *Log) History(ctx context.Context, key string) ([]Entry, error) {
 	return slices.CompactFunc(found, func(a, b Entry) bool { return a.Seq == b.Seq && a.Time.Equal(b.Time) }), nil
 }
 
+// archivedTries is how often History begins to read the archive: its consumer is on one server, which may go.
+const archivedTries = 4
+
 // archived finds the entries of a key in the archive.
-func (l *Log) archived(ctx context.Context, key string) ([]Entry, error) {
+func (l *Log) archived(ctx context.Context, key string) (found []Entry, err error) {
+	for range archivedTries {
+		found, err = l.readArchive(ctx, key)
+		if !errors.Is(err, jetstream.ErrNoHeartbeat) && !errors.Is(err, jetstream.ErrConsumerDeleted) &&
+			!errors.Is(err, jetstream.ErrConsumerNotFound) && !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
+			break
+		}
+	}
+	return found, err
+}
+
+// readArchive is one attempt of archived.
+func (l *Log) readArchive(ctx context.Context, key string) ([]Entry, error) {
 	stream := archiveStream(l.cfg.Region)
 	subject := archiveSubject(l.cfg.Region, partition(key))
 	last, err := l.lastOf(ctx, stream, subject)
@@ -133,7 +146,7 @@ func (l *Log) archived(ctx context.Context, key string) ([]Entry, error) {
 		return nil, requestError("read the archive of", key, err)
 	}
 	defer l.dropConsumer(stream, cons.CachedInfo().Name)
-	it, err := cons.Messages(jetstream.PullMaxMessages(64))
+	it, err := cons.Messages(jetstream.PullMaxMessages(64), jetstream.PullHeartbeat(time.Second))
 	if err != nil {
 		return nil, requestError("read the archive of", key, err)
 	}

@@ -3,6 +3,7 @@ package embed
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -23,16 +24,41 @@ type requester struct {
 	mu      sync.Mutex
 	next    uint64
 	waiting map[uint64]*waiter
+	beat    uint32 // grows each sliceBeat
+
+	done chan struct{} // ends sweep
+	over chan struct{} // closed when it has ended
 }
 
+// waiter is one place for one answer.
 type waiter struct {
-	ch chan *nats.Msg // one place; nil means that the connection was lost
+	ch chan *nats.Msg // nil means that the connection was lost, late that a slice is over
+	// until is the beat at which the wait ends; 0: never.
+	until uint32
 }
+
+// late is what a waiter gets instead of an answer when its slice is over.
+var late = new(nats.Msg)
+
+// errLate means that there was no answer within a slice: the request or its answer was lost with a server, or it will still
+// come and nobody waits for it.
+var errLate = errors.New("no answer in time")
+
+// A request that may be sent again is given a slice of 200 to 250 ms: an answer takes some 100 µs, and a second with a slow
+// disk or a busy processor is rare enough, as a repetition costs little. One ticker for all takes the place of a timer for
+// each request.
+const (
+	sliceBeat  = 50 * time.Millisecond
+	sliceBeats = 5
+)
 
 var waiters = sync.Pool{New: func() any { return &waiter{ch: make(chan *nats.Msg, 1)} }}
 
 func newRequester(nc *nats.Conn) (*requester, error) {
-	r := &requester{nc: nc, prefix: nc.NewInbox() + ".", waiting: make(map[uint64]*waiter)}
+	r := &requester{
+		nc: nc, prefix: nc.NewInbox() + ".", waiting: make(map[uint64]*waiter),
+		done: make(chan struct{}), over: make(chan struct{}),
+	}
 	sub, err := nc.Subscribe(r.prefix+"*", r.deliver)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to replies: %w", err)
@@ -41,7 +67,37 @@ func newRequester(nc *nats.Conn) (*requester, error) {
 		return nil, fmt.Errorf("subscribe to replies: %w", err)
 	}
 	r.sub = sub
+	go r.sweep()
 	return r, nil
+}
+
+// sweep ends the slices.
+func (r *requester) sweep() {
+	defer close(r.over)
+	tick := time.NewTicker(sliceBeat)
+	defer tick.Stop()
+	var ended []*waiter
+	for {
+		select {
+		case <-r.done:
+			return
+		case <-tick.C:
+		}
+		r.mu.Lock()
+		r.beat++
+		for id, w := range r.waiting {
+			if w.until != 0 && w.until <= r.beat {
+				delete(r.waiting, id)
+				ended = append(ended, w)
+			}
+		}
+		r.mu.Unlock()
+		for _, w := range ended {
+			w.ch <- late
+		}
+		clear(ended)
+		ended = ended[:0]
+	}
 }
 
 func (r *requester) deliver(m *nats.Msg) {
@@ -75,19 +131,31 @@ type pending struct {
 	w  *waiter
 }
 
-// do sends m with a reply subject and waits for one answer.
+// do sends m with a reply subject and waits for one answer, for as long as ctx allows.
 func (r *requester) do(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
-	p, err := r.send(m)
+	p, err := r.send(m, 0)
 	if err != nil {
 		return nil, err
 	}
 	return r.wait(ctx, p)
 }
 
-// send sends m with a reply subject. What it returns must be given to wait.
-func (r *requester) send(m *nats.Msg) (pending, error) {
+// slice is do with errLate after a slice.
+func (r *requester) slice(ctx context.Context, m *nats.Msg) (*nats.Msg, error) {
+	p, err := r.send(m, sliceBeats)
+	if err != nil {
+		return nil, err
+	}
+	return r.wait(ctx, p)
+}
+
+// send sends m with a reply subject. What it returns must be given to wait. The wait ends after so many beats; 0: never.
+func (r *requester) send(m *nats.Msg, beats uint32) (pending, error) {
 	p := pending{w: waiters.Get().(*waiter)}
 	r.mu.Lock()
+	if p.w.until = 0; beats > 0 {
+		p.w.until = r.beat + beats
+	}
 	r.next++
 	p.id = r.next
 	r.waiting[p.id] = p.w
@@ -104,8 +172,11 @@ func (r *requester) wait(ctx context.Context, p pending) (*nats.Msg, error) {
 	select {
 	case reply := <-p.w.ch:
 		waiters.Put(p.w)
-		if reply == nil {
+		switch reply {
+		case nil:
 			return nil, nats.ErrDisconnected
+		case late:
+			return nil, errLate
 		}
 		if status(reply) == "503" {
 			return nil, nats.ErrNoResponders
@@ -128,7 +199,13 @@ func (r *requester) forget(p pending) {
 	}
 }
 
-func (r *requester) close() { _ = r.sub.Unsubscribe() }
+// close ends the sweep; who still waits is woken.
+func (r *requester) close() {
+	_ = r.sub.Unsubscribe()
+	close(r.done)
+	<-r.over
+	r.failAll()
+}
 
 // pubAck is what a stream answers to a message.
 type pubAck struct {

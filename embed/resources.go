@@ -20,6 +20,10 @@ const metaFormat = "rtpjet_format"
 func callsStream(region string) string   { return "CALLS_" + region }
 func archiveStream(region string) string { return "ARCHIVE_" + region }
 func leasesBucket(region string) string  { return "LEASES_" + region }
+func leasesStream(region string) string  { return "KV_" + leasesBucket(region) }
+
+// leaseSubject is where the lease of a key is.
+func leaseSubject(region, key string) string { return "$KV." + leasesBucket(region) + "." + key }
 
 // callSubject is where the live entries of a key are.
 func callSubject(region, key string) string { return "calls." + region + "." + key }
@@ -43,7 +47,6 @@ func callsConfig(c Config) jetstream.StreamConfig {
 		Description: "rtpjet: events of live calls",
 		Subjects:    []string{callSubject(c.Region, ">")},
 		Storage:     jetstream.FileStorage,
-		Replicas:    c.Replicas,
 		Retention:   jetstream.LimitsPolicy,
 		Discard:     jetstream.DiscardNew, // never lose a live call for a new one
 		MaxBytes:    orUnlimited(c.MaxBytes),
@@ -64,7 +67,6 @@ func archiveConfig(c Config) jetstream.StreamConfig {
 		Description: "rtpjet: events of ended calls",
 		Subjects:    []string{archiveSubject(c.Region, ">")},
 		Storage:     jetstream.FileStorage,
-		Replicas:    c.Replicas,
 		Retention:   jetstream.LimitsPolicy,
 		Discard:     jetstream.DiscardOld, // history yields before anything else does
 		MaxAge:      c.ArchiveAge,
@@ -84,7 +86,6 @@ func leasesConfig(c Config) jetstream.KeyValueConfig {
 		Description:    "rtpjet: leases of nodes and floating addresses",
 		History:        1,
 		Storage:        jetstream.FileStorage,
-		Replicas:       c.Replicas,
 		LimitMarkerTTL: leaseMarkerTTL,
 		Metadata:       formatMetadata(),
 	}

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -34,6 +33,18 @@ type ServerConfig struct {
 	// SyncAlways flushes to the disk before a write is confirmed: nothing is lost at a power cut, and an append takes about
 	// 170 µs instead of 10. Without it, a write that was confirmed survives the end of the process, but not of the machine.
 	SyncAlways bool
+	// ClusterListen is the "host:port" at which the other servers of the cluster connect to this one. Empty: the server
+	// stands alone. A store stays what it was at the beginning, a server's alone or a member's: see checkMode.
+	ClusterListen string
+	// Routes are the servers of the cluster, as "host:port" or nats-route://host:port; this one may be among them. How many
+	// there are at the first start is how many the cluster has; more may join later and need to know only one of them.
+	Routes []string
+	// ClusterKey is a secret of at least [MinClusterKey] bytes that all servers of the cluster have. Other servers are
+	// refused then, and so are clients without it, over whatever network they come. Empty: everybody is let in.
+	ClusterKey []byte
+	// TLS is for clients, RouteTLS for the other servers, who verify each other: its certificate must do for both ends of a
+	// connection and name the host that stands in the others' routes.
+	TLS, RouteTLS TLSFiles
 	// Logger receives what the server has to say. nil: slog.Default().
 	Logger *slog.Logger
 }
@@ -44,8 +55,11 @@ type Server struct {
 	log  *serverLog
 	lock *os.File
 	once sync.Once
-	stop context.CancelFunc // ends watch
-	done chan struct{}      // closed when watch has ended; nil if it never began
+	// keyed is true if there is a cluster key; user and password are what clients need then.
+	keyed          bool
+	user, password string
+	stop           context.CancelFunc // ends watch
+	done           chan struct{}      // closed when watch has ended; nil if it never began
 
 	mu sync.Mutex
 	ns *server.Server // the present one; watch replaces it. nil: none
@@ -61,7 +75,8 @@ const (
 // startTimeout bounds the wait for a server to come up. Recovering a large store takes the better part of it.
 const startTimeout = 2 * time.Minute
 
-// StartServer starts a server and returns when it takes connections. Its errors are sentences for an operator: what
+// StartServer starts a server and returns when it takes connections and writes. The first servers of a cluster wait for
+// all that are in Routes, later on for as many as make a quorum, for as long as ctx allows, and say so in the log. Its errors are sentences for an operator: what
 // failed, where, and what to do.
 func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	logger := cfg.Logger
@@ -86,21 +101,18 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		MaxPending:             256 << 20,
 		DontListen:             cfg.Listen == "",
 	}
-	if cfg.Listen != "" {
-		host, port, err := splitListen(cfg.Listen)
-		if err != nil {
-			return nil, err
-		}
-		opts.Host, opts.Port = host, port
-		if err := probeListen(ctx, cfg.Listen, host, port); err != nil {
-			return nil, err
-		}
+	if err := checkClusterKey(cfg.ClusterKey); err != nil {
+		return nil, err
 	}
-	lock, err := claimDir(cfg.StoreDir)
+	lock, err := claimDir(cfg.StoreDir) // waits for the ports of a process that was killed, too
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, log: &serverLog{log: logger}, lock: lock}
+	s := &Server{opts: opts, log: &serverLog{log: logger, keyed: len(cfg.ClusterKey) > 0}, lock: lock, keyed: len(cfg.ClusterKey) > 0}
+	if err := s.configure(ctx, cfg); err != nil {
+		s.Shutdown()
+		return nil, err
+	}
 	if err := s.start(ctx); err != nil {
 		s.Shutdown()
 		return nil, explainStart(err, cfg)
@@ -114,6 +126,35 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	s.stop, s.done = stop, make(chan struct{})
 	go s.watch(wctx)
 	return s, nil
+}
+
+// configure sets what depends on the machine, its files and its ports.
+func (s *Server) configure(ctx context.Context, cfg ServerConfig) error {
+	opts := s.opts
+	if cfg.Listen != "" {
+		host, port, err := splitListen(clientListen, cfg.Listen)
+		if err != nil {
+			return err
+		}
+		opts.Host, opts.Port = host, port
+		if err := probeListen(ctx, clientListen, cfg.Listen, host, port); err != nil {
+			return err
+		}
+		if opts.TLSConfig, err = cfg.TLS.serverTLS("clients", false); err != nil {
+			return err
+		}
+		opts.TLS, opts.TLSTimeout = opts.TLSConfig != nil, tlsTimeout
+	}
+	if s.keyed {
+		s.user, s.password = clientUser, clientPassword(cfg.ClusterKey)
+		opts.Username, opts.Password = s.user, s.password
+	}
+	if cfg.ClusterListen != "" {
+		if err := clusterOptions(ctx, cfg, opts); err != nil {
+			return err
+		}
+	}
+	return checkMode(cfg.StoreDir, s.clustered())
 }
 
 // watch opens the store again when a full disk has room. The server does not do it: a stream that could not be written
@@ -169,6 +210,7 @@ func (s *Server) start(ctx context.Context) error {
 		// The server's own default is three quarters of what is free, and less than it has after a while.
 		opts.JetStreamMaxStore = usedBytes(opts.StoreDir) + freeBytes(opts.StoreDir)/4*3
 	}
+	fresh := !isMember(opts.StoreDir)
 	ns, err := server.NewServer(opts)
 	if err != nil {
 		return err
@@ -196,6 +238,9 @@ func (s *Server) start(ctx context.Context) error {
 	}
 	if !ns.JetStreamEnabled() {
 		return errors.New("JetStream did not start")
+	}
+	if s.clustered() {
+		return s.awaitCluster(ctx, ns, fresh)
 	}
 	return nil
 }
@@ -230,7 +275,11 @@ func (s *Server) InProcessConn() (net.Conn, error) {
 
 // Connect returns a connection that does not leave the process. The caller closes it.
 func (s *Server) Connect() (*nats.Conn, error) {
-	nc, err := nats.Connect("", append(connOptions(s.opts.ServerName), nats.InProcessServer(s))...)
+	opts := append(connOptions(s.opts.ServerName), nats.InProcessServer(s))
+	if s.user != "" {
+		opts = append(opts, nats.UserInfo(s.user, s.password))
+	}
+	nc, err := nats.Connect("", opts...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the embedded NATS server: %w", err)
 	}
@@ -273,43 +322,11 @@ func (s *Server) Shutdown() {
 	})
 }
 
-// splitListen reads "host:port".
-func splitListen(listen string) (string, int, error) {
-	host, p, err := net.SplitHostPort(listen)
-	port, perr := strconv.Atoi(p)
-	if err != nil || perr != nil || port < 0 || port > 65535 {
-		return "", 0, fmt.Errorf("cannot listen for NATS clients on %q: it is not of the form ADDRESS:PORT", listen)
-	}
-	if port == 0 {
-		port = server.RANDOM_PORT
-	}
-	return host, port, nil
-}
-
-// probeListen finds out whether the address can be bound, for the sake of a good error. The server binds it again.
-func probeListen(ctx context.Context, listen, host string, port int) error {
-	if port < 0 {
-		port = 0
-	}
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
-	switch {
-	case err == nil:
-		return l.Close()
-	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("cannot listen for NATS clients on %s: %w; "+
-			"another program has the port: stop it, or choose another with --nats-listen", listen, syscall.EADDRINUSE)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("cannot listen for NATS clients on %s: %w; "+
-			"this machine does not have the address: add it, or choose another with --nats-listen", listen, syscall.EADDRNOTAVAIL)
-	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("cannot listen for NATS clients on %s: %w; "+
-			"ports below 1024 need a privilege: choose another with --nats-listen", listen, syscall.EACCES)
-	}
-	return fmt.Errorf("cannot listen for NATS clients on %s: %w; choose another address with --nats-listen", listen, err)
-}
-
 func explainStart(err error, cfg ServerConfig) error {
+	var refused refusedError
 	switch {
+	case errors.As(err, &refused):
+		return fmt.Errorf("cannot join the cluster: %w", err)
 	case isNoSpace(err):
 		return fmt.Errorf("cannot start the event store in %s: the disk is full; free some space or choose another --data-dir: %w",
 			cfg.StoreDir, ErrFull)

@@ -6,16 +6,22 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 )
 
 // serverLog hands the lines of the NATS server to slog and keeps what the server calls fatal, so that StartServer can
 // return it: the server itself would end the process.
 type serverLog struct {
-	log *slog.Logger
+	log   *slog.Logger
+	keyed bool // this node has a cluster key
 
 	mu    sync.Mutex
 	fatal []string
 	full  bool
+
+	refusedAt  time.Time            // when another server refused this one first
+	refusedWhy string               // and why
+	told       map[string]time.Time // refusals in the log
 }
 
 func (l *serverLog) print(level slog.Level, format string, v []any) {
@@ -30,8 +36,12 @@ func (l *serverLog) Noticef(format string, v ...any) { l.print(slog.LevelDebug, 
 func (l *serverLog) Warnf(format string, v ...any) { l.print(slog.LevelWarn, format, v) }
 
 func (l *serverLog) Errorf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	if l.noteRefusal(text) {
+		return
+	}
 	l.print(slog.LevelError, format, v)
-	if text := fmt.Sprintf(format, v...); strings.Contains(text, "no space left") || strings.Contains(text, "quota exceeded") {
+	if strings.Contains(text, "no space left") || strings.Contains(text, "quota exceeded") {
 		l.setFull()
 	}
 }
@@ -46,7 +56,7 @@ func (l *serverLog) setFull() {
 func (l *serverLog) reset() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fatal, l.full = nil, false
+	l.fatal, l.full, l.refusedWhy = nil, false, ""
 }
 
 func (l *serverLog) Fatalf(format string, v ...any) {

@@ -210,6 +210,14 @@ func (w *writer) event(e Event) error {
 		w.uint("signal", e.Signal)
 		w.flag("confirmed", e.Confirmed)
 		w.close('}')
+	case TakenOver:
+		w.open('{')
+		w.str("owner", e.Owner)
+		w.str("from", e.From)
+		w.uint("epoch", e.Epoch)
+		w.optStr("why", e.Why)
+		w.parties(e.Parties)
+		w.close('}')
 	case Ended:
 		w.open('{')
 		w.str("reason", string(e.Reason))
@@ -247,17 +255,7 @@ func (w *writer) counters(k string, c Counters) {
 func (w *writer) signalling(s *Signalling) {
 	w.open('{')
 	w.optStr("owner", s.Owner)
-	w.key("parties")
-	if s.Parties == nil {
-		w.b = append(w.b, "null"...)
-	} else {
-		w.open('[')
-		for i := range s.Parties {
-			w.element()
-			w.party(&s.Parties[i])
-		}
-		w.close(']')
-	}
+	w.parties(s.Parties)
 	w.int("from", int64(s.From))
 	w.int("to", int64(s.To))
 	w.optUint("request", s.Request)
@@ -268,6 +266,21 @@ func (w *writer) signalling(s *Signalling) {
 	w.optBool("drop_traffic", s.DropTraffic)
 	w.optStr("metadata", s.Metadata)
 	w.close('}')
+}
+
+func (w *writer) parties(list []Party) {
+	w.key("parties")
+	if list == nil {
+		w.b = append(w.b, "null"...)
+		w.comma = true
+		return
+	}
+	w.open('[')
+	for i := range list {
+		w.element()
+		w.party(&list[i])
+	}
+	w.close(']')
 }
 
 func (w *writer) party(p *Party) {

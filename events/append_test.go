@@ -12,7 +12,7 @@ import (
 // TestAppendMatchesJSON holds the hand-written writer against encoding/json for random values of each event: a field that
 // one of them forgets shows.
 func TestAppendMatchesJSON(t *testing.T) {
-	for _, zero := range []Event{Offered{}, Answered{}, EndpointLearned{}, MediaBlocked{}, DeletionScheduled{}, PartiesRemoved{}, Ended{}} {
+	for _, zero := range []Event{Offered{}, Answered{}, EndpointLearned{}, MediaBlocked{}, DeletionScheduled{}, PartiesRemoved{}, TakenOver{}, Ended{}} {
 		for seed := range uint64(300) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			v := reflect.New(reflect.TypeOf(zero)).Elem()

@@ -101,6 +101,14 @@ func IsEnd(data []byte) bool { return bytes.HasPrefix(data, endedPrefix) }
 
 // Decode reads an entry. The request and the reply in the result share data. Errors: ErrMalformed, ErrNewer.
 func Decode(data []byte) (Envelope, error) {
+	if e, ok := fastDecode(data); ok {
+		return e, nil
+	}
+	return slowDecode(data)
+}
+
+// slowDecode reads any entry of this format, whoever wrote it.
+func slowDecode(data []byte) (Envelope, error) {
 	nl := bytes.IndexByte(data, '\n')
 	if nl < 0 {
 		return Envelope{}, fmt.Errorf("%w: no header line", ErrMalformed)
@@ -173,6 +181,8 @@ func decodeEvent(h header) (Event, error) {
 		return unmarshal[DeletionScheduled](body)
 	case KindPartiesRemoved:
 		return unmarshal[PartiesRemoved](body)
+	case KindTakenOver:
+		return unmarshal[TakenOver](body)
 	case KindEnded:
 		return unmarshal[Ended](body)
 	case "":

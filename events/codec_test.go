@@ -219,7 +219,15 @@ func FuzzDecode(f *testing.F) {
 		f.Add(data)
 	}
 	f.Add([]byte(`{"v":1,"kind":"x","latin1":true,"event":{"a":"\ufffd"}}` + "\n"))
+	for _, e := range samples() {
+		data, err := events.Encode(e)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
+		agree(t, data)
 		e, err := events.Decode(data)
 		if err != nil {
 			if !errors.Is(err, events.ErrMalformed) && !errors.Is(err, events.ErrNewer) {

@@ -17,6 +17,7 @@ const (
 	KindMediaBlocked      Kind = "media_blocked"
 	KindDeletionScheduled Kind = "deletion_scheduled"
 	KindPartiesRemoved    Kind = "parties_removed"
+	KindTakenOver         Kind = "taken_over"
 	KindEnded             Kind = "ended"
 )
 
@@ -237,6 +238,20 @@ type PartiesRemoved struct {
 	Parties []int `json:"parties"`
 }
 
+// TakenOver says that a call has a new owner, and sockets there. Whoever was told the old ones learns of the new ones by the
+// next SDP that goes to it.
+type TakenOver struct {
+	Owner string `json:"owner"`
+	From  string `json:"from"`
+	// Epoch is the call's ownership counter after this event: 1 for the owner that the call began with, one more for each
+	// new one. A claim whose epoch is not the next one came too late and changes nothing.
+	Epoch uint64 `json:"epoch"`
+	// Why says what led to it, for people: "owner gone", "moved".
+	Why string `json:"why,omitempty"`
+	// Parties are all parties of the call, whole.
+	Parties []Party `json:"parties"`
+}
+
 // Reason says why a call ended.
 type Reason string
 
@@ -247,6 +262,7 @@ const (
 	ReasonSilentTimeout Reason = "silent_timeout" // no media on hold
 	ReasonOfferTimeout  Reason = "offer_timeout"  // never any media
 	ReasonFinalTimeout  Reason = "final_timeout"  // the longest allowed life
+	ReasonOrphaned      Reason = "orphaned"       // the owner is gone, and nobody has asked for the call since
 )
 
 // Ended says that the call is over and its ports are free. It is the last event of its generation.
@@ -280,5 +296,6 @@ func (EndpointLearned) kind() Kind   { return KindEndpointLearned }
 func (MediaBlocked) kind() Kind      { return KindMediaBlocked }
 func (DeletionScheduled) kind() Kind { return KindDeletionScheduled }
 func (PartiesRemoved) kind() Kind    { return KindPartiesRemoved }
+func (TakenOver) kind() Kind         { return KindTakenOver }
 func (Ended) kind() Kind             { return KindEnded }
 func (u Unknown) kind() Kind         { return u.Name }

@@ -21,3 +21,13 @@ func Digest(data []byte) uint64 {
 	}
 	return max(d, 1)
 }
+
+// ShortDigest returns a 64-bit digest of a short string, which is not proof against somebody who looks for collisions: what
+// it finds has to be compared. It is FNV-1a, so that all releases agree, and never zero.
+func ShortDigest(s string) uint64 {
+	h := uint64(14695981039346656037)
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return max(h, 1)
+}

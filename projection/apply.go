@@ -9,6 +9,7 @@ func (c *Call) Apply(seq uint64, e events.Envelope) {
 		return
 	}
 	c.Seq = seq
+	defer c.remember(seq, e)
 	switch ev := e.Event.(type) {
 	case events.Offered:
 		c.applySignalling(seq, e, ev.Signalling, true)
@@ -34,8 +35,36 @@ func (c *Call) Apply(seq uint64, e events.Envelope) {
 		c.applyScheduled(ev)
 	case events.PartiesRemoved:
 		c.remove(ev.Parties)
+	case events.TakenOver:
+		c.applyTakenOver(ev)
 	case events.Ended:
-		*c = Call{ID: c.ID, Gen: c.Gen, First: c.First, Seq: seq, Ended: true, EndedAt: e.At, Unknown: c.Unknown}
+		*c = Call{
+			ID: c.ID, Gen: c.Gen, First: c.First, Seq: seq, Ended: true, EndedAt: e.At, Owner: c.Owner,
+			Commands: c.Commands, Unknown: c.Unknown,
+		}
+	}
+}
+
+// remember notes where the reply to the latest command stands.
+func (c *Call) remember(seq uint64, e events.Envelope) {
+	if e.Cause != nil && e.Gen == c.Gen {
+		copy(c.Commands[1:], c.Commands[:])
+		c.Commands[0] = CommandMark{events.ShortDigest(e.Cause.Cookie), seq}
+	}
+}
+
+// applyTakenOver gives the call its new owner. Requests before it may be repeated, and must then lead to an SDP with the new
+// sockets.
+func (c *Call) applyTakenOver(ev events.TakenOver) {
+	if ev.Epoch != c.Epoch+1 {
+		return
+	}
+	c.Owner, c.Epoch, c.OwnedSince = ev.Owner, ev.Epoch, c.Seq
+	c.LastRequest, c.LastRequestSeq = 0, 0
+	for i := range ev.Parties {
+		if p := &ev.Parties[i]; c.Party(p.ID) != nil {
+			c.Parties[p.ID] = p
+		}
 	}
 }
 
@@ -47,7 +76,8 @@ func (c *Call) applySignalling(seq uint64, e events.Envelope, s events.Signallin
 			return
 		}
 		*c = Call{
-			ID: e.Call, Gen: e.Gen, First: seq, Seq: seq, Owner: s.Owner, Created: e.At, TOS: -1, Unknown: c.Unknown,
+			ID: e.Call, Gen: e.Gen, First: seq, Seq: seq, Owner: s.Owner, Epoch: 1, OwnedSince: seq, Created: e.At, TOS: -1,
+			Unknown: c.Unknown,
 		}
 	}
 	if !c.Live() || e.Gen != c.Gen {

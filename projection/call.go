@@ -12,11 +12,12 @@ type Call struct {
 	Gen   uint64 // generation, see events.Envelope
 	First uint64 // stream sequence of the generation's first event
 	Seq   uint64 // stream sequence of the last event applied
-	Ended bool   // the last generation is over; only ID, Gen, Seq and EndedAt mean something
+	Ended bool   // the last generation is over; only ID, Gen, First, Seq, EndedAt, Owner and Commands mean something
 	// EndedAt is when, in µs of Unix time.
 	EndedAt int64
 
 	Owner      string // the node whose ports the call uses
+	Epoch      uint64 // counts the owners, see events.TakenOver
 	Created    int64  // µs of Unix time
 	LastSignal int64  // µs of Unix time of the last offer or answer
 	Metadata   string
@@ -35,10 +36,19 @@ type Call struct {
 	LastRequest    uint64
 	LastRequestSeq uint64
 	LastFinal      bool // the last answer was a final response
+	// OwnedSince is the sequence of the event that made Owner the owner: replies before it name the sockets of another one.
+	OwnedSince uint64
+	// Commands are the latest events that an NG command caused, the newest first, also of a call that has ended. A client
+	// that asks another node with the same bytes gets the reply that stands there.
+	Commands [4]CommandMark
 
 	// Unknown counts the events of kinds that this build does not know.
 	Unknown int
 }
+
+// CommandMark is where the reply to a command can be found: the digest of its cookie (events.ShortDigest), and the sequence
+// of its event.
+type CommandMark struct{ Cookie, Seq uint64 }
 
 // Live tells whether the call exists. It is false for a nil call.
 func (c *Call) Live() bool { return c != nil && c.Gen > 0 && !c.Ended }

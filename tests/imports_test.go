@@ -34,6 +34,11 @@ var arrows = map[string]rule{
 	"relay/plan": {pure: true},
 	"projection": {pure: true, own: []string{"events", "relay/plan", "ngserver/ng"}},
 
+	"projection/members": {pure: true, own: []string{"relay/plan"}},
+	"projection/transact": {pure: true, own: []string{
+		"projection", "projection/members", "events", "relay/plan", "ngserver/ng", "ngserver/rewrite", "ngserver/report",
+	}},
+
 	"ngserver/bencode": {pure: true},
 	"ngserver/ng":      {pure: true, own: []string{"ngserver/bencode"}},
 	"ngserver/sdp":     {pure: true},

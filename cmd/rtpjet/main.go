@@ -14,6 +14,7 @@ import (
 
 	"rtpjet/cmd/rtpjet/app"
 	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/cmd/rtpjet/demo"
 )
 
 // Exit codes.
@@ -43,7 +44,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "rtpjet", version())
 	case "bench":
 		return bench.Run(ctx, cmd.Args, stdout, stderr)
-	case "call list", "call show":
+	case "demo":
+		return demo.Run(ctx, cmd.Args, stdout, stderr)
+	case "call list", "call show", "node list", "node drain", "node undrain", "node takeover":
 		err = app.Call(ctx, cmd, stdout)
 	default:
 		log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cmd.Config.LogLevel}))

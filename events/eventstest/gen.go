@@ -30,7 +30,7 @@ func Event() *rapid.Generator[events.Event] {
 	return rapid.Custom(func(t *rapid.T) events.Event {
 		kinds := []events.Event{
 			events.Offered{}, events.Answered{}, events.EndpointLearned{}, events.MediaBlocked{}, events.DeletionScheduled{},
-			events.PartiesRemoved{}, events.Ended{},
+			events.PartiesRemoved{}, events.TakenOver{}, events.Ended{},
 		}
 		v := reflect.New(reflect.TypeOf(rapid.SampledFrom(kinds).Draw(t, "kind"))).Elem()
 		fill(t, v)

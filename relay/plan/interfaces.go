@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -102,6 +103,9 @@ func (t *Interfaces) known(name string) bool { return t.names[name] != nil || t.
 
 // All returns the addresses in the operator's order.
 func (t *Interfaces) All() []Interface { return slices.Clone(t.list) }
+
+// Aliases returns the other names of interfaces.
+func (t *Interfaces) Aliases() map[string]string { return maps.Clone(t.alias) }
 
 // Default is the name that stands for "".
 func (t *Interfaces) Default() string {

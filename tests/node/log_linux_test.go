@@ -109,7 +109,7 @@ func TestLogAnswerLost(t *testing.T) {
 			stored := make(chan error, 1)
 			n.journal.disturb(func(ctx context.Context, key string, last uint64, data []byte) (uint64, error, bool) {
 				store := func(ctx context.Context) {
-					_, err := n.log.Append(ctx, key, last, data, "")
+					_, err := n.log.Append(ctx, key, last, data)
 					stored <- err
 				}
 				if late {
@@ -193,7 +193,7 @@ func TestLogUnreadable(t *testing.T) {
 			if all, _, _ := s.log.Since(t.Context(), key, 0); len(all) > 0 {
 				last = all[len(all)-1].Seq
 			}
-			if _, err := s.log.Append(t.Context(), key, last, data, ""); err != nil {
+			if _, err := s.log.Append(t.Context(), key, last, data); err != nil {
 				t.Fatalf("entry %d: %v", i, err)
 			}
 		}

@@ -37,14 +37,14 @@ type journal struct {
 	appends atomic.Int64
 }
 
-func (j *journal) Append(ctx context.Context, key string, last uint64, data []byte, id string) (uint64, error) {
+func (j *journal) Append(ctx context.Context, key string, last uint64, data []byte) (uint64, error) {
 	j.appends.Add(1)
 	if f := j.fault.Load(); f != nil {
 		if seq, err, ok := (*f)(ctx, key, last, data); ok {
 			return seq, err
 		}
 	}
-	return j.Log.Append(ctx, key, last, data, id)
+	return j.Log.Append(ctx, key, last, data)
 }
 
 func (j *journal) disturb(f fault) { j.fault.Store(&f) }

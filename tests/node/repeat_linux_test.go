@@ -120,7 +120,7 @@ func TestConcurrentTrouble(t *testing.T) {
 		case 5:
 			return 0, embed.ErrUnavailable, true
 		case 7: // the confirmation is lost
-			_, _ = n.log.Append(ctx, key, last, data, "")
+			_, _ = n.log.Append(ctx, key, last, data)
 			return 0, embed.ErrUnavailable, true
 		case 9:
 			return 0, embed.ErrFull, true

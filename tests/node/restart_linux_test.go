@@ -65,7 +65,9 @@ func TestRestart(t *testing.T) {
 		s.sdp(c.answer)
 		return func(t *testing.T) {
 			pass(t, c.a.rtp, c.atA.rtp, c.b.rtp, c.atB.rtp) // music on hold
-			send(t, c.b.rtp, c.atB.rtp, packet())           // goes nowhere
+			before := s.heard(c.id)
+			send(t, c.b.rtp, c.atB.rtp, packet()) // goes nowhere
+			eventually(t, "the packet was not taken in", func() error { return when(s.heard(c.id) > before) })
 			if got := legs(t, s.sdp(with(maps.Clone(c.offer), dict{"to-tag": "B"})))[0]; got != c.atB {
 				t.Errorf("the return from hold tells b %v, and it was told %v", got, c.atB)
 			}
@@ -210,6 +212,12 @@ func TestRestart(t *testing.T) {
 	for _, f := range after {
 		f()
 	}
+}
+
+// heard is how many RTP packets a call has received.
+func (n *ng) heard(id string) int64 {
+	n.t.Helper()
+	return n.ok(dict{"command": "query", "call-id": id})["totals"].(dict)["RTP"].(dict)["packets"].(int64)
 }
 
 // holdByAddress puts the sender on hold.

@@ -195,9 +195,9 @@ func printable(s string) string {
 	return s
 }
 
-// Call carries out call list and call show.
+// Call carries out the commands that look at a region from outside, and those that tell its nodes what to do.
 func Call(ctx context.Context, cmd Command, w io.Writer) error {
-	nc, err := embed.Connect(ctx, "call", cmd.Call.NATS, embed.Credentials{File: cmd.Call.NATSCreds})
+	nc, err := embed.Connect(ctx, "call", cmd.Call.NATS, cmd.Call.credentials())
 	if err != nil {
 		return err
 	}
@@ -207,8 +207,15 @@ func Call(ctx context.Context, cmd Command, w io.Writer) error {
 		return err
 	}
 	defer l.Close()
-	if cmd.Name == "call list" {
+	switch cmd.Name {
+	case "call list":
 		return CallList(ctx, l, w, cmd.Call.JSON)
+	case "node list":
+		return NodeList(ctx, l, w, cmd.Call.JSON)
+	case "node drain", "node undrain":
+		return NodeDrain(ctx, l, cmd.Node, cmd.Name == "node drain", w)
+	case "node takeover":
+		return NodeTakeover(ctx, l, cmd.Node, w)
 	}
 	return CallShow(ctx, l, cmd.Call.ID, w, cmd.Call.JSON)
 }

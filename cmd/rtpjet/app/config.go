@@ -60,11 +60,17 @@ type Config struct {
 	// DataDir is where the embedded NATS keeps its files. It has no meaning if NATS is set.
 	DataDir string
 	// NATS are the URLs of a NATS cluster elsewhere. Empty: the embedded one.
-	NATS      []string
-	NATSCreds string
+	NATS []string
+	NATSAuth
 	// NATSListen is where the embedded NATS takes clients. Empty: nowhere.
 	NATSListen string
-	ArchiveAge time.Duration
+	// NATSClusterListen is where the embedded NATS takes the other servers of its cluster; empty: it stands alone. NATSRoutes
+	// are where these are; this one may be among them.
+	NATSClusterListen string
+	NATSRoutes        []string
+	// NATSReplicas is on how many servers the log is; 0: as many as there are servers for.
+	NATSReplicas int
+	ArchiveAge   time.Duration
 
 	// Warnings are what an operator should know of his options: those without effect, and the like.
 	Warnings []string
@@ -300,7 +306,6 @@ func (d *decoder) identity(c *Config, dev bool, env Env) {
 	c.NodeID = d.name("node-id", cmp.Or(sanitize(host), "node"))
 	c.Region = d.name("region", "default")
 	c.ArchiveAge = d.age()
-	c.NATSCreds = d.s.one("nats-creds", "")
 	for _, v := range d.s["nats"] {
 		for u := range strings.SplitSeq(v.value, ",") {
 			if u = strings.TrimSpace(u); u != "" {
@@ -329,9 +334,8 @@ func (d *decoder) identity(c *Config, dev bool, env Env) {
 			c.NATSListen = "127.0.0.1:0"
 		}
 	}
-	if c.NATSCreds != "" && len(c.NATS) == 0 {
-		d.faults.add("--nats-creds has no meaning without --nats; give the URL, or leave it out")
-	}
+	c.NATSAuth = d.natsAuth(env, len(c.NATS) > 0)
+	d.cluster(c)
 }
 
 func (d *decoder) natsURL(s, where string) string {

@@ -4,19 +4,22 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 )
 
 // Command is what the command line asks for.
 type Command struct {
-	// Name is dev, serve, call list, call show, bench, version or help.
+	// Name is dev, serve, demo, call list, call show, node list, drain, undrain or takeover, bench, version or help.
 	Name string
 	// Config is set for dev and serve.
 	Config *Config
-	// Call is set for call list and call show.
+	// Call is set for the call and the node commands.
 	Call CallOptions
-	// Args are what bench gets.
+	// Node is set for the node commands.
+	Node NodeOptions
+	// Args are what bench and demo get.
 	Args []string
 	// Topic is the command that help is asked for; may be empty.
 	Topic string
@@ -26,10 +29,10 @@ type Command struct {
 type CallOptions struct {
 	// ID is the call-id of call show.
 	ID string
-	// NATS is where the log is; NATSCreds are the credentials for it.
-	NATS      []string
-	NATSCreds string
-	Region    string
+	// NATS is where the log is.
+	NATS []string
+	NATSAuth
+	Region string
 	// JSON asks for JSON instead of a table.
 	JSON bool
 }
@@ -40,6 +43,10 @@ var commands = []struct{ name, args, help string }{
 	{"serve", "[OPTION...]", "run a node, with rtpengine's options and its configuration file"},
 	{"call list", "[--nats URL]", "list the calls that are in the log"},
 	{"call show", "CALL-ID [--nats URL]", "show what has happened to a call, event by event"},
+	{"node list", "[--nats URL]", "list the nodes of the cluster"},
+	{"node drain", "NODE [--wait] [--stop]", "have a node take no new calls; node undrain takes it back"},
+	{"node takeover", "NODE", "have the calls of a node that is gone taken over"},
+	{"demo", "[--calls N]", "a cluster of three nodes on this machine, with calls, and one node killed"},
 	{"bench", "[OPTION...]", "measure a server: calls with RTP"},
 	{"bench control", "[OPTION...]", "measure a server: calls a second"},
 	{"version", "", "print the version"},
@@ -50,6 +57,12 @@ var commands = []struct{ name, args, help string }{
 var callOptions = []option{
 	{"nats", 0, list, "URL", "the NATS that has the log (nats://" + defaultNATSListen + ")"},
 	{"nats-creds", 0, text, "FILE", "credentials for it"},
+	{"nats-user", 0, text, "NAME", "user for it"},
+	{"nats-password-file", 0, text, "FILE", "file with the password of that user"},
+	{"nats-tls-ca", 0, text, "FILE", "authorities that its certificate comes from"},
+	{"nats-tls-cert", 0, text, "FILE", "certificate to show it"},
+	{"nats-tls-key", 0, text, "FILE", "private key of that certificate"},
+	{"cluster-key-file", 0, text, "FILE", "the secret that the nodes share, if they have one"},
 	{"region", 0, text, "NAME", "region of the log (default)"},
 	{"json", 0, flag, "", "print JSON"},
 	{"help", 'h', flag, "", "print this"},
@@ -73,6 +86,10 @@ func ParseArgs(ctx context.Context, args []string, env Env) (Command, error) {
 		return parseNode(ctx, name, rest, env)
 	case "call":
 		return parseCall(rest)
+	case "node":
+		return parseNodeCommand(rest)
+	case "demo":
+		return Command{Name: name, Args: rest}, nil
 	}
 	if strings.HasPrefix(name, "-") {
 		return Command{}, usageError(fmt.Sprintf("the first word must be a command, not %s; did you mean rtpjet serve %s?",
@@ -121,21 +138,7 @@ func parseCall(args []string) (Command, error) {
 	}
 	var faults faultList
 	faults.addErr(err)
-	c := Command{Name: name, Call: CallOptions{
-		NATSCreds: s.one("nats-creds", ""),
-		Region:    s.one("region", "default"),
-		JSON:      s.one("json", "") == "true",
-	}}
-	d := &decoder{s: s}
-	for _, v := range s["nats"] {
-		for u := range strings.SplitSeq(v.value, ",") {
-			c.Call.NATS = append(c.Call.NATS, d.natsURL(strings.TrimSpace(u), v.where))
-		}
-	}
-	if len(c.Call.NATS) == 0 {
-		c.Call.NATS = []string{"nats://" + defaultNATSListen}
-	}
-	faults.addErr(d.faults.err())
+	c := Command{Name: name, Call: readCallOptions(s, &faults)}
 	switch {
 	case name == "call list" && len(rest) > 0:
 		faults.add("call list takes no argument, but there is %s; rtpjet call show shows one call", quote(rest[0]))
@@ -145,6 +148,26 @@ func parseCall(args []string) (Command, error) {
 		c.Call.ID = rest[0]
 	}
 	return c, faults.err()
+}
+
+// readCallOptions reads where the log is.
+func readCallOptions(s settings, faults *faultList) CallOptions {
+	o := CallOptions{
+		Region: s.one("region", "default"),
+		JSON:   s.one("json", "") == "true",
+	}
+	d := &decoder{s: s}
+	o.NATSAuth = d.natsAuth(Env{ReadFile: os.ReadFile}, true)
+	for _, v := range s["nats"] {
+		for u := range strings.SplitSeq(v.value, ",") {
+			o.NATS = append(o.NATS, d.natsURL(strings.TrimSpace(u), v.where))
+		}
+	}
+	if len(o.NATS) == 0 {
+		o.NATS = []string{"nats://" + defaultNATSListen}
+	}
+	faults.addErr(d.faults.err())
+	return o
 }
 
 // WriteHelp prints the commands, or the options of one of them.
@@ -157,6 +180,10 @@ func WriteHelp(w io.Writer, topic string) {
 		}
 		writeOptions(w, options)
 		fmt.Fprintf(w, "\nThe other options of rtpengine are accepted, with a warning that they have no effect.\n")
+	case "node", "node list", "node drain", "node undrain", "node takeover":
+		fmt.Fprintf(w, "Usage: rtpjet node list [OPTION...]\n       rtpjet node drain|undrain|takeover NODE [OPTION...]\n\n")
+		writeOptions(w, nodeOptions)
+		writeOptions(w, callOptions)
 	case "call", "call list", "call show":
 		fmt.Fprintf(w, "Usage: rtpjet call list [OPTION...]\n       rtpjet call show CALL-ID [OPTION...]\n\n")
 		writeOptions(w, callOptions)

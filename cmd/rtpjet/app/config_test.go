@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -205,6 +206,7 @@ func TestInterfaceForms(t *testing.T) {
 func TestServeFaults(t *testing.T) {
 	const fine = "-i 10.0.0.1 -n 2223 "
 	files := map[string]string{
+		"short.txt": "secret\n", "secret.txt": "s", "empty.txt": " \n",
 		"broken.conf":  "[rtpengine]\nwhat\n",
 		"empty.conf":   "[x]\n",
 		"values.conf":  "[rtpengine]\ninterface=10.0.0.1\nlisten-ng=2223\ntimeout=60 # seconds\nsip-source=maybe\n",
@@ -235,6 +237,19 @@ func TestServeFaults(t *testing.T) {
 		{"serve " + fine + "--nats x:4222 --nats-listen 127.0.0.1:1", []string{"exclude each other"}},
 		{"serve " + fine + "--nats-listen 4222", []string{"--nats-listen", "ADDR:PORT"}},
 		{"serve " + fine + "--nats-creds f", []string{"without --nats"}},
+		{"serve " + fine + "--nats-user u --nats x:1", []string{"--nats-password-file", "belong together"}},
+		{"serve " + fine + "--nats-user u --nats-password-file secret.txt", []string{"without --nats"}},
+		{"serve " + fine + "--nats x:1 --nats-user u --nats-password-file missing", []string{"--nats-password-file", "missing", "file does not exist"}},
+		{"serve " + fine + "--nats-routes 10.0.0.1:6222", []string{"without --nats-cluster-listen"}},
+		{"serve " + fine + "--nats-cluster-listen 6222", []string{"--nats-cluster-listen", "ADDR:PORT"}},
+		{"serve " + fine + "--nats-cluster-listen 10.0.0.1:6222 --nats-routes 10.0.0.2,10.0.0.3:6222", []string{`--nats-routes is "10.0.0.2"`}},
+		{"serve " + fine + "--nats x:1 --nats-cluster-listen 10.0.0.1:6222", []string{"exclude each other"}},
+		{"serve " + fine + "--nats-tls-cert c", []string{"--nats-tls-key", "belong together"}},
+		{"serve " + fine + "--nats-tls-ca c", []string{"--nats-tls-cert"}},
+		{"serve " + fine + "--nats-replicas 3", []string{"stands alone"}},
+		{"serve " + fine + "--nats-replicas 7", []string{"from 0 to 5"}},
+		{"serve " + fine + "--cluster-key-file short.txt", []string{"short.txt holds 6 bytes", "at least 16"}},
+		{"serve " + fine + "--cluster-key-file empty.txt", []string{"empty.txt is empty"}},
 		{"serve " + fine + "--archive-age 3", []string{"--archive-age"}},
 		{"serve " + fine + "--data-dir=", []string{"--data-dir is empty"}},
 		{"serve " + fine + "--config-file missing.conf", []string{"missing.conf", "file does not exist", "--config-file"}},
@@ -299,6 +314,30 @@ func TestOwnOptions(t *testing.T) {
 	}
 	if c.ArchiveAge != 36*time.Hour || c.NodeID != "n_1" || c.Region != "eu-1" {
 		t.Errorf("%+v", c)
+	}
+}
+
+func TestClusterOptions(t *testing.T) {
+	env := testEnv(map[string]string{"key": " 0123456789abcdef\n", "pw": "secret\n"})
+	c := mustParse(t, env, "serve -i 10.0.0.1 -n 2223 --nats-cluster-listen 10.0.0.1:6222 --nats-routes 10.0.0.1:6222,10.0.0.2:6222 "+
+		"--nats-routes nats-route://10.0.0.3:6222 --nats-replicas 3 --cluster-key-file key --nats-tls-ca a --nats-tls-cert c --nats-tls-key k")
+	want := NATSAuth{NATSTLSCA: "a", NATSTLSCert: "c", NATSTLSKey: "k", ClusterKey: []byte("0123456789abcdef")}
+	if diff := cmp.Diff(want, c.NATSAuth); diff != "" || c.NATSClusterListen != "10.0.0.1:6222" || c.NATSReplicas != 3 {
+		t.Errorf("%s %+v", diff, c)
+	}
+	if diff := cmp.Diff([]string{"10.0.0.1:6222", "10.0.0.2:6222", "nats-route://10.0.0.3:6222"}, c.NATSRoutes); diff != "" {
+		t.Error(diff)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"key": "0123456789abcdef", "pw": "secret\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd, err := parse(t, env, "call list --nats a:1 --nats-user u --nats-password-file "+dir+"/pw --nats-tls-ca a --cluster-key-file "+dir+"/key")
+	want = NATSAuth{NATSUser: "u", NATSPassword: "secret", NATSTLSCA: "a", ClusterKey: []byte("0123456789abcdef")}
+	if diff := cmp.Diff(want, cmd.Call.NATSAuth); diff != "" || err != nil {
+		t.Errorf("%s %v", diff, err)
 	}
 }
 

@@ -2,14 +2,15 @@ package app
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"rtpjet/events"
 	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/ngserver/report"
-	"rtpjet/ngserver/rewrite"
-	"rtpjet/projection"
+	"rtpjet/projection/transact"
 )
 
 // Handle answers one NG command.
@@ -28,7 +29,7 @@ func (n *Node) Handle(ctx context.Context, m *ngserver.Message) ng.Reply {
 	case "delete":
 		return n.delete(ctx, m)
 	case "query":
-		return n.query(m)
+		return n.query(ctx, m)
 	case "list":
 		return n.list(m)
 	case "statistics":
@@ -36,93 +37,35 @@ func (n *Node) Handle(ctx context.Context, m *ngserver.Message) ng.Reply {
 	case "block media", "unblock media", "block DTMF", "unblock DTMF":
 		return n.block(ctx, m)
 	case "start recording", "stop recording", "pause recording":
-		return n.record(m)
+		return n.record(ctx, m)
 	}
 	return ng.Error(ng.ReasonUnsupported)
 }
 
 // signal handles offer and answer.
 func (n *Node) signal(ctx context.Context, m *ngserver.Message, answer bool) ng.Reply {
-	if err := rewrite.Validate(m.Request, answer); err != nil {
-		return n.refused(m, err)
-	}
-	digest := events.Digest(m.Raw)
-	return n.mutate(ctx, m, !answer, func(c *projection.Call, res projection.Resources, now int64) (step, error) {
-		if reply, ok := n.repeated(ctx, m, c, digest); ok {
-			return step{reply: reply}, nil
-		}
-		if !answer && !c.Live() && n.full() {
-			n.tally.rejected.Add(1)
-			return step{reply: ng.LoadLimit(m.Request, ng.ReasonSessionLimit)}, nil
-		}
-		out, err := rewrite.Signal(c, m.Request, answer, n.settings, res, now)
-		if err != nil {
-			return step{}, err
-		}
-		reply := ng.OK()
-		if out.SDP != nil {
-			reply.Bytes("sdp", out.SDP)
-		}
-		switch ev := out.Event.(type) {
-		case events.Offered:
-			ev.Request = digest
-			out.Event = ev
-		case events.Answered:
-			ev.Request = digest
-			out.Event = ev
-		}
-		return step{event: out.Event, fresh: out.New, reply: reply}, nil
+	return n.mutate(ctx, m, func(fx transact.Effects, msg transact.Message) transact.Result {
+		return transact.Signal(fx, n.settings, msg, answer)
 	})
 }
 
-// repeated finds the reply to a request that is the same, byte for byte, as the last one that changed the call: a client
-// that tries another node sends it under a new cookie (field notes §3.5, duty 2). Only addresses may have been learned in
-// between. A forced version counts repetitions.
-func (n *Node) repeated(ctx context.Context, m *ngserver.Message, c *projection.Call, digest uint64) (ng.Reply, bool) {
-	if !c.Live() || c.LastRequest != digest || c.DeleteAt != 0 || m.Replace.ForceIncrementSDPVer {
-		return ng.Reply{}, false
-	}
-	entries, _, err := n.journal.Since(ctx, events.Key(c.ID), c.LastRequestSeq-1)
-	if err != nil || len(entries) == 0 || entries[0].Seq != c.LastRequestSeq {
-		return ng.Reply{}, false
-	}
-	for _, in := range entries[1:] { // a deleted branch is gone even if the same offer brings it back
-		if env, err := events.Decode(in.Data); err != nil || events.KindOf(env.Event) != events.KindEndpointLearned {
-			return ng.Reply{}, false
-		}
-	}
-	env, err := events.Decode(entries[0].Data)
-	if err != nil || env.Cause == nil || len(env.Cause.Reply) == 0 {
-		return ng.Reply{}, false
-	}
-	return ng.Raw(env.Cause.Reply), true
-}
+// takesNew tells whether the node takes new calls.
+func (n *Node) takesNew() bool { return !n.draining.Load() && n.room() != 0 }
 
-// full tells whether the configured number of calls is reached.
-func (n *Node) full() bool {
-	return n.cfg.MaxSessions >= 0 && n.tally.own.Load() >= int64(n.cfg.MaxSessions)
+// room is how many more calls the node takes; -1: as many as its ports allow.
+func (n *Node) room() int64 {
+	if n.cfg.MaxSessions < 0 {
+		return -1
+	}
+	return max(0, int64(n.cfg.MaxSessions)-n.tally.own.Load())
 }
 
 func (n *Node) delete(ctx context.Context, m *ngserver.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
-	return n.mutate(ctx, m, false, func(c *projection.Call, _ projection.Resources, now int64) (step, error) {
-		ev := projection.DecideDelete(c, m.Request, n.cfg.DeleteDelay, now)
-		if ev == nil {
-			if m.Fatal {
-				return step{reply: ng.Error(ng.ReasonNotFound)}, nil
-			}
-			return step{reply: ng.Warning(ng.ReasonNotFound)}, nil
-		}
-		reply := ng.OK()
-		if !m.Fast {
-			report.Query(reply.Object, c, m.Request, n.engine.Stats, n.reportEnv())
-		}
-		if end, ok := ev.(events.Ended); ok {
-			ev = n.totals(c, end)
-		}
-		return step{event: ev, reply: reply}, nil
+	return n.mutate(ctx, m, func(fx transact.Effects, msg transact.Message) transact.Result {
+		return transact.Delete(fx, n.settings, msg, n.reportEnv())
 	})
 }
 
@@ -130,19 +73,21 @@ func (n *Node) block(ctx context.Context, m *ngserver.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
-	return n.mutate(ctx, m, false, func(c *projection.Call, _ projection.Resources, now int64) (step, error) {
-		ev, err := projection.DecideBlock(c, m.Request, now)
-		if err != nil {
-			return step{}, err
-		}
-		return step{event: ev, reply: ng.OK()}, nil
+	return n.mutate(ctx, m, func(fx transact.Effects, msg transact.Message) transact.Result {
+		return transact.Block(fx, n.settings, msg)
 	})
 }
 
-// acquireLive returns the locked entry of a call that exists, or nil. The caller releases it.
-func (n *Node) acquireLive(callID string) *entry {
-	e := n.calls.acquire(events.Key(callID), false)
-	if e != nil && !e.call.Live() {
+// acquireLive returns the locked entry of a call that exists, or nil. A call that is not known may have been created elsewhere
+// a moment ago: the log says. The caller releases the entry.
+func (n *Node) acquireLive(ctx context.Context, callID string) *entry {
+	e := n.calls.acquire(events.Key(callID), true)
+	if !e.call.Live() {
+		if err := n.catchUp(ctx, e); err != nil {
+			n.log.Error("cannot read the event log", "call-id", callID, "err", err)
+		}
+	}
+	if !e.call.Live() {
 		n.calls.release(e, n.fold)
 		return nil
 	}
@@ -150,11 +95,11 @@ func (n *Node) acquireLive(callID string) *entry {
 }
 
 // record answers as rtpengine does where no directory for recordings is set: ok, and nothing is recorded (ng-reference §13).
-func (n *Node) record(m *ngserver.Message) ng.Reply {
+func (n *Node) record(ctx context.Context, m *ngserver.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
-	e := n.acquireLive(m.CallID)
+	e := n.acquireLive(ctx, m.CallID)
 	if e == nil {
 		return ng.Error(ng.ReasonUnknownCallIDBlocking)
 	}
@@ -163,20 +108,41 @@ func (n *Node) record(m *ngserver.Message) ng.Reply {
 	return ng.OK()
 }
 
-// query never changes anything.
-func (n *Node) query(m *ngserver.Message) ng.Reply {
+// query never changes anything. What the sockets have counted only the owner knows; without it the reply says so. A client
+// that was just answered by another node must find what it was told, so a call of another owner is compared with the log.
+func (n *Node) query(ctx context.Context, m *ngserver.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
-	e := n.acquireLive(m.CallID)
+	e := n.acquireLive(ctx, m.CallID)
 	if e == nil {
 		return ng.Error(ng.ReasonUnknownCallID)
 	}
-	defer n.calls.release(e, n.fold)
+	if e.call.Owner != n.id {
+		cctx, cancel := context.WithTimeout(ctx, statsTime)
+		if err := n.catchUp(cctx, e); err != nil {
+			n.log.Warn("a query is answered without a look into the log", "call-id", m.CallID, "err", err)
+		}
+		cancel()
+	}
+	c := e.call
+	c.Parties = slices.Clone(c.Parties) // the parties themselves are never written to
+	c.PartyDeleteAt = maps.Clone(c.PartyDeleteAt)
+	n.calls.release(e, n.fold) // the owner may be slow
+	if !c.Live() {
+		return ng.Error(ng.ReasonUnknownCallID)
+	}
 	reply := ng.OK()
-	report.Query(reply.Object, &e.call, m.Request, n.engine.Stats, n.reportEnv())
+	stats, fresh := n.stats(ctx, &c)
+	if !fresh {
+		reply = ng.Warning(warnNoStats)
+	}
+	report.Query(reply.Object, &c, m.Request, stats, n.reportEnv())
 	return reply
 }
+
+// warnNoStats is in the reply to a query whose counters are missing.
+const warnNoStats = "The owner of the call does not answer: no statistics"
 
 func (n *Node) list(m *ngserver.Message) ng.Reply {
 	limit, err := report.Limit(m.Request)

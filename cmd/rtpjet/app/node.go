@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,18 +15,20 @@ import (
 
 	"rtpjet/embed"
 	"rtpjet/ngserver"
-	"rtpjet/ngserver/rewrite"
 	"rtpjet/projection"
+	"rtpjet/projection/transact"
 	"rtpjet/relay"
 	"rtpjet/relay/plan"
 )
 
 // Journal is what a node needs of the event log. *embed.Log is one.
 type Journal interface {
-	Append(ctx context.Context, key string, last uint64, data []byte, msgID string) (uint64, error)
+	Append(ctx context.Context, key string, last uint64, data []byte) (uint64, error)
 	Since(ctx context.Context, key string, after uint64) (entries []embed.Entry, last uint64, err error)
 	Follow(ctx context.Context, from uint64, f embed.Follower) error
 	Archive(ctx context.Context) error
+	Archiving() bool // this process is the one that archives
+	Keys(ctx context.Context) (map[string]uint64, error)
 	Retire(ctx context.Context, key string, upto uint64) error
 	Trim(ctx context.Context, below uint64) error
 }
@@ -45,10 +48,15 @@ type NodeConfig struct {
 	InstanceID  string        // 12 hex digits
 	KeepEnded   time.Duration // how long the events of an ended call stay in the stream of live calls
 	Journal     Journal
-	Engine      relay.Engine
-	Logger      *slog.Logger
-	Clock       func() time.Time // nil: time.Now
-	Ready       func(*Node)      // called once commands are answered; may be nil
+	Link        Link          // to the other nodes; nil: the node is alone
+	ClusterKey  []byte        // proves heartbeats; may be empty
+	NodeTimeout time.Duration // how long a silent node is not gone yet; 0: DefaultNodeTimeout
+	// OrphanTimeout is how long calls live whose owner is gone while nobody asks for them. 0: a minute.
+	OrphanTimeout time.Duration
+	Engine        relay.Engine
+	Logger        *slog.Logger
+	Clock         func() time.Time // nil: time.Now
+	Ready         func(*Node)      // called once commands are answered; may be nil
 }
 
 // Node is one running relay: it answers NG commands, folds the log, and keeps the engine in line with it. Its methods are
@@ -61,11 +69,13 @@ type Node struct {
 	journal  Journal
 	engine   relay.Engine
 	defaults projection.RouteDefaults
-	settings rewrite.Settings
+	settings transact.Settings
 	started  time.Time
 
-	calls *registry
-	retry retries
+	calls    *registry
+	retry    retries
+	cluster  *cluster // nil: the node is alone
+	draining atomic.Bool
 
 	uncertain uncertain
 	tally     tally
@@ -73,12 +83,14 @@ type Node struct {
 
 	backlog    atomic.Bool   // events are collected, to be folded when the present end of the log is reached
 	relaying   atomic.Bool   // the calls are in effect, and events take effect one by one
+	logAway    atomic.Int64  // since when the log does not answer, µs of Unix time; 0: it does
 	followed   atomic.Uint64 // the sequence up to which every event is known
 	unreadable atomic.Uint64
 	server     *ngserver.Server
 }
 
-// followPace lets the events of other writers gather for a moment while there are many. There is one writer so far.
+// followPace lets the events of other writers gather for a moment while there are many. The owner of a call gets those that
+// concern it at once from their writer.
 const followPace = 20 * time.Millisecond
 
 // NewNode makes a node and opens its NG sockets. Run starts it.
@@ -86,8 +98,11 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	n := &Node{
 		id: cfg.ID, cfg: cfg, log: cfg.Logger, clock: cfg.Clock, journal: cfg.Journal, engine: cfg.Engine,
 		defaults: cfg.Defaults,
-		settings: rewrite.Settings{Node: cfg.ID, InstanceID: cfg.InstanceID, SIPSource: cfg.SIPSource},
-		calls:    newRegistry(),
+		settings: transact.Settings{
+			Node: cfg.ID, InstanceID: cfg.InstanceID, SIPSource: cfg.SIPSource, DeleteDelay: cfg.DeleteDelay,
+			MaxReply: ngserver.MaxReply,
+		},
+		calls: newRegistry(),
 	}
 	if n.log == nil {
 		n.log = slog.Default()
@@ -97,13 +112,28 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	}
 	n.started = n.clock()
 	n.backlog.Store(true)
+	budget := time.Duration(0) // ngserver's own
+	if cfg.Link != nil {
+		budget = CommandBudget
+	}
 	server, err := ngserver.Listen(ngserver.Config{
-		Listen: cfg.Listen, ControlTOS: cfg.ControlTOS, Handler: n, Logger: n.log, Clock: n.clock,
+		Listen: cfg.Listen, ControlTOS: cfg.ControlTOS, Handler: n, Logger: n.log, Clock: n.clock, Budget: budget,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for NG commands: %w", err)
 	}
 	n.server = server
+	if n.cfg.OrphanTimeout <= 0 {
+		n.cfg.OrphanTimeout = time.Minute
+	}
+	if cfg.Link != nil {
+		n.cluster = newCluster(n, cfg.Link, cmp.Or(cfg.NodeTimeout, DefaultNodeTimeout))
+		if n.cluster.udp, err = newBeatSockets(cfg.Interfaces.All()[0].Addr, cfg.ClusterKey); err != nil {
+			server.Close()
+			return nil, err
+		}
+		n.cluster.udp.peers = n.cluster.peerAddrs
+	}
 	return n, nil
 }
 
@@ -112,6 +142,14 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 func (n *Node) Run(ctx context.Context) error {
 	defer n.server.Close()
 	g, ctx := errgroup.WithContext(ctx)
+	if n.cluster != nil {
+		if err := n.cluster.claim(ctx); err != nil {
+			n.cluster.udp.close()
+			return err
+		}
+		g.Go(func() error { return n.cluster.followLeases(ctx) })
+		g.Go(func() error { return n.cluster.run(ctx) })
+	}
 	caughtUp := make(chan struct{})
 	g.Go(func() error {
 		return n.journal.Follow(ctx, 1, embed.Follower{
@@ -119,10 +157,11 @@ func (n *Node) Run(ctx context.Context) error {
 				if n.backlog.Load() {
 					n.calls.collect(in)
 				} else {
-					n.calls.deliver(in, n.fold)
+					n.calls.deliver(logged{Entry: in}, n.fold)
 				}
 				n.followed.Store(in.Seq)
 			},
+			Gap:      func(from, to uint64) { go n.compare(ctx, from, to) },
 			Pace:     followPace,
 			CaughtUp: func(uint64) { n.resume(); close(caughtUp) },
 		})
@@ -133,6 +172,11 @@ func (n *Node) Run(ctx context.Context) error {
 			return nil
 		case <-caughtUp:
 		}
+		if n.cluster != nil {
+			if err := n.cluster.settled(ctx); err != nil {
+				return err
+			}
+		}
 		if n.cfg.Ready != nil {
 			n.cfg.Ready(n)
 		}
@@ -141,11 +185,14 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.journal.Archive(ctx) })
 	g.Go(func() error { return n.learn(ctx) })
 	g.Go(func() error { return n.sweep(ctx, caughtUp) })
-	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errEnded) {
 		return err
 	}
 	return nil
 }
+
+// errEnded ends a node that has nothing more to do.
+var errEnded = errors.New("the node has ended")
 
 // resume puts the whole projection into effect: the calls that were this node's before a restart get their sockets back.
 func (n *Node) resume() {
@@ -183,8 +230,37 @@ func (n *Node) resumeCall(e *entry) (own bool) {
 	if !e.call.Live() || e.call.Owner != n.id {
 		return false
 	}
-	n.route(e)
+	n.route(e, false)
 	return true
+}
+
+// compare ends the calls whose entries left the stream while this node did not follow it: they ended without its hearing of it.
+func (n *Node) compare(ctx context.Context, from, to uint64) {
+	n.log.Warn("events were missed; comparing the calls with the stream", "from", from, "to", to)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for ctx.Err() == nil {
+		keys, err := n.journal.Keys(ctx)
+		if err != nil {
+			n.log.Warn("cannot compare the calls with the stream; trying again", "err", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+			continue
+		}
+		for _, e := range n.calls.all() {
+			if _, ok := keys[e.key]; ok || e.applied.Load() >= to {
+				continue
+			}
+			e.mu.Lock()
+			if !e.dead && e.call.Live() && e.call.Seq < to {
+				_ = n.catchUp(ctx, e) // finds nothing, and says so
+			}
+			n.calls.release(e, n.fold)
+		}
+		return
+	}
 }
 
 // Addrs are the addresses on which NG commands are answered.

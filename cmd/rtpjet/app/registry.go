@@ -25,8 +25,12 @@ type entry struct {
 	applied atomic.Uint64 // call.Seq, for a look without mu
 	first   atomic.Uint64 // the sequence of the first event that has to stay in the log; 0 if there is none
 
+	// learnFrom is the time of the signalling that learnSkew, in µs, was measured for: how far its writer's clock was behind
+	// ours. Under mu.
+	learnFrom, learnSkew int64
+
 	inboxMu sync.Mutex // taken after mu, never before
-	inbox   []embed.Entry
+	inbox   []logged
 }
 
 // registry holds the calls by their keys. It is safe for concurrent use.
@@ -101,7 +105,7 @@ func (r *registry) forget(e *entry) {
 }
 
 // release folds what has arrived with fold and unlocks the entry. An entry that never became a call is forgotten.
-func (r *registry) release(e *entry, fold func(*entry, embed.Entry)) {
+func (r *registry) release(e *entry, fold func(*entry, logged)) {
 	for {
 		e.inboxMu.Lock()
 		if len(e.inbox) == 0 {
@@ -132,17 +136,19 @@ func (r *registry) collect(in embed.Entry) {
 		clear(e.inbox)
 		e.inbox = e.inbox[:0]
 	}
-	e.inbox = append(e.inbox, in)
+	e.inbox = append(e.inbox, logged{Entry: in})
 }
 
 // deliver hands a log entry to its call without waiting: it is folded here, or by whoever holds the call.
-func (r *registry) deliver(in embed.Entry, fold func(*entry, embed.Entry)) {
+func (r *registry) deliver(in logged, fold func(*entry, logged)) {
 	for {
 		e := r.lookupOrAdd(in.Key)
 		if e.applied.Load() >= in.Seq {
 			return // our own append, folded when it was confirmed
 		}
-		e.first.CompareAndSwap(0, in.Seq) // until it is folded
+		if !in.early {
+			e.first.CompareAndSwap(0, in.Seq) // until it is folded
+		}
 		e.inboxMu.Lock()
 		e.inbox = append(e.inbox, in)
 		e.inboxMu.Unlock()

@@ -16,8 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"rtpjet/embed"
 	"rtpjet/projection"
 	"rtpjet/relay"
@@ -65,9 +63,10 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		closers = append(closers, server.Shutdown)
 	}
 	closers = append(closers, nc.Close)
-	logConfig := embed.Config{Region: c.Region, ArchiveAge: c.ArchiveAge, Logger: log}
+	logConfig := embed.Config{Region: c.Region, Replicas: c.NATSReplicas, ArchiveAge: c.ArchiveAge, Logger: log}
 	if server != nil {
 		logConfig.Health = server.Healthy
+		logConfig.Servers = server.Servers
 	}
 	journal, err := embed.Open(ctx, nc, logConfig)
 	if err != nil {
@@ -93,7 +92,8 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 			Offer: c.OfferTimeout.Microseconds(), Final: c.FinalTimeout.Microseconds(),
 		},
 		DeleteDelay: int(c.DeleteDelay / time.Second), MaxSessions: c.MaxSessions, SIPSource: c.SIPSource,
-		InstanceID: instance, KeepEnded: keepEnded, Journal: journal, Engine: engine, Logger: log,
+		InstanceID: instance, KeepEnded: keepEnded, Journal: journal, Link: journal, ClusterKey: c.ClusterKey,
+		Engine: engine, Logger: log, OrphanTimeout: c.Timeout,
 		Ready: func(n *Node) {
 			ready()
 			log.Info("answering NG commands", "node", c.NodeID, "listen", strings.Join(n.Addrs(), " "))
@@ -112,26 +112,6 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		closers = append(closers, func() { _ = os.Remove(c.PIDFile) })
 	}
 	return node.Run(ctx)
-}
-
-// connect starts the embedded NATS or connects to one elsewhere; server is nil in the latter case.
-func connect(ctx context.Context, c *Config, log *slog.Logger) (nc *nats.Conn, server *embed.Server, err error) {
-	if len(c.NATS) > 0 {
-		nc, err := embed.Connect(ctx, c.NodeID, c.NATS, embed.Credentials{File: c.NATSCreds})
-		return nc, nil, err
-	}
-	server, err = embed.StartServer(ctx, embed.ServerConfig{
-		NodeID: c.NodeID, Region: c.Region, StoreDir: c.DataDir, Listen: c.NATSListen, Logger: log,
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	nc, err = server.Connect()
-	if err != nil {
-		server.Shutdown()
-		return nil, nil, err
-	}
-	return nc, server, nil
 }
 
 func relayPools(c *Config) []relay.Pool {

@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection"
+	"rtpjet/projection/transact"
 )
 
 // sweepEvery is how often timers are looked at (ng-reference §6.3: about once a second).
@@ -107,18 +107,22 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 		return
 	}
 	r.keep(e.first.Load())
-	if !e.call.Live() || e.call.Owner != n.id {
+	if again && e.call.Live() && e.call.Owner == n.id {
+		n.route(e, false)
+	}
+	if !e.call.Live() || r.logAway {
 		return
 	}
-	if again {
-		n.route(e)
-	}
-	if r.logAway {
+	if e.call.Owner != n.id {
+		if n.cluster != nil {
+			err := n.orphan(ctx, e, now)
+			r.logAway = err != nil && !errors.Is(err, transact.ErrConflict)
+		}
 		return
 	}
 	if ev := n.due(&e.call, now); ev != nil {
 		err := n.own(ctx, e, ev)
-		r.logAway = err != nil && !errors.Is(err, embed.ErrConflict)
+		r.logAway = err != nil && !errors.Is(err, transact.ErrConflict)
 	}
 }
 
@@ -144,12 +148,12 @@ func (n *Node) own(ctx context.Context, e *entry, ev events.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, ownTime)
 	defer cancel()
 	if end, ok := ev.(events.Ended); ok {
-		ev = n.totals(&e.call, end)
+		ev = e.call.Totals(end, n.effects(ctx, e).Stats())
 	}
 	err := n.append(ctx, e, events.Envelope{Call: e.call.ID, Gen: e.call.Gen, Node: n.id, At: n.now(), Event: ev})
 	switch {
 	case err == nil:
-	case errors.Is(err, embed.ErrConflict):
+	case errors.Is(err, transact.ErrConflict):
 		if err := n.catchUp(ctx, e); err != nil {
 			n.log.Warn("cannot read the event log", "call-id", e.call.ID, "err", err)
 		}
@@ -162,9 +166,15 @@ func (n *Node) own(ctx context.Context, e *entry, ev events.Event) error {
 
 // retire removes ended calls from the stream of live calls, once they are in the archive, and from memory. What stands
 // before the first event of any other call goes at once; behind a long call each has to be removed by itself. What cannot be
-// done now is done by a later sweep.
+// done now is done by a later sweep. Of several nodes, the one that archives cleans the stream up.
 func (n *Node) retire(ctx context.Context, r *round) {
 	if len(r.over) == 0 {
+		return
+	}
+	if !n.journal.Archiving() {
+		for _, o := range r.over {
+			n.forgetOver(o)
+		}
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, retireTime)
@@ -185,63 +195,18 @@ func (n *Node) retire(ctx context.Context, r *round) {
 				return
 			}
 		}
-		o.e.mu.Lock()
-		if !o.e.dead && o.e.call.Ended && o.e.call.Seq == o.last {
-			n.calls.forget(o.e)
-		}
-		n.calls.release(o.e, n.fold)
+		n.forgetOver(o)
 	}
+}
+
+// forgetOver removes an ended call from memory, unless it has come back.
+func (n *Node) forgetOver(o over) {
+	o.e.mu.Lock()
+	if !o.e.dead && o.e.call.Ended && o.e.call.Seq == o.last {
+		n.calls.forget(o.e)
+	}
+	n.calls.release(o.e, n.fold)
 }
 
 // retireTime bounds the work of one sweep on ended calls.
 const retireTime = 500 * time.Millisecond
-
-// totals adds to an end event what the call's streams have received.
-func (n *Node) totals(c *projection.Call, ev events.Ended) events.Ended {
-	add := func(sum *events.Counters, local netip.AddrPort) (heard bool) {
-		st, ok := n.engine.Stats(local)
-		if ok {
-			sum.Packets += st.In.Packets
-			sum.Bytes += st.In.Bytes
-			sum.Errors += st.In.Errors
-		}
-		return st.In.Packets > 0
-	}
-	// Sections pair by their position; how many sides of each were heard, and how many there are.
-	type sides struct{ heard, all int }
-	var sections []sides
-	for _, p := range c.Parties {
-		if p == nil {
-			continue
-		}
-		for i := range p.Medias {
-			m := &p.Medias[i]
-			if !m.Local.RTP.IsValid() {
-				continue
-			}
-			for len(sections) <= i {
-				sections = append(sections, sides{})
-			}
-			heard := add(&ev.RTP, m.Local.RTP)
-			add(&ev.RTCP, m.Local.RTCP)
-			for _, old := range m.Earlier {
-				heard = add(&ev.RTP, old.Local.RTP) || heard
-				add(&ev.RTCP, old.Local.RTCP)
-			}
-			sections[i].all++
-			if heard {
-				sections[i].heard++
-			}
-		}
-	}
-	for _, s := range sections {
-		switch {
-		case s.all == 0:
-		case s.heard == 0:
-			ev.ZeroWay++
-		case s.heard == 1:
-			ev.OneWay++
-		}
-	}
-	return ev
-}

@@ -1,0 +1,183 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"rtpjet/embed"
+	"rtpjet/events"
+	"rtpjet/projection"
+	"rtpjet/projection/members"
+	"rtpjet/projection/transact"
+)
+
+// drainRequest switches draining on or off. With Stop the process ends when it has no more calls, or after Deadline.
+type drainRequest struct {
+	On       bool          `json:"on"`
+	Stop     bool          `json:"stop,omitempty"`
+	Deadline time.Duration `json:"deadline,omitempty"` // ns; 0: none
+}
+
+// takeoverRequest asks a node to take over all calls of another one.
+type takeoverRequest struct {
+	Node  string `json:"node"`
+	Force bool   `json:"force,omitempty"` // although it is alive
+}
+
+// adminReply answers operators.
+type adminReply struct {
+	Error string `json:"error,omitempty"`
+	Calls int    `json:"calls"`
+}
+
+// Status is what a node says of itself and of its peers.
+type Status struct {
+	Node       string         `json:"node"`
+	Epoch      uint64         `json:"epoch"`
+	Draining   bool           `json:"draining"`
+	Own        int64          `json:"own"`
+	Foreign    int64          `json:"foreign"`
+	Followed   uint64         `json:"followed"` // sequence up to which every event is known
+	Unreadable uint64         `json:"unreadable"`
+	Held       int            `json:"held"` // reservations that the log is still to be asked about
+	Peers      []members.Peer `json:"peers"`
+}
+
+// Status tells how the node is, and what it thinks of its peers.
+func (n *Node) Status() Status {
+	s := Status{
+		Node: n.id, Draining: n.draining.Load(), Own: n.tally.own.Load(), Foreign: n.tally.foreign.Load(),
+		Followed: n.followed.Load(), Unreadable: n.unreadable.Load(), Held: n.uncertain.len(),
+	}
+	if c := n.cluster; c != nil {
+		s.Epoch = c.epoch.Load()
+		c.mu.Lock()
+		s.Peers = c.table.Peers(c.now())
+		c.mu.Unlock()
+	}
+	return s
+}
+
+func (c *cluster) serveStatus(m embed.Msg) { respond(m, c.n.Status()) }
+
+// serveDrain takes the node out of the choice for new calls, or back. The lease says so, too, for those who look.
+func (c *cluster) serveDrain(ctx context.Context, m embed.Msg) {
+	var req drainRequest
+	if err := json.Unmarshal(m.Data, &req); err != nil {
+		respond(m, adminReply{Error: err.Error()})
+		return
+	}
+	c.n.draining.Store(req.On)
+	uctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := c.update(uctx, func(l *members.Lease, _ uint64) { l.Draining = req.On }); err != nil {
+		c.log.Warn("draining is in force, but the lease does not show it", "err", err)
+	}
+	c.beatOnce(false)
+	c.log.Info("draining", "on", req.On, "calls", c.n.tally.own.Load(), "stops", req.Stop)
+	respond(m, adminReply{Calls: int(c.n.tally.own.Load())})
+	if req.On && req.Stop {
+		c.stopWhenEmpty(ctx, req.Deadline)
+	}
+}
+
+// stopWhenEmpty ends the process at zero calls, or at the deadline, unless draining is switched off before.
+func (c *cluster) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	var over <-chan time.Time
+	if deadline > 0 {
+		t := time.NewTimer(deadline)
+		defer t.Stop()
+		over = t.C
+	}
+	for c.n.draining.Load() {
+		if c.n.tally.own.Load() == 0 {
+			c.log.Info("drained; the node ends")
+			c.end(errEnded)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-over:
+			c.log.Warn("the deadline for draining is over; the node ends", "calls", c.n.tally.own.Load())
+			c.end(errEnded)
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// serveTakeover takes over the calls of a node, spread over those with room.
+func (c *cluster) serveTakeover(ctx context.Context, m embed.Msg) {
+	var req takeoverRequest
+	if err := json.Unmarshal(m.Data, &req); err != nil {
+		respond(m, adminReply{Error: err.Error()})
+		return
+	}
+	if v := c.n.judge(req.Node); v != members.Gone && !req.Force {
+		respond(m, adminReply{Error: fmt.Sprintf("node %s is %s: its calls would be silent until each is signalled again; "+
+			"drain it instead, or say --force", req.Node, v)})
+		return
+	}
+	taken, failed := 0, error(nil)
+	for _, e := range c.n.calls.all() {
+		if ctx.Err() != nil {
+			return
+		}
+		ok, err := c.n.takeOver(ctx, e, req.Node)
+		if err != nil {
+			failed = err
+		}
+		if ok {
+			taken++
+		}
+	}
+	c.log.Warn("calls taken over because an operator asked for it", "node", req.Node, "calls", taken, "err", failed)
+	r := adminReply{Calls: taken}
+	if failed != nil {
+		r.Error = "not all calls could be taken over: " + failed.Error()
+	}
+	respond(m, r)
+}
+
+// takeOver takes over one call if it is owned by that node.
+func (n *Node) takeOver(ctx context.Context, e *entry, owner string) (taken bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ownTime)
+	defer cancel()
+	e.mu.Lock()
+	defer n.calls.release(e, n.fold)
+	for range 4 { // others may be at work on the same
+		if e.dead || !e.call.Live() || e.call.Owner != owner {
+			return taken, nil
+		}
+		err = transact.TakeOver(n.effects(ctx, e), n.id, transact.WhyAsked)
+		if err == nil {
+			return true, nil
+		}
+		if cerr := n.catchUp(ctx, e); cerr != nil {
+			return false, cerr
+		}
+	}
+	return false, err
+}
+
+// orphan ends a call whose owner is gone and that nobody has asked for since, or that was to be deleted.
+func (n *Node) orphan(ctx context.Context, e *entry, now int64) error {
+	gone, ok := n.cluster.caretaker(e.call.Owner, e.key)
+	if !ok {
+		return nil
+	}
+	ev := projection.DecideDue(&e.call, now)
+	if ev == nil && gone >= n.cfg.OrphanTimeout && now-e.call.LastSignal >= n.cfg.OrphanTimeout.Microseconds() {
+		n.log.Warn("ending a call whose owner is gone", "call-id", e.call.ID, "owner", e.call.Owner, "gone for", gone.Round(time.Second))
+		ev = events.Ended{Reason: events.ReasonOrphaned}
+	}
+	if ev == nil {
+		return nil
+	}
+	return n.own(ctx, e, ev)
+}

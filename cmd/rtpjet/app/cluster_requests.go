@@ -1,0 +1,226 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"rtpjet/embed"
+	"rtpjet/projection/transact"
+	"rtpjet/relay/plan"
+)
+
+// What nodes ask of each other: subjects rtpjet.<region>.node.<id>.<verb>.
+const (
+	verbHello    = "hello"    // are you there?
+	verbReserve  = "reserve"  // ports for a call of yours
+	verbRelease  = "release"  // they were not needed
+	verbStats    = "stats"    // what sockets have counted
+	verbEntry    = "entry"    // an event of a call of yours, straight from its writer
+	verbDrain    = "drain"    // operators: take no new calls, or do again
+	verbTakeover = "takeover" // operators: take over the calls of a node
+	verbStatus   = "status"   // operators: how are you
+)
+
+// reserveRequest asks for sockets.
+type reserveRequest struct {
+	Key  string     `json:"key"` // of the call
+	Bind netip.Addr `json:"bind"`
+	Num  int        `json:"num"`
+	New  bool       `json:"new,omitempty"` // for a call that does not exist yet
+}
+
+type reserveReply struct {
+	Ports  []netip.AddrPort `json:"ports,omitempty"`
+	NoRoom bool             `json:"no_room,omitempty"`
+	Error  string           `json:"error,omitempty"`
+}
+
+type portsRequest struct {
+	Ports []netip.AddrPort `json:"ports"`
+}
+
+type statsReply struct {
+	Stats []socketStats `json:"stats"`
+}
+
+type socketStats struct {
+	Local netip.AddrPort `json:"local"`
+	plan.Stats
+}
+
+// nudge is an event on its way to the owner of a call, ahead of the stream.
+type nudge struct {
+	Key  string `json:"key"`
+	Prev uint64 `json:"prev"` // sequence of the entry before it
+	Seq  uint64 `json:"seq"`
+	Data []byte `json:"data"`
+}
+
+// grantTime is how long a peer may take from a reservation to its event: longer than any command. After it, the log is asked.
+const grantTime = 2 * time.Second
+
+// serve answers the requests of peers until ctx ends.
+func (c *cluster) serve(ctx context.Context) error {
+	verbs := map[string]func(embed.Msg){
+		verbHello:    func(m embed.Msg) { _ = m.Respond([]byte(c.n.id)) },
+		verbReserve:  c.serveReserve,
+		verbRelease:  c.serveRelease,
+		verbStats:    c.serveStats,
+		verbEntry:    c.serveEntry,
+		verbStatus:   c.serveStatus,
+		verbDrain:    func(m embed.Msg) { go c.serveDrain(ctx, m) },
+		verbTakeover: func(m embed.Msg) { go c.serveTakeover(ctx, m) },
+	}
+	var undo []func()
+	defer func() {
+		for _, f := range undo {
+			f()
+		}
+	}()
+	for verb, f := range verbs {
+		un, err := c.link.Subscribe("node."+c.n.id+"."+verb, f)
+		if err != nil {
+			return fmt.Errorf("cannot listen for the requests of peers: %w", err)
+		}
+		undo = append(undo, un)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// ask sends a request to a peer and decodes its reply. Errors match transact.ErrSilent if it does not answer.
+func (c *cluster) ask(ctx context.Context, id, verb string, in, out any) error {
+	data, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("ask %s: %w", id, err)
+	}
+	reply, err := c.link.Request(ctx, "node."+id+"."+verb, data)
+	if err != nil {
+		c.absent(id)
+		return fmt.Errorf("ask %s: %w: %w", id, transact.ErrSilent, err)
+	}
+	if err := json.Unmarshal(reply, out); err != nil {
+		return fmt.Errorf("ask %s: %w", id, err)
+	}
+	return nil
+}
+
+// hello asks a peer for a sign of life.
+func (c *cluster) hello(ctx context.Context, id string) error {
+	_, err := c.link.Request(ctx, "node."+id+"."+verbHello, nil)
+	if err != nil {
+		c.absent(id)
+	}
+	return err
+}
+
+func respond(m embed.Msg, v any) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return
+	}
+	_ = m.Respond(data) // who asked gives up by himself
+}
+
+func (c *cluster) reserve(ctx context.Context, id string, req reserveRequest) ([]netip.AddrPort, error) {
+	var r reserveReply
+	if err := c.ask(ctx, id, verbReserve, req, &r); err != nil {
+		return nil, err
+	}
+	switch {
+	case r.NoRoom:
+		return nil, transact.ErrNoRoom
+	case r.Error != "":
+		return nil, errors.New(r.Error)
+	case len(r.Ports) != req.Num:
+		return nil, fmt.Errorf("node %s gave %d ports instead of %d", id, len(r.Ports), req.Num)
+	}
+	return r.Ports, nil
+}
+
+func (c *cluster) serveReserve(m embed.Msg) {
+	var req reserveRequest
+	if err := json.Unmarshal(m.Data, &req); err != nil {
+		respond(m, reserveReply{Error: err.Error()})
+		return
+	}
+	if req.New && !c.n.takesNew() {
+		respond(m, reserveReply{NoRoom: true})
+		return
+	}
+	ports, err := c.n.engine.Reserve(req.Bind, req.Num)
+	if err != nil {
+		respond(m, reserveReply{Error: err.Error(), NoRoom: req.New})
+		return
+	}
+	c.n.uncertain.add(heldPorts{key: req.Key, ports: ports, until: c.n.clock().Add(grantTime)})
+	respond(m, reserveReply{Ports: ports})
+}
+
+func (c *cluster) release(id string, ports []netip.AddrPort) {
+	c.tell(id, verbRelease, portsRequest{Ports: ports}) // if it is lost, the owner asks the log after a while
+}
+
+func (c *cluster) serveRelease(m embed.Msg) {
+	var req portsRequest
+	if json.Unmarshal(m.Data, &req) == nil {
+		c.n.engine.Release(c.n.uncertain.remove(req.Ports)...)
+	}
+}
+
+// tell sends a message that nobody answers.
+func (c *cluster) tell(id, verb string, v any) {
+	data, err := json.Marshal(v)
+	if err == nil {
+		_ = c.link.Publish("node."+id+"."+verb, data)
+	}
+}
+
+func (c *cluster) stats(ctx context.Context, id string, locals []netip.AddrPort) (map[netip.AddrPort]plan.Stats, error) {
+	var r statsReply
+	if err := c.ask(ctx, id, verbStats, portsRequest{Ports: locals}, &r); err != nil {
+		return nil, err
+	}
+	out := make(map[netip.AddrPort]plan.Stats, len(r.Stats))
+	for _, s := range r.Stats {
+		out[s.Local] = s.Stats
+	}
+	return out, nil
+}
+
+func (c *cluster) serveStats(m embed.Msg) {
+	var req portsRequest
+	if json.Unmarshal(m.Data, &req) != nil {
+		return
+	}
+	var r statsReply
+	for _, local := range req.Ports {
+		if st, ok := c.n.engine.Stats(local); ok {
+			r.Stats = append(r.Stats, socketStats{local, st})
+		}
+	}
+	respond(m, r)
+}
+
+// nudge sends an event to the owner of its call, so that it takes effect at once and not when the stream brings it. The
+// owner before, if there was another one, has to let go.
+func (c *cluster) nudge(was, is string, e nudge) {
+	if is != "" && is != c.n.id {
+		c.tell(is, verbEntry, e)
+	}
+	if was != "" && was != is && was != c.n.id {
+		c.tell(was, verbEntry, e)
+	}
+}
+
+func (c *cluster) serveEntry(m embed.Msg) {
+	var e nudge
+	if json.Unmarshal(m.Data, &e) != nil || !c.n.relaying.Load() {
+		return
+	}
+	c.n.calls.deliver(logged{Entry: embed.Entry{Seq: e.Seq, Key: e.Key, Data: e.Data}, prev: e.Prev, early: true}, c.n.fold)
+}

@@ -1,0 +1,241 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"rtpjet/embed"
+	"rtpjet/events"
+	"rtpjet/projection"
+	"rtpjet/projection/members"
+	"rtpjet/projection/transact"
+	"rtpjet/relay/plan"
+)
+
+// effects are what a command does to one call, whose lock is held. ctx carries the command's deadline.
+type effects struct {
+	n     *Node
+	ctx   context.Context
+	e     *entry
+	began time.Time
+}
+
+func (n *Node) effects(ctx context.Context, e *entry) *effects {
+	return &effects{n: n, ctx: ctx, e: e, began: time.Now()}
+}
+
+var _ transact.Effects = (*effects)(nil)
+
+// Slices of a command's time (design, decision 4).
+const (
+	helloTime   = 150 * time.Millisecond // a sign of life of the owner
+	reserveTime = 250 * time.Millisecond // the owner's reservation
+	statsTime   = 250 * time.Millisecond // the owner's counters
+	verdictTime = 650 * time.Millisecond // until it is known whether a silent owner is gone, from the command's start
+	// logTime is how long the log may take while a leader is elected: a client that resends after 1 s gets its reply then,
+	// and one that hears of an error loses its call. A log that has been away for longer than that is not waited for.
+	logTime     = 2300 * time.Millisecond
+	logAwayTime = 400 * time.Millisecond
+	// CommandBudget is how long a command may take in a cluster, from its arrival to its reply.
+	CommandBudget = logTime + 200*time.Millisecond
+)
+
+// Now implements [transact.Effects].
+func (x *effects) Now() int64 { return x.n.now() }
+
+// Call implements [transact.Effects].
+func (x *effects) Call() *projection.Call { return &x.e.call }
+
+// Append implements [transact.Effects].
+func (x *effects) Append(env events.Envelope) error { return x.n.append(x.ctx, x.e, env) }
+
+// CatchUp implements [transact.Effects].
+func (x *effects) CatchUp() error { return x.n.catchUp(x.ctx, x.e) }
+
+// Since implements [transact.Effects]. What cannot be read is an event of an unknown kind.
+func (x *effects) Since(after uint64) ([]transact.Entry, error) {
+	ctx, cancel := x.n.logContext(x.ctx)
+	defer cancel()
+	entries, _, err := x.n.journal.Since(ctx, x.e.key, after)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]transact.Entry, len(entries))
+	for i, in := range entries {
+		env, err := events.Decode(in.Data)
+		if err != nil {
+			env = events.Envelope{Event: events.Unknown{Name: "unreadable"}}
+		}
+		out[i] = transact.Entry{Seq: in.Seq, Envelope: env}
+	}
+	return out, nil
+}
+
+// Judge implements [transact.Effects]. Heartbeats are a moment old, and an SDP with the sockets of a process that was killed
+// since is of no use to anybody: a node that should be alive is asked.
+func (x *effects) Judge(node string) members.Verdict {
+	for {
+		v := x.n.judge(node)
+		if v == members.Silent && time.Since(x.began) < verdictTime && !x.n.cluster.cutOff(node) {
+			v = x.Await(node)
+		}
+		if v != members.Alive || node == x.n.id || time.Since(x.began) >= verdictTime {
+			return v
+		}
+		ctx, cancel := context.WithTimeout(x.ctx, helloTime)
+		err := x.n.cluster.hello(ctx, node)
+		cancel()
+		if err == nil {
+			return members.Alive
+		} // its last heartbeats may still be on their way
+	}
+}
+
+// Await implements [transact.Effects].
+func (x *effects) Await(node string) members.Verdict {
+	if x.n.cluster == nil {
+		return x.n.judge(node)
+	}
+	ctx, cancel := context.WithDeadline(x.ctx, x.began.Add(verdictTime))
+	defer cancel()
+	tick := time.NewTicker(beatEvery / 5)
+	defer tick.Stop()
+	for {
+		if v := x.n.judge(node); v != members.Silent {
+			return v
+		}
+		x.n.cluster.probe(node)
+		select {
+		case <-ctx.Done():
+			return members.Silent
+		case <-tick.C:
+		}
+	}
+}
+
+// Fence implements [transact.Effects].
+func (x *effects) Fence(node string) error {
+	if x.n.cluster == nil {
+		return nil
+	}
+	ctx, cancel := x.n.logContext(x.ctx)
+	defer cancel()
+	return x.n.logAnswered(x.n.cluster.fence(ctx, node))
+}
+
+// Place implements [transact.Effects].
+func (x *effects) Place(tried []string) (string, bool) {
+	if !slices.Contains(tried, x.n.id) && x.n.takesNew() {
+		return x.n.id, true
+	}
+	if x.n.cluster == nil {
+		return "", false
+	}
+	return x.n.cluster.place(append(slices.Clone(tried), x.n.id))
+}
+
+// Interfaces implements [transact.Effects].
+func (x *effects) Interfaces(node string) *plan.Interfaces {
+	if node == x.n.id {
+		return x.n.cfg.Interfaces
+	}
+	if x.n.cluster == nil {
+		return nil
+	}
+	return x.n.cluster.interfaces(node)
+}
+
+// Reserve implements [transact.Effects].
+func (x *effects) Reserve(node string, bind netip.Addr, num int) ([]netip.AddrPort, error) {
+	if node == x.n.id {
+		return x.n.engine.Reserve(bind, num)
+	}
+	if x.n.cluster == nil {
+		return nil, transact.ErrSilent
+	}
+	ctx, cancel := context.WithTimeout(x.ctx, reserveTime)
+	defer cancel()
+	return x.n.cluster.reserve(ctx, node, reserveRequest{Key: x.e.key, Bind: bind, Num: num, New: !x.e.call.Live()})
+}
+
+// Release implements [transact.Effects].
+func (x *effects) Release(node string, ports []netip.AddrPort) {
+	switch {
+	case node == x.n.id:
+		x.n.engine.Release(ports...)
+	case x.n.cluster != nil:
+		x.n.cluster.release(node, ports)
+	}
+}
+
+// Hold implements [transact.Effects]. A peer holds what it gave until it has asked the log, whatever we do.
+func (x *effects) Hold(node string, ports []netip.AddrPort) {
+	if node == x.n.id {
+		x.n.uncertain.add(heldPorts{key: x.e.key, ports: ports, until: x.n.clock().Add(ownTime)})
+	}
+}
+
+// Stats implements [transact.Effects].
+func (x *effects) Stats() func(netip.AddrPort) (plan.Stats, bool) {
+	stats, _ := x.n.stats(x.ctx, &x.e.call)
+	return stats
+}
+
+// stats returns what the sockets of a call have counted, as far as its owner answers; fresh tells whether it did.
+func (n *Node) stats(ctx context.Context, c *projection.Call) (stats func(netip.AddrPort) (plan.Stats, bool), fresh bool) {
+	if !c.Live() || c.Owner == n.id {
+		return n.engine.Stats, true
+	}
+	none := func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }
+	if n.cluster == nil || n.judge(c.Owner) == members.Gone {
+		return none, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, statsTime)
+	defer cancel()
+	got, err := n.cluster.stats(ctx, c.Owner, c.Locals())
+	if err != nil {
+		n.log.Debug("the owner of a call does not tell what it counted", "call-id", c.ID, "owner", c.Owner, "err", err)
+		return none, false
+	}
+	return func(a netip.AddrPort) (plan.Stats, bool) {
+		st, ok := got[a]
+		return st, ok
+	}, true
+}
+
+// logContext bounds an operation on the log.
+func (n *Node) logContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	if since := n.logAway.Load(); since != 0 && time.Since(time.UnixMicro(since)) > logTime {
+		return context.WithTimeout(ctx, logAwayTime)
+	}
+	return context.WithTimeout(ctx, logTime)
+}
+
+// logAnswered notes whether the log answers, by the error of an operation on it.
+func (n *Node) logAnswered(err error) error {
+	if !errors.Is(err, transact.ErrUncertain) {
+		if n.logAway.Load() != 0 {
+			n.logAway.Store(0)
+		}
+		return err
+	}
+	n.logAway.CompareAndSwap(0, time.Now().UnixMicro())
+	return err
+}
+
+// appendError gives the errors of the log the names that transactions know.
+func appendError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, embed.ErrConflict):
+		return fmt.Errorf("%w: %w", transact.ErrConflict, err)
+	case errors.Is(err, embed.ErrUnavailable):
+		return fmt.Errorf("%w: %w", transact.ErrUncertain, err)
+	}
+	return err
+}

@@ -1,0 +1,83 @@
+package embed
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+)
+
+// ErrNobody means that nobody is there to answer a request.
+var ErrNobody = errors.New("nobody answers to that")
+
+// Msg is a message of the bus.
+type Msg struct {
+	// Tokens is what the message was sent to, without what all subjects of the region begin with.
+	Tokens string
+	// Data is what was sent. It belongs to the receiver.
+	Data []byte
+
+	m *nats.Msg
+}
+
+// Respond answers a request. It does nothing for a message that is none.
+func (m Msg) Respond(data []byte) error {
+	if m.m.Reply == "" {
+		return nil
+	}
+	if err := m.m.Respond(data); err != nil {
+		return requestError("answer", m.Tokens, err)
+	}
+	return nil
+}
+
+// The bus is core NATS: what nobody listens to is gone, and so is what is sent while there is no connection. Tokens are the
+// parts of a subject, joined by dots; the subjects are those of the region.
+
+func (l *Log) busPrefix() string { return "rtpjet." + l.cfg.Region + "." }
+
+// Publish sends data to all who have subscribed to tokens. It does not wait for anybody.
+func (l *Log) Publish(tokens string, data []byte) error {
+	if err := l.nc.Publish(l.busPrefix()+tokens, data); err != nil {
+		return requestError("send to", tokens, err)
+	}
+	return nil
+}
+
+// Subscribe calls f with each message to tokens, one after the other, in the order of each sender, until stop is called; "*"
+// stands for any one token and ">" at the end for one or more. A call of f may still be under way when stop returns. The
+// subscription comes back with the connection. When Subscribe returns, this process's server knows of it; those of others
+// learn it within the time that a message takes.
+func (l *Log) Subscribe(tokens string, f func(Msg)) (stop func(), err error) {
+	prefix := l.busPrefix()
+	sub, err := l.nc.Subscribe(prefix+tokens, func(m *nats.Msg) {
+		f(Msg{Tokens: m.Subject[len(prefix):], Data: m.Data, m: m})
+	})
+	if err != nil {
+		return nil, requestError("subscribe to", tokens, err)
+	}
+	if err := l.nc.Flush(); err != nil && !l.nc.IsReconnecting() {
+		_ = sub.Unsubscribe()
+		return nil, requestError("subscribe to", tokens, err)
+	}
+	return func() { _ = sub.Unsubscribe() }, nil
+}
+
+// Request sends data to tokens and returns the first answer. Without a subscriber it fails at once with an error that
+// matches [ErrNobody]; if there is no answer before ctx ends, 5 s without a deadline, or the connection is lost, with
+// [ErrUnavailable]. A request is sent once.
+func (l *Log) Request(ctx context.Context, tokens string, data []byte) ([]byte, error) {
+	ctx, cancel := withDeadline(ctx, appendTimeout)
+	defer cancel()
+	m, err := l.req.do(ctx, &nats.Msg{Subject: l.busPrefix() + tokens, Data: data})
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return nil, fmt.Errorf("ask %s: %w", tokens, ErrNobody)
+	case errors.Is(err, context.Canceled):
+		return nil, fmt.Errorf("ask %s: %w", tokens, err)
+	case err != nil:
+		return nil, requestError("ask", tokens, err)
+	}
+	return m.Data, nil
+}

@@ -1,0 +1,40 @@
+package embed
+
+import (
+	"sync"
+	"time"
+	_ "unsafe" // for go:linkname
+)
+
+// The timers of raft are variables of the server's package that no option sets. With its own values (an election after 4 to
+// 9 s of silence, a heartbeat each second) a stream whose leader was killed takes no writes for 4.2 to 7.7 s; with an
+// election after 400 to 900 ms and a heartbeat each 100 ms, it was 0.49 to 0.81 s (three processes on one machine, four
+// kills each; TestLeaderKilled prints its own figure). A proxy resends after 1 s and a phone rings for longer, so the
+// difference is whether a call is set up. What it costs is 10 heartbeats a second and group while nothing is written, and an
+// election that nobody needed when a server does not run for 400 ms.
+//
+// A leader that hears nobody goes on answering reads until it finds that the quorum is lost: after 10 to 20 s by the
+// server's values, 1 to 1.25 s by these.
+//
+//go:linkname minElectionTimeout github.com/nats-io/nats-server/v2/server.minElectionTimeout
+var minElectionTimeout time.Duration
+
+//go:linkname maxElectionTimeout github.com/nats-io/nats-server/v2/server.maxElectionTimeout
+var maxElectionTimeout time.Duration
+
+//go:linkname hbInterval github.com/nats-io/nats-server/v2/server.hbInterval
+var hbInterval time.Duration
+
+//go:linkname lostQuorumInterval github.com/nats-io/nats-server/v2/server.lostQuorumInterval
+var lostQuorumInterval time.Duration
+
+//go:linkname lostQuorumCheck github.com/nats-io/nats-server/v2/server.lostQuorumCheck
+var lostQuorumCheck time.Duration
+
+// shortTimers is done before the first clustered server of the process starts. The variables are read without a lock from
+// then on, so nothing may set them later.
+var shortTimers = sync.OnceFunc(func() {
+	minElectionTimeout, maxElectionTimeout = 400*time.Millisecond, 900*time.Millisecond
+	hbInterval = 100 * time.Millisecond
+	lostQuorumInterval, lostQuorumCheck = time.Second, 250*time.Millisecond
+})

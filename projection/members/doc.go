@@ -1,0 +1,16 @@
+// Package members holds what a node knows of the others of its cluster: who was heard of when and on which path, who takes
+// new calls, and who is gone. It is pure: times come in as µs of a clock that does not jump, the same for all methods of one
+// [Table].
+//
+// Liveness has two paths, NATS and UDP straight between the nodes (design, decision 5):
+//
+//	NATS     UDP       verdict   what follows
+//	heard    any       Alive     it is asked for ports
+//	silent   heard     Silent    it relays, and cannot be asked: its calls are left alone
+//	silent   silent    Gone      after Silence; its calls are taken over as commands touch them
+//	silent   refused   Gone      at once: its machine says that nobody listens, and NATS says the same or was silent
+//	silent   unheard   Gone      after 5 × Silence, if the two never heard each other by UDP
+//
+// A node that was asleep itself, or has just found NATS again, hears everybody late. It judges nobody before it has listened
+// for Silence.
+package members

@@ -1,0 +1,129 @@
+package transact
+
+import (
+	"bytes"
+
+	"rtpjet/events"
+	"rtpjet/ngserver/ng"
+	"rtpjet/ngserver/report"
+	"rtpjet/ngserver/rewrite"
+	"rtpjet/projection"
+)
+
+// Signal carries out an offer or an answer.
+func Signal(fx Effects, set Settings, m Message, answer bool) Result {
+	if err := rewrite.Validate(m.Request, answer); err != nil {
+		r := runner{fx: fx, set: set}
+		out, _, _ := r.refused(fx.Call(), set.Node, err)
+		return out
+	}
+	digest := events.Digest(m.Raw)
+	return run(fx, set, command{m: m, creates: !answer, moves: true, digest: digest, decide: func(
+		c *projection.Call, owner string, res projection.Resources, now int64,
+	) (step, error) {
+		s := rewrite.Settings{Node: owner, InstanceID: set.InstanceID, SIPSource: set.SIPSource}
+		out, err := rewrite.Signal(c, m.Request, answer, s, res, now)
+		if err != nil {
+			return step{}, err
+		}
+		reply := ng.OK()
+		if out.SDP != nil {
+			reply.Bytes("sdp", out.SDP)
+		}
+		switch ev := out.Event.(type) {
+		case events.Offered:
+			ev.Request = digest
+			out.Event = ev
+		case events.Answered:
+			ev.Request = digest
+			out.Event = ev
+		}
+		return step{event: out.Event, fresh: out.New, reply: reply}, nil
+	}})
+}
+
+// Delete carries out a delete. env is for the part of the reply that is a query.
+func Delete(fx Effects, set Settings, m Message, env report.Env) Result {
+	return run(fx, set, command{m: m, decide: func(
+		c *projection.Call, _ string, _ projection.Resources, now int64,
+	) (step, error) {
+		ev := projection.DecideDelete(c, m.Request, set.DeleteDelay, now)
+		if ev == nil {
+			if m.Fatal {
+				return step{reply: ng.Error(ng.ReasonNotFound)}, nil
+			}
+			return step{reply: ng.Warning(ng.ReasonNotFound)}, nil
+		}
+		reply := ng.OK()
+		end, over := ev.(events.Ended)
+		if over || !m.Fast {
+			stats := fx.Stats()
+			if !m.Fast {
+				report.Query(reply.Object, c, m.Request, stats, env)
+			}
+			if over {
+				ev = c.Totals(end, stats)
+			}
+		}
+		return step{event: ev, reply: reply}, nil
+	}})
+}
+
+// Block carries out the commands that block media or DTMF, or let them through again.
+func Block(fx Effects, set Settings, m Message) Result {
+	return run(fx, set, command{m: m, decide: func(
+		c *projection.Call, _ string, _ projection.Resources, now int64,
+	) (step, error) {
+		ev, err := projection.DecideBlock(c, m.Request, now)
+		if err != nil {
+			return step{}, err
+		}
+		return step{event: ev, reply: ng.OK()}, nil
+	}})
+}
+
+// again finds the reply to a command that is in the log: the same bytes under the same cookie, at another node or after the
+// reply cache forgot; or an offer or answer, byte for byte the last one that changed the call, under a new cookie (field
+// notes §3.5, duties 1 and 2). A reply that names the sockets of an owner before this one is none.
+func (r *runner) again(c *projection.Call) (ng.Reply, bool) {
+	m := r.cmd.m
+	if c.Gen == 0 || m.Cookie == "" && !c.Live() {
+		return ng.Reply{}, false
+	}
+	cookie := events.ShortDigest(m.Cookie)
+	for _, mark := range c.Commands {
+		if mark.Seq == 0 || mark.Cookie != cookie || r.cmd.moves && (!c.Live() || mark.Seq < c.OwnedSince) {
+			continue
+		}
+		entries, err := r.fx.Since(mark.Seq - 1)
+		if err != nil || len(entries) == 0 || entries[0].Seq != mark.Seq {
+			break
+		}
+		if cause := entries[0].Cause; cause != nil && cause.Cookie == m.Cookie && bytes.Equal(cause.Request, m.Raw) {
+			return ng.Raw(cause.Reply), true
+		}
+	}
+	return r.unchanged(c)
+}
+
+// unchanged finds the reply to the last offer or answer. Only addresses may have been learned in between: a deleted branch is
+// gone even if the same offer brings it back, and a forced version counts repetitions.
+func (r *runner) unchanged(c *projection.Call) (ng.Reply, bool) {
+	if !r.cmd.moves || !c.Live() || c.LastRequest != r.cmd.digest || c.DeleteAt != 0 || r.cmd.m.Replace.ForceIncrementSDPVer {
+		return ng.Reply{}, false
+	}
+	entries, err := r.fx.Since(c.LastRequestSeq - 1)
+	if err != nil || len(entries) == 0 || entries[0].Seq != c.LastRequestSeq {
+		return ng.Reply{}, false
+	}
+	for _, e := range entries[1:] {
+		if _, ok := e.Event.(events.EndpointLearned); !ok {
+			return ng.Reply{}, false
+		}
+	}
+	cause := entries[0].Cause
+	if cause == nil || len(cause.Reply) == 0 {
+		return ng.Reply{}, false
+	}
+	return ng.Raw(cause.Reply), true
+}

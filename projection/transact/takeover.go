@@ -1,0 +1,54 @@
+package transact
+
+import (
+	"errors"
+
+	"rtpjet/events"
+	"rtpjet/projection"
+)
+
+// Why a call got another owner, for people.
+const (
+	WhyGone  = "owner gone"
+	WhyAsked = "asked for"
+)
+
+// TakeOver gives the live call another owner: a node with room, or the one that decides, since a call that is known is never
+// refused. It is an event of its own, so that of many nodes that try one succeeds, and the rest decide on what that one has
+// made of the call (field notes §3.5, duty 5). The owner's lease is claimed first. Errors match ErrConflict if the call has
+// to catch up, ErrUncertain, or are final.
+func TakeOver(fx Effects, node, why string) error {
+	c := fx.Call()
+	if err := fx.Fence(c.Owner); err != nil {
+		return err
+	}
+	tried := []string{c.Owner}
+	for {
+		owner, ok := fx.Place(tried)
+		if !ok {
+			owner = node
+		}
+		res := &reservation{fx: fx, owner: owner, turn: Turn(c.ID)}
+		now := fx.Now()
+		ev, err := projection.DecideTakeover(c, owner, why, res, now)
+		if err != nil {
+			res.release()
+			if ok && (errors.Is(err, ErrSilent) || errors.Is(err, ErrNoRoom)) {
+				tried = append(tried, owner)
+				continue
+			}
+			return err
+		}
+		err = fx.Append(events.Envelope{Call: c.ID, Gen: c.Gen, Node: node, At: now, Event: ev})
+		res.settle(err)
+		return err
+	}
+}
+
+// End ends a live call for a reason that no command gave, with what its streams have counted. Errors are those of
+// Effects.Append.
+func End(fx Effects, node string, reason events.Reason) error {
+	c := fx.Call()
+	ev := c.Totals(events.Ended{Reason: reason}, fx.Stats())
+	return fx.Append(events.Envelope{Call: c.ID, Gen: c.Gen, Node: node, At: fx.Now(), Event: ev})
+}
