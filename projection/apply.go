@@ -71,7 +71,7 @@ func (c *Call) applyTakenOver(ev events.TakenOver) {
 func (c *Call) applySignalling(seq uint64, e events.Envelope, s events.Signalling, offer bool) {
 	// A new call under this call-id. It may be of a lower generation than the ended one that we still know: a node that had
 	// forgotten that counts from 1 again.
-	if e.Gen > c.Gen || c.Ended && s.Owner != "" {
+	if e.Gen > c.Gen || s.Owner != "" {
 		if !offer {
 			return
 		}

@@ -2,6 +2,7 @@ package transact
 
 import (
 	"bytes"
+	"slices"
 
 	"rtpjet/events"
 	"rtpjet/ngserver/ng"
@@ -85,10 +86,10 @@ func Block(fx Effects, set Settings, m Message) Result {
 // again finds the reply to a command that is in the log: the same bytes under the same cookie, at another node or after the
 // reply cache forgot; or an offer or answer, byte for byte the last one that changed the call, under a new cookie (field
 // notes §3.5, duties 1 and 2). A reply that names the sockets of an owner before this one is none.
-func (r *runner) again(c *projection.Call) (ng.Reply, bool) {
+func (r *runner) again(c *projection.Call) (ng.Reply, bool, error) {
 	m := r.cmd.m
 	if c.Gen == 0 || m.Cookie == "" && !c.Live() {
-		return ng.Reply{}, false
+		return ng.Reply{}, false, nil
 	}
 	cookie := events.ShortDigest(m.Cookie)
 	for _, mark := range c.Commands {
@@ -96,34 +97,50 @@ func (r *runner) again(c *projection.Call) (ng.Reply, bool) {
 			continue
 		}
 		entries, err := r.fx.Since(mark.Seq - 1)
-		if err != nil || len(entries) == 0 || entries[0].Seq != mark.Seq {
-			break
+		if err != nil {
+			return ng.Reply{}, false, err
+		}
+		if len(entries) == 0 || entries[0].Seq != mark.Seq {
+			break // retired
+		}
+		if r.cmd.moves && slices.ContainsFunc(entries, func(e Entry) bool { return unhouses(e.Event) }) {
+			break // this projection is behind
 		}
 		if cause := entries[0].Cause; cause != nil && cause.Cookie == m.Cookie && bytes.Equal(cause.Request, m.Raw) {
-			return ng.Raw(cause.Reply), true
+			return ng.Raw(cause.Reply), true, nil
 		}
 	}
 	return r.unchanged(c)
 }
 
+// unhouses tells whether an event takes the sockets from a call that were told before.
+func unhouses(ev events.Event) bool {
+	switch ev.(type) {
+	case events.TakenOver, events.Ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // unchanged finds the reply to the last offer or answer. Only addresses may have been learned in between: a deleted branch is
 // gone even if the same offer brings it back, and a forced version counts repetitions.
-func (r *runner) unchanged(c *projection.Call) (ng.Reply, bool) {
+func (r *runner) unchanged(c *projection.Call) (ng.Reply, bool, error) {
 	if !r.cmd.moves || !c.Live() || c.LastRequest != r.cmd.digest || c.DeleteAt != 0 || r.cmd.m.Replace.ForceIncrementSDPVer {
-		return ng.Reply{}, false
+		return ng.Reply{}, false, nil
 	}
 	entries, err := r.fx.Since(c.LastRequestSeq - 1)
 	if err != nil || len(entries) == 0 || entries[0].Seq != c.LastRequestSeq {
-		return ng.Reply{}, false
+		return ng.Reply{}, false, err
 	}
 	for _, e := range entries[1:] {
 		if _, ok := e.Event.(events.EndpointLearned); !ok {
-			return ng.Reply{}, false
+			return ng.Reply{}, false, nil
 		}
 	}
 	cause := entries[0].Cause
 	if cause == nil || len(cause.Reply) == 0 {
-		return ng.Reply{}, false
+		return ng.Reply{}, false, nil
 	}
-	return ng.Raw(cause.Reply), true
+	return ng.Raw(cause.Reply), true, nil
 }

@@ -98,7 +98,10 @@ func (r *runner) attempt() (out Result, why error, done bool) {
 			return failed(ReasonLog, err), nil, true
 		}
 	}
-	if reply, ok := r.again(c); ok {
+	switch reply, ok, err := r.again(c); {
+	case err != nil: // it may be in the log: not to be done again because that could not be read
+		return failed(ReasonLog, err), nil, true
+	case ok:
 		return Result{Reply: reply}, nil, true
 	}
 	owner := c.Owner
@@ -124,12 +127,19 @@ func (r *runner) decide(c *projection.Call, owner string) (out Result, why error
 	res := &reservation{fx: r.fx, owner: owner, turn: Turn(r.cmd.m.CallID)}
 	now := r.fx.Now()
 	st, err := r.cmd.decide(c, owner, res, now)
-	if err != nil {
+	if err != nil || st.event == nil {
 		res.release()
-		return r.refused(c, owner, err)
-	}
-	if st.event == nil {
-		res.release()
+		if !errors.Is(err, ErrSilent) {
+			switch more, look := r.look(); {
+			case look != nil:
+				return failed(ReasonLog, look), nil, true
+			case more:
+				return out, errors.New("the log had more of the call"), false
+			}
+		}
+		if err != nil {
+			return r.refused(c, owner, err)
+		}
 		return Result{Reply: st.reply}, nil, true
 	}
 	m := r.cmd.m
@@ -151,6 +161,18 @@ func (r *runner) decide(c *projection.Call, owner string) (out Result, why error
 		return Result{Reply: st.reply.Encoded(raw)}, nil, true
 	}
 	return r.afterError(err)
+}
+
+// look asks the log, once, whether it has more of the call, before a command is refused or found to change nothing: a
+// projection may be behind, and nothing is appended that would show it.
+func (r *runner) look() (more bool, err error) {
+	if r.looked {
+		return false, nil
+	}
+	r.looked = true
+	before := r.fx.Call().Seq
+	err = r.fx.CatchUp()
+	return r.fx.Call().Seq != before, err
 }
 
 // afterError sorts the error of an append: a conflict leads to another decision, on what the log has by now.

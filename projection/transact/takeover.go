@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"rtpjet/events"
+	"rtpjet/ngserver/ng"
 	"rtpjet/projection"
 )
 
@@ -33,7 +34,9 @@ func TakeOver(fx Effects, node, why string) error {
 		ev, err := projection.DecideTakeover(c, owner, why, res, now)
 		if err != nil {
 			res.release()
-			if ok && (errors.Is(err, ErrSilent) || errors.Is(err, ErrNoRoom)) {
+			var refusal *projection.Refusal
+			full := errors.As(err, &refusal) && refusal.Reason == ng.ReasonOutOfPorts // which an unknown interface says, too
+			if ok && (full || errors.Is(err, ErrSilent) || errors.Is(err, ErrNoRoom)) {
 				tried = append(tried, owner)
 				continue
 			}

@@ -199,6 +199,12 @@ func (c *cluster) cutOff(id string) bool {
 	return c.table.CutOff(id, c.now())
 }
 
+// young tells whether the process follows one of the same name that may have given ports to peers a moment before it ended:
+// their events may come yet, and name them. Others take the new calls until then.
+func (c *cluster) young() bool {
+	return c.epoch.Load() > 1 && time.Since(c.start) < grantTime
+}
+
 // place chooses a peer for a new call.
 func (c *cluster) place(tried []string) (string, bool) {
 	c.mu.Lock()
@@ -251,6 +257,9 @@ func (c *cluster) beatData(leaving bool) []byte {
 	b := members.Beat{
 		Node: c.n.id, Epoch: c.epoch.Load(), At: c.n.now(), Calls: c.n.tally.own.Load(), Room: c.n.room(),
 		Draining: c.n.draining.Load(), Leaving: leaving,
+	}
+	if c.young() {
+		b.Room = 0
 	}
 	data, err := json.Marshal(b)
 	if err != nil {

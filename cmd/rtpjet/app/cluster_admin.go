@@ -49,7 +49,7 @@ type Status struct {
 func (n *Node) Status() Status {
 	s := Status{
 		Node: n.id, Draining: n.draining.Load(), Own: n.tally.own.Load(), Foreign: n.tally.foreign.Load(),
-		Followed: n.followed.Load(), Unreadable: n.unreadable.Load(), Held: n.uncertain.len(),
+		Followed: n.followed.Load(), Unreadable: n.unreadable.Load(), Held: int(n.uncertain.num.Load()),
 	}
 	if c := n.cluster; c != nil {
 		s.Epoch = c.epoch.Load()
@@ -149,7 +149,7 @@ func (n *Node) takeOver(ctx context.Context, e *entry, owner string) (taken bool
 	ctx, cancel := context.WithTimeout(ctx, ownTime)
 	defer cancel()
 	e.mu.Lock()
-	defer n.calls.release(e, n.fold)
+	defer n.calls.release(e)
 	for range 4 { // others may be at work on the same
 		if e.dead || !e.call.Live() || e.call.Owner != owner {
 			return taken, nil

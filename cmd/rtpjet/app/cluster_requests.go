@@ -40,6 +40,7 @@ type reserveReply struct {
 }
 
 type portsRequest struct {
+	Key   string           `json:"key,omitempty"` // of the call
 	Ports []netip.AddrPort `json:"ports"`
 }
 
@@ -61,7 +62,7 @@ type nudge struct {
 }
 
 // grantTime is how long a peer may take from a reservation to its event: longer than any command. After it, the log is asked.
-const grantTime = 2 * time.Second
+const grantTime = CommandBudget + 500*time.Millisecond
 
 // serve answers the requests of peers until ctx ends.
 func (c *cluster) serve(ctx context.Context) error {
@@ -148,7 +149,7 @@ func (c *cluster) serveReserve(m embed.Msg) {
 		respond(m, reserveReply{Error: err.Error()})
 		return
 	}
-	if req.New && !c.n.takesNew() {
+	if req.New && (!c.n.takesNew() || c.young()) {
 		respond(m, reserveReply{NoRoom: true})
 		return
 	}
@@ -157,18 +158,18 @@ func (c *cluster) serveReserve(m embed.Msg) {
 		respond(m, reserveReply{Error: err.Error(), NoRoom: req.New})
 		return
 	}
-	c.n.uncertain.add(heldPorts{key: req.Key, ports: ports, until: c.n.clock().Add(grantTime)})
+	c.n.uncertain.add(req.Key, heldPorts{ports: ports, until: c.n.clock().Add(grantTime)})
 	respond(m, reserveReply{Ports: ports})
 }
 
-func (c *cluster) release(id string, ports []netip.AddrPort) {
-	c.tell(id, verbRelease, portsRequest{Ports: ports}) // if it is lost, the owner asks the log after a while
+func (c *cluster) release(id, key string, ports []netip.AddrPort) {
+	c.tell(id, verbRelease, portsRequest{Key: key, Ports: ports}) // if it is lost, the owner asks the log after a while
 }
 
 func (c *cluster) serveRelease(m embed.Msg) {
 	var req portsRequest
 	if json.Unmarshal(m.Data, &req) == nil {
-		c.n.engine.Release(c.n.uncertain.remove(req.Ports)...)
+		c.n.engine.Release(c.n.uncertain.remove(req.Key, req.Ports)...)
 	}
 }
 
@@ -222,5 +223,5 @@ func (c *cluster) serveEntry(m embed.Msg) {
 	if json.Unmarshal(m.Data, &e) != nil || !c.n.relaying.Load() {
 		return
 	}
-	c.n.calls.deliver(logged{Entry: embed.Entry{Seq: e.Seq, Key: e.Key, Data: e.Data}, prev: e.Prev, early: true}, c.n.fold)
+	c.n.calls.deliver(logged{Entry: embed.Entry{Seq: e.Seq, Key: e.Key, Data: e.Data}, prev: e.Prev, early: true})
 }

@@ -129,13 +129,14 @@ func (x *effects) Fence(node string) error {
 
 // Place implements [transact.Effects].
 func (x *effects) Place(tried []string) (string, bool) {
-	if !slices.Contains(tried, x.n.id) && x.n.takesNew() {
-		return x.n.id, true
+	self := !slices.Contains(tried, x.n.id) && x.n.takesNew()
+	if x.n.cluster == nil || self && !x.n.cluster.young() {
+		return x.n.id, self
 	}
-	if x.n.cluster == nil {
-		return "", false
+	if node, ok := x.n.cluster.place(append(slices.Clone(tried), x.n.id)); ok {
+		return node, true
 	}
-	return x.n.cluster.place(append(slices.Clone(tried), x.n.id))
+	return x.n.id, self
 }
 
 // Interfaces implements [transact.Effects].
@@ -168,14 +169,14 @@ func (x *effects) Release(node string, ports []netip.AddrPort) {
 	case node == x.n.id:
 		x.n.engine.Release(ports...)
 	case x.n.cluster != nil:
-		x.n.cluster.release(node, ports)
+		x.n.cluster.release(node, x.e.key, ports)
 	}
 }
 
 // Hold implements [transact.Effects]. A peer holds what it gave until it has asked the log, whatever we do.
 func (x *effects) Hold(node string, ports []netip.AddrPort) {
 	if node == x.n.id {
-		x.n.uncertain.add(heldPorts{key: x.e.key, ports: ports, until: x.n.clock().Add(ownTime)})
+		x.n.uncertain.add(x.e.key, heldPorts{ports: ports, until: x.n.clock().Add(ownTime)})
 	}
 }
 

@@ -88,7 +88,7 @@ func (n *Node) acquireLive(ctx context.Context, callID string) *entry {
 		}
 	}
 	if !e.call.Live() {
-		n.calls.release(e, n.fold)
+		n.calls.release(e)
 		return nil
 	}
 	return e
@@ -103,7 +103,7 @@ func (n *Node) record(ctx context.Context, m *ngserver.Message) ng.Reply {
 	if e == nil {
 		return ng.Error(ng.ReasonUnknownCallIDBlocking)
 	}
-	defer n.calls.release(e, n.fold)
+	defer n.calls.release(e)
 	n.log.Error("rtpjet cannot record calls; the command has no effect", "call-id", m.CallID, "command", m.Command)
 	return ng.OK()
 }
@@ -128,7 +128,7 @@ func (n *Node) query(ctx context.Context, m *ngserver.Message) ng.Reply {
 	c := e.call
 	c.Parties = slices.Clone(c.Parties) // the parties themselves are never written to
 	c.PartyDeleteAt = maps.Clone(c.PartyDeleteAt)
-	n.calls.release(e, n.fold) // the owner may be slow
+	n.calls.release(e) // the owner may be slow
 	if !c.Live() {
 		return ng.Error(ng.ReasonUnknownCallID)
 	}
@@ -158,7 +158,7 @@ func (n *Node) list(m *ngserver.Message) ng.Reply {
 		if e.call.Live() {
 			ids = append(ids, e.call.ID)
 		}
-		n.calls.release(e, n.fold)
+		n.calls.release(e)
 	}
 	reply := ng.OK()
 	report.List(reply.Object, ids, limit)

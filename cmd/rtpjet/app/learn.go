@@ -45,7 +45,7 @@ func (n *Node) learned(ctx context.Context, l plan.Learned) bool {
 	if e == nil {
 		return true
 	}
-	defer n.calls.release(e, n.fold)
+	defer n.calls.release(e)
 	if !e.call.Live() || e.call.Owner != n.id {
 		return true
 	}

@@ -16,7 +16,7 @@ import (
 // when the event is in the log and in effect.
 func (n *Node) mutate(ctx context.Context, m *ngserver.Message, do func(transact.Effects, transact.Message) transact.Result) ng.Reply {
 	e := n.calls.acquire(events.Key(m.CallID), true)
-	defer n.calls.release(e, n.fold)
+	defer n.calls.release(e)
 	res := do(n.effects(ctx, e), transact.Message{
 		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw,
 	})
@@ -54,8 +54,9 @@ func (n *Node) append(ctx context.Context, e *entry, env events.Envelope) error 
 	return nil
 }
 
-// apply folds an event into a locked call and brings the relay in line. After start-up this happens event by event; before,
-// the relay waits for the end of the backlog. fresh is true for an event of this moment.
+// apply folds an event into a locked call. The relay is brought in line when the call is released, so that it sees the
+// outcome of several events and nothing in between; after start-up only: before, it waits for the end of the backlog. fresh is
+// true for an event of this moment.
 func (n *Node) apply(e *entry, seq uint64, env events.Envelope, fresh bool) {
 	was := livenessOf(&e.call)
 	e.call.ID = env.Call
@@ -65,11 +66,12 @@ func (n *Node) apply(e *entry, seq uint64, env events.Envelope, fresh bool) {
 		e.first.Store(e.call.First)
 	}
 	n.account(was, &e.call, env)
-	if n.relaying.Load() {
-		if was.owner == n.id && was.live && e.call.Live() && e.call.Owner != n.id {
-			n.log.Warn("a call of this node has another owner now", "call-id", e.call.ID, "owner", e.call.Owner)
-		}
-		n.route(e, fresh)
+	if !n.relaying.Load() {
+		return
+	}
+	e.changed, e.fresh = true, e.fresh || fresh
+	if was.owner == n.id && was.live && e.call.Live() && e.call.Owner != n.id {
+		n.log.Warn("a call of this node has another owner now", "call-id", e.call.ID, "owner", e.call.Owner)
 	}
 }
 
@@ -91,6 +93,7 @@ func (n *Node) route(e *entry, fresh bool) {
 		n.log.Error("cannot relay all streams of a call; trying again", "call-id", e.call.ID, "err", err)
 		n.retry.add(e.key)
 	}
+	n.uncertain.adopted(e.key, streams)
 }
 
 // fold decodes a log entry and applies it to a locked call, unless it is there already. What cannot be read is left alone,

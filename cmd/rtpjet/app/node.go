@@ -102,8 +102,8 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 			Node: cfg.ID, InstanceID: cfg.InstanceID, SIPSource: cfg.SIPSource, DeleteDelay: cfg.DeleteDelay,
 			MaxReply: ngserver.MaxReply,
 		},
-		calls: newRegistry(),
 	}
+	n.calls = newRegistry(n.fold, func(e *entry) { n.route(e, e.fresh) })
 	if n.log == nil {
 		n.log = slog.Default()
 	}
@@ -157,7 +157,7 @@ func (n *Node) Run(ctx context.Context) error {
 				if n.backlog.Load() {
 					n.calls.collect(in)
 				} else {
-					n.calls.deliver(logged{Entry: in}, n.fold)
+					n.calls.deliver(logged{Entry: in})
 				}
 				n.followed.Store(in.Seq)
 			},
@@ -219,7 +219,7 @@ func (n *Node) resume() {
 // resumeCall folds what the backlog has of a call, and gives it its sockets if it is ours.
 func (n *Node) resumeCall(e *entry) (own bool) {
 	e.mu.Lock()
-	defer n.calls.release(e, n.fold)
+	defer n.calls.release(e)
 	e.inboxMu.Lock()
 	batch := e.inbox
 	e.inbox = nil
@@ -257,7 +257,7 @@ func (n *Node) compare(ctx context.Context, from, to uint64) {
 			if !e.dead && e.call.Live() && e.call.Seq < to {
 				_ = n.catchUp(ctx, e) // finds nothing, and says so
 			}
-			n.calls.release(e, n.fold)
+			n.calls.release(e)
 		}
 		return
 	}

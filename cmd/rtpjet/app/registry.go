@@ -28,6 +28,8 @@ type entry struct {
 	// learnFrom is the time of the signalling that learnSkew, in µs, was measured for: how far its writer's clock was behind
 	// ours. Under mu.
 	learnFrom, learnSkew int64
+	// changed is true if the relay does not know yet what was folded last; fresh if some of it happened a moment ago. Under mu.
+	changed, fresh bool
 
 	inboxMu sync.Mutex // taken after mu, never before
 	inbox   []logged
@@ -35,6 +37,8 @@ type entry struct {
 
 // registry holds the calls by their keys. It is safe for concurrent use.
 type registry struct {
+	fold   func(*entry, logged) // folds one entry of the log into a locked call
+	effect func(*entry)         // brings a locked call into effect after something was folded
 	seed   maphash.Seed
 	shards [64]shard
 }
@@ -44,8 +48,8 @@ type shard struct {
 	calls map[string]*entry
 }
 
-func newRegistry() *registry {
-	r := &registry{seed: maphash.MakeSeed()}
+func newRegistry(fold func(*entry, logged), effect func(*entry)) *registry {
+	r := &registry{fold: fold, effect: effect, seed: maphash.MakeSeed()}
 	for i := range r.shards {
 		r.shards[i].calls = make(map[string]*entry)
 	}
@@ -104,9 +108,14 @@ func (r *registry) forget(e *entry) {
 	}
 }
 
-// release folds what has arrived with fold and unlocks the entry. An entry that never became a call is forgotten.
-func (r *registry) release(e *entry, fold func(*entry, logged)) {
+// release folds what has arrived, brings what changed into effect, once, and unlocks the entry. An entry that never became a
+// call is forgotten.
+func (r *registry) release(e *entry) {
 	for {
+		if e.changed && !e.pending() {
+			r.effect(e)
+			e.changed, e.fresh = false, false
+		}
 		e.inboxMu.Lock()
 		if len(e.inbox) == 0 {
 			if e.call.Gen == 0 && e.call.Seq == 0 {
@@ -120,9 +129,16 @@ func (r *registry) release(e *entry, fold func(*entry, logged)) {
 		e.inbox = nil
 		e.inboxMu.Unlock()
 		for _, in := range batch {
-			fold(e, in)
+			r.fold(e, in)
 		}
 	}
+}
+
+// pending tells whether entries wait to be folded.
+func (e *entry) pending() bool {
+	e.inboxMu.Lock()
+	defer e.inboxMu.Unlock()
+	return len(e.inbox) > 0
 }
 
 // collect keeps a log entry for its call until the end of the backlog. An end makes what came before it superfluous: most of
@@ -140,7 +156,7 @@ func (r *registry) collect(in embed.Entry) {
 }
 
 // deliver hands a log entry to its call without waiting: it is folded here, or by whoever holds the call.
-func (r *registry) deliver(in logged, fold func(*entry, logged)) {
+func (r *registry) deliver(in logged) {
 	for {
 		e := r.lookupOrAdd(in.Key)
 		if e.applied.Load() >= in.Seq {
@@ -156,7 +172,7 @@ func (r *registry) deliver(in logged, fold func(*entry, logged)) {
 			return
 		}
 		if !e.dead {
-			r.release(e, fold)
+			r.release(e)
 			return
 		}
 		e.mu.Unlock() // forgotten meanwhile: deliver to its successor

@@ -100,7 +100,7 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 		e.mu.Unlock()
 		return
 	}
-	defer n.calls.release(e, n.fold)
+	defer n.calls.release(e)
 	now := n.now()
 	if e.call.Ended && now-e.call.EndedAt >= n.cfg.KeepEnded.Microseconds() && !e.unreadable {
 		r.over = append(r.over, over{e, e.call.Seq})
@@ -202,10 +202,11 @@ func (n *Node) retire(ctx context.Context, r *round) {
 // forgetOver removes an ended call from memory, unless it has come back.
 func (n *Node) forgetOver(o over) {
 	o.e.mu.Lock()
-	if !o.e.dead && o.e.call.Ended && o.e.call.Seq == o.last {
+	// A stream that is late would bring the call back.
+	if !o.e.dead && o.e.call.Ended && o.e.call.Seq == o.last && n.followed.Load() >= o.last {
 		n.calls.forget(o.e)
 	}
-	n.calls.release(o.e, n.fold)
+	n.calls.release(o.e)
 }
 
 // retireTime bounds the work of one sweep on ended calls.

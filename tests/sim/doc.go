@@ -1,0 +1,10 @@
+// Package sim runs the pure core of many nodes in one thread from one seed: projection, projection/members and
+// projection/transact, with a simulated log, bucket of leases, network, port pools and clients around them. A seed is a run;
+// what goes wrong can be played again.
+//
+//	go test ./tests/sim -run TestSeeds -sim.seeds=10000
+//	go test ./tests/sim -run TestSeeds -sim.seed=4711 -v
+//
+// Every effect of a command is a point at which the scheduler may do something else first: the command is a coroutine. What is
+// checked stands in check_test.go; that the checks find something is shown by the bugs of plant_test.go.
+package sim

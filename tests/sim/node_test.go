@@ -1,0 +1,182 @@
+package sim
+
+import (
+	"fmt"
+	"net/netip"
+
+	"rtpjet/events"
+	"rtpjet/projection"
+	"rtpjet/projection/members"
+	"rtpjet/relay/plan"
+)
+
+// node is one process and its machine. It does what cmd/rtpjet/app does around the pure core.
+type node struct {
+	w    *world
+	id   string
+	addr netip.Addr
+	face *plan.Interfaces
+
+	inc     int  // counts starts and ends of the process
+	up      bool // there is a process
+	dark    bool // the machine is gone with it: nothing refuses packets
+	serving bool // it knows the log and answers
+	booted  int64
+	paused  bool
+	frozen  []func() // what happens to it once it runs again
+
+	cutNATS, cutUDP bool
+	skew, drift     int64 // of its wall clock: µs, and µs a second
+
+	epoch    uint64 // of its lease
+	claiming bool
+	view     []members.Lease // of the leases, by node
+	table    *members.Table
+	pool     *pool
+	room     int // calls that it owns at most; negative: any number
+
+	calls    map[string]*held
+	order    []string // keys of calls, in the order in which it heard of them
+	followed uint64   // sequence up to which its follower has delivered
+	pumping  bool
+	draining bool
+	procs    []*proc
+	grants   []grant // sockets that an event may name, see app/uncertain.go
+	cache    map[string]*cached
+}
+
+// held is one call at one node, and who works on it (app/registry.go).
+type held struct {
+	key     string
+	call    projection.Call
+	busy    bool
+	waiting []func()
+	inbox   []arrival
+	unbound bool   // sockets could not all be had
+	owner   string // when the sockets were looked at last
+	lost    bool   // it has ended, and how is not known
+}
+
+// arrival is an entry of the log on its way into a projection. An early one came from its writer, not with the stream.
+type arrival struct {
+	seq   uint64
+	early bool
+}
+
+// grant are sockets that were given to a decision whose outcome is not known here.
+type grant struct {
+	key   string
+	ports []netip.AddrPort
+	until int64
+}
+
+func newNode(w *world, i int) *node {
+	n := &node{w: w, id: fmt.Sprintf("n%d", i+1), addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), room: -1}
+	var err error
+	n.face, err = plan.NewInterfaces([]plan.Interface{{
+		Name: "default", Addr: n.addr, Advertised: n.addr, Ports: plan.PortRange{Min: firstPort, Max: 40000},
+	}}, nil)
+	if err != nil {
+		panic(err)
+	}
+	if w.cfg.tightRoom {
+		n.room = 3
+	}
+	n.skew, n.drift = w.between(-w.cfg.skew, w.cfg.skew), w.between(-200, 200)
+	n.clear()
+	return n
+}
+
+// clear forgets what a process has in memory.
+func (n *node) clear() {
+	n.killProcs()
+	n.inc++
+	n.up, n.serving, n.paused, n.pumping, n.claiming = false, false, false, false, false
+	n.frozen, n.order, n.grants = nil, nil, nil
+	n.calls, n.cache = map[string]*held{}, map[string]*cached{}
+	n.view = make([]members.Lease, n.w.cfg.nodes)
+}
+
+// after plans something that this process does: never if it ends before, and later if it is frozen then.
+func (n *node) after(d int64, f func()) {
+	inc := n.inc
+	n.w.after(d, func() { n.run(inc, f) })
+}
+
+func (n *node) run(inc int, f func()) {
+	switch {
+	case inc != n.inc:
+	case n.paused:
+		n.frozen = append(n.frozen, f)
+	default:
+		f()
+	}
+}
+
+// wall is the node's own idea of the time.
+func (n *node) wall() int64 { return n.w.now + n.skew + (n.w.now-start)/sec*n.drift }
+
+func (n *node) crash() {
+	n.w.trace.add(n.w.now, n.id, "crashes")
+	n.clear()
+}
+
+// boot starts a process: it claims its lease, folds the log, takes its calls up, and then answers.
+func (n *node) boot() {
+	n.clear()
+	n.up, n.dark, n.booted = true, false, n.w.now
+	var free int64
+	if n.w.now > start { // there was a process before
+		free = n.w.now + bootRest
+	}
+	n.pool = newPool(n, n.w.cfg.pairs, free)
+	n.table = members.New(members.Config{Self: n.id, Silence: silence, Beat: beatEvery}, n.w.now)
+	n.w.trace.add(n.w.now, n.id, "starts")
+	n.watchAll()
+	n.claim(n.fold)
+}
+
+// bootRest is how long a process that has just started gives out no port: as long as a peer may take from a reservation that
+// the process before has granted to its event.
+const bootRest = grantTime + maxDelay
+
+// fold reads the log up to its end and puts it into effect.
+func (n *node) fold() {
+	n.after(n.w.between(5*ms, 50*ms), func() {
+		if n.cutNATS {
+			n.fold()
+			return
+		}
+		n.followed = uint64(len(n.w.log.entries))
+		ends := map[string]uint64{}
+		for i := range n.followed {
+			if e := n.w.log.entry(i + 1); events.IsEnd(e.data) {
+				ends[e.key] = i + 1
+			}
+		}
+		for i := range n.followed {
+			e := n.w.log.entry(i + 1)
+			if e.gone {
+				continue
+			}
+			if _, learned := e.env.Event.(events.EndpointLearned); i+1 < ends[e.key] || learned && n.w.bug == bugForgetLearned {
+				continue // an end makes what led to it superfluous
+			}
+			n.held(e.key).call.ID = e.env.Call
+			n.held(e.key).call.Apply(i+1, e.env)
+		}
+		n.serving = true
+		for _, key := range n.order {
+			h := n.calls[key]
+			n.w.checkFolded(n, h)
+			if n.w.bug != bugNoRebind {
+				n.route(h)
+			}
+		}
+		n.w.trace.add(n.w.now, n.id, "serves, knows %d entries", n.followed)
+		n.wake()
+		n.beat()
+		n.after(n.w.between(0, sec), n.sweep)
+		n.after(n.w.between(0, sec), n.learn)
+	})
+}

@@ -1,0 +1,62 @@
+package sim
+
+import "testing"
+
+// bug is a fault that is put into a run on purpose, to see that it is found.
+type bug int
+
+const (
+	none             bug = iota
+	bugLostFence         // a takeover is appended whatever the log ends with
+	bugUnordered         // the owner applies back-updates as they arrive
+	bugSkip              // the follower of the stream misses an entry
+	bugReplyFirst        // the reply leaves before the event is acknowledged
+	bugKeepLosers        // whoever lost a race keeps his ports
+	bugNoLookup          // a reply that is in the log is not found
+	bugKeepSockets       // who is silent is taken for gone, and an owner that lost a call goes on
+	bugIgnoreEnd         // one node does not notice the end of calls
+	bugForgetLearned     // a restart does not know the learned addresses
+	bugEpoch             // a projection takes any claim for the next epoch
+	bugHold              // sockets of an append without answer are freed at once
+	bugStaleRead         // the log is read at a replica that lags
+	bugNoRebind          // a restart does not open the sockets of its calls
+	bugFenceBlind        // a lease is claimed without looking
+	bugOwnPorts          // an alternate takes ports of its own for a call of another node
+)
+
+var planted = []struct {
+	name string
+	bug  bug
+	max  uint64 // seeds within which it must be found
+}{
+	{"lost fence", bugLostFence, 300},
+	{"unordered back-updates", bugUnordered, 300},
+	{"skipped sequence", bugSkip, 100},
+	{"reply before append", bugReplyFirst, 100},
+	{"losers keep ports", bugKeepLosers, 100},
+	{"reply in the log not looked up", bugNoLookup, 100},
+	{"silent owner keeps its sockets", bugKeepSockets, 300},
+	{"end ignored at one node", bugIgnoreEnd, 100},
+	{"restart forgets learned addresses", bugForgetLearned, 300},
+	{"any epoch taken", bugEpoch, 300},
+	{"uncertain ports freed at once", bugHold, 300},
+	{"stale read", bugStaleRead, 300},
+	{"restart without sockets", bugNoRebind, 300},
+	{"lease claimed blindly", bugFenceBlind, 300},
+	{"ports of the wrong node", bugOwnPorts, 100},
+}
+
+func TestPlantedBugs(t *testing.T) {
+	for _, p := range planted {
+		t.Run(p.name, func(t *testing.T) {
+			t.Parallel()
+			for seed := range p.max {
+				if w := simulate(seed+1, p.bug, false); w.broken != nil {
+					t.Logf("found after %d seeds: %.200s", seed+1, w.broken)
+					return
+				}
+			}
+			t.Errorf("not found in %d seeds", p.max)
+		})
+	}
+}
