@@ -1,15 +1,20 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/zeebo/bencode"
 
+	"rtpjet/cmd/rtpjet/app"
 	"rtpjet/embed"
 	"rtpjet/events"
+	"rtpjet/relay"
+	"rtpjet/relay/plan"
 )
 
 // Several nodes in this process, on one log. What needs processes and networks of their own is in tests/cluster.
@@ -225,6 +230,49 @@ func TestClusterPlacement(t *testing.T) {
 	for _, m := range n {
 		m.idle()
 	}
+}
+
+// A node of another cluster key, and a second one of a name that is in use, are refused with a sentence.
+func TestClusterRefused(t *testing.T) {
+	t.Parallel()
+	n := peers(t, 1, func(o *settings) { o.ClusterKey = []byte("the key of this cluster") })
+	for want, change := range map[string]func(*settings){
+		"--cluster-key-file": func(o *settings) { o.ID, o.ClusterKey = "n2", []byte("the key of another one") },
+		"--node-id":          func(o *settings) { o.ClusterKey = []byte("the key of this cluster") },
+	} {
+		if err := failToStart(t, n[0].store, change); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want something about %s", err, want)
+		}
+	}
+	n[0].place("goes on").talk()
+}
+
+// failToStart runs a node that should find out that it does not belong here, and returns its error.
+func failToStart(t *testing.T, shared *store, change func(*settings)) error {
+	t.Helper()
+	host := newHost()
+	table, err := plan.NewInterfaces([]plan.Interface{{Name: "main", Addr: host, Ports: plan.PortRange{Min: firstPort, Max: lastPort}}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine, err := relay.New(relay.Config{Pools: []relay.Pool{{Addr: host, Min: firstPort, Max: lastPort}}, Loops: 1, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = engine.Close() }()
+	s := &settings{}
+	s.NodeConfig = app.NodeConfig{
+		ID: "n1", Interfaces: table, Listen: []string{netip.AddrPortFrom(host, 2223).String()}, MaxSessions: -1, InstanceID: "0123456789ab",
+		Journal: shared.log, Link: shared.log, Engine: engine, Logger: quiet(),
+	}
+	change(s)
+	n, err := app.NewNode(s.NodeConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	return n.Run(ctx)
 }
 
 // counted waits until the node knows so many calls, and its peers' beats tell of them.

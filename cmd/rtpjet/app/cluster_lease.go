@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -27,6 +29,9 @@ func (c *cluster) claim(ctx context.Context) error {
 		Version: buildVersion(), Started: c.n.now(), NG: c.n.Addrs(), UDP: c.udp.addr(),
 	}
 	mine.Describe(c.n.cfg.Interfaces)
+	if err := c.checkKey(ctx); err != nil {
+		return err
+	}
 	for {
 		have, err := c.link.GetLease(ctx, members.LeasePrefix+c.n.id)
 		if err != nil {
@@ -63,6 +68,68 @@ func (c *cluster) claim(ctx context.Context) error {
 		c.epoch.Store(mine.Epoch)
 		return nil
 	}
+}
+
+// keyLease is where the bucket has the fingerprint of the cluster key.
+const keyLease = "cluster.key"
+
+// checkKey refuses a node whose cluster key is not that of the nodes that run: its heartbeats would not be believed. If none
+// of them runs, the key has been changed, and this is the first node with the new one.
+func (c *cluster) checkKey(ctx context.Context) error {
+	ours := "none"
+	if len(c.n.cfg.ClusterKey) > 0 {
+		h := hmac.New(sha256.New, c.n.cfg.ClusterKey)
+		h.Write([]byte("rtpjet cluster key fingerprint"))
+		ours = hex.EncodeToString(h.Sum(nil)[:8])
+	}
+	for {
+		have, err := c.link.GetLease(ctx, keyLease)
+		if err != nil {
+			return fmt.Errorf("read the fingerprint of the cluster key: %w", err)
+		}
+		if string(have.Value) == ours {
+			return nil
+		}
+		if have.Revision > 0 {
+			peer, err := c.anyPeer(ctx)
+			if err != nil {
+				return err
+			}
+			if peer != "" {
+				return fmt.Errorf("the cluster key of this node is not that of the cluster, in which node %s runs (fingerprint %s, ours %s): "+
+					"give it the file that the others have with --cluster-key-file", peer, have.Value, ours)
+			}
+			c.log.Warn("the cluster key is another one than before", "before", string(have.Value), "now", ours)
+		}
+		if _, err = c.link.PutLease(ctx, keyLease, []byte(ours), have.Revision); !errors.Is(err, embed.ErrConflict) {
+			return err
+		}
+	}
+}
+
+// anyPeer finds a node that runs; "" if there is none.
+func (c *cluster) anyPeer(ctx context.Context) (string, error) {
+	var peers []string
+	done := errors.New("all leases are known")
+	lctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	err := c.link.FollowLeases(lctx, func(in embed.Lease, deleted bool) {
+		if id, ok := cutLease(in.Key); ok && !deleted && id != c.n.id {
+			peers = append(peers, id)
+		}
+	}, func() { stop(done) })
+	if !errors.Is(context.Cause(lctx), done) {
+		return "", fmt.Errorf("read the leases: %w", err)
+	}
+	for _, id := range peers {
+		actx, cancel := context.WithTimeout(ctx, DefaultNodeTimeout)
+		_, err := c.link.Request(actx, "node."+id+"."+verbHello, nil)
+		cancel()
+		if err == nil {
+			return id, nil
+		}
+	}
+	return "", nil
 }
 
 // answers tells whether a process of this node's name is there. If it is asleep or cut off, the claim's epoch keeps it from
