@@ -68,6 +68,43 @@ type Stream struct {
 
 	// TOS is the IP TOS or traffic class byte of packets that leave from Local, 0 to 255.
 	TOS uint8
+
+	// Decrypt is how what arrives on Local is protected, Encrypt how what leaves from Local has to be; nil: not, or end to
+	// end between the parties. With both sides plain, or both nil, packets pass as they are.
+	Decrypt, Encrypt *SRTP
+}
+
+// SRTP is how the packets of one direction are protected (RFC 3711). Nothing changes it once it is in a Stream; equal values
+// of two plans mean that state (rollover counters, replay windows) goes on.
+type SRTP struct {
+	// Suite is the name of RFC 4568, 6188 or 7714, such as "AES_CM_128_HMAC_SHA1_80".
+	Suite string
+	// Key and Salt are the master key and salt, in the lengths that the suite has.
+	Key, Salt string
+	// MKI stands in each packet before the authentication tag; empty: none.
+	MKI string
+	// PlainRTP and PlainRTCP leave payloads in the clear, Unauthenticated leaves the tag of RTP out (RFC 4568 §6.3).
+	PlainRTP, PlainRTCP, Unauthenticated bool
+	// Rollovers are what was known of the sources of this direction when the plan was made, for a relay that has no state yet.
+	Rollovers []Rollover
+}
+
+// Rollover is the state of one source (SSRC) of one direction, enough to go on after a restart (RFC 3711 §3.3.1).
+type Rollover struct {
+	SSRC uint32
+	ROC  uint32 // rollover counter at Seq
+	Seq  uint16 // highest sequence number
+	// Index is the SRTCP index; one that starts anew goes on well above it.
+	Index uint32
+}
+
+// Crossed reports that a source has crossed half of the sequence space: the owner makes it an event (design, decision 10).
+type Crossed struct {
+	Call  string // the call's key, as given to Engine.Set
+	Local netip.AddrPort
+	Out   bool   // of what leaves from Local, not of what arrives there
+	Epoch uint64 // the Stream.Epoch under which it was seen
+	Rollover
 }
 
 // Learned reports that a stream's remote address was learned or changed; the owner makes it an event, so that a restart or
