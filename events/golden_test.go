@@ -57,6 +57,14 @@ func samples() map[string]events.Envelope {
 		}),
 		"unknown": env(events.Unknown{Name: "party_teleported", Body: []byte(`{"to":"mars"}`)}),
 	}
+	crypto := events.Crypto{
+		Tag: 1, Suite: "AES_CM_128_HMAC_SHA1_80", Key: events.Secret("\x00\xff0123456789012345678901234567"), MKI: "12", MKILen: 4, Lifetime: "2^20",
+		UnencryptedSRTP: true, UnencryptedSRTCP: true, UnauthenticatedSRTP: true,
+	}
+	out["offered_srtp"] = env(events.Offered{Signalling: events.Signalling{Parties: []events.Party{{Medias: []events.Media{{
+		Type: "audio", Protocol: "RTP/SAVP", Crypto: []events.Crypto{crypto, {Suite: "AEAD_AES_128_GCM"}}, CryptoSent: []events.Crypto{crypto},
+		CryptoIn: crypto, CryptoOut: crypto, OSRTP: true, OffererPref: true, Recrypt: true, EndToEnd: true,
+	}}}}}})
 	caused := env(events.DeletionScheduled{At: 6})
 	caused.Call = "caf\xe9"
 	caused.Cause = &events.Cause{

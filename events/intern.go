@@ -214,6 +214,33 @@ func parameters(b []byte) (s string, ok bool) {
 	return "", false
 }
 
+// suite is intern for the names of SRTP suites.
+func suite(b []byte) string {
+	switch string(b) {
+	case "AES_CM_128_HMAC_SHA1_80":
+		return "AES_CM_128_HMAC_SHA1_80"
+	case "AES_CM_128_HMAC_SHA1_32":
+		return "AES_CM_128_HMAC_SHA1_32"
+	case "AES_192_CM_HMAC_SHA1_80":
+		return "AES_192_CM_HMAC_SHA1_80"
+	case "AES_192_CM_HMAC_SHA1_32":
+		return "AES_192_CM_HMAC_SHA1_32"
+	case "AES_256_CM_HMAC_SHA1_80":
+		return "AES_256_CM_HMAC_SHA1_80"
+	case "AES_256_CM_HMAC_SHA1_32":
+		return "AES_256_CM_HMAC_SHA1_32"
+	case "AEAD_AES_128_GCM":
+		return "AEAD_AES_128_GCM"
+	case "AEAD_AES_256_GCM":
+		return "AEAD_AES_256_GCM"
+	case "NULL_HMAC_SHA1_80":
+		return "NULL_HMAC_SHA1_80"
+	case "NULL_HMAC_SHA1_32":
+		return "NULL_HMAC_SHA1_32"
+	}
+	return string(b)
+}
+
 const overHundred = "100101102103104105106107108109110111112113114115116117118119120121122123124125126127"
 
 // payloadType finds the decimal form of a payload type, 0 to 127: what an m= line lists, and what the apt of an rtx says.
