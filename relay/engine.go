@@ -26,7 +26,8 @@ type Engine interface {
 	// Set states the whole set of streams of a call; see the package comment. A packet sees either the old route of its
 	// stream or the new one, never a mix. The error joins a *BindError or ErrInUse for each stream that could not be had;
 	// the other streams of the plan are in force nevertheless, so that half a call is heard rather than none, and a later
-	// Set tries again. Set keeps no reference to streams.
+	// Set tries again. A stream whose Decrypt or Encrypt cannot be used carries nothing in that direction and is among the
+	// errors. Set keeps no reference to streams, but does to their SRTP.
 	Set(call string, streams []plan.Stream) error
 
 	// Drop closes all sockets of a call; their ports go to rest. A call that is not known is ignored.
@@ -42,6 +43,15 @@ type Engine interface {
 	// keeps the latest address of each stream and delivers it later: addresses in between may be lost, the last one never.
 	// It is closed by Close.
 	Learned() <-chan plan.Learned
+
+	// Crossed delivers news of the sources of streams that decrypt or encrypt: the first authentic packet of each, each
+	// crossing of half of its sequence space, and what it takes to resume SRTCP. It is bounded, keeps the latest and is closed
+	// like Learned. A stream that reports very often has to wait in between.
+	Crossed() <-chan plan.Crossed
+
+	// Rollovers returns the state of all sources of a stream now, of what arrives there and of what leaves. Streams of a call
+	// that encrypt with the same keys share the state of what leaves.
+	Rollovers(local netip.AddrPort) (in, out []plan.Rollover)
 
 	// Close stops all relaying and frees everything. It returns when the last thread has ended.
 	Close() error
@@ -95,7 +105,7 @@ type Config struct {
 	// bookkeeping). It bounds how old a packet may get under overload: small packets of 20 ms audio take about 0.8 kB
 	// each. Default: 64 KiB.
 	ReceiveBuffer int
-	// LearnedQueue is the capacity of the Learned channel. Default: 1024.
+	// LearnedQueue is the capacity of the Learned channel and of the Crossed channel. Default: 1024.
 	LearnedQueue int
 	// Moderation is for how long at most a busy thread lets packets gather before it wakes up for them, which saves
 	// wake-ups as interrupt moderation does in a network card. It adds up to that much latency under load, from some

@@ -30,10 +30,10 @@ type epoll struct {
 	ended   sync.WaitGroup
 }
 
-func startEpoll(cfg Config, learned chan<- plan.Learned) (driver, error) {
+func startEpoll(cfg Config, news news) (driver, error) {
 	e := &epoll{cfg: cfg, stopped: make(chan struct{})}
 	for range cfg.Loops {
-		l, err := newLoop(cfg, learned)
+		l, err := newLoop(cfg, news)
 		if err != nil {
 			for _, l := range e.loops {
 				l.release()
@@ -190,15 +190,13 @@ const (
 const (
 	// wakeSlot marks the event of a loop's own eventfd.
 	wakeSlot = ^uint32(0)
-	// maxDatagram is the longest UDP payload.
-	maxDatagram = 1<<16 - 1
 	// gatherOrders is how long an order that can wait does.
 	gatherOrders = 10 * time.Millisecond
 	// maxEvents is how many sockets are served between two looks at the inbox.
 	maxEvents = 256
 )
 
-func newLoop(cfg Config, learned chan<- plan.Learned) (*loop, error) {
+func newLoop(cfg Config, news news) (*loop, error) {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("create epoll instance: %w", err)
@@ -213,7 +211,7 @@ func newLoop(cfg Config, learned chan<- plan.Learned) (*loop, error) {
 		moderator: moderator{interval: cfg.Moderation.Microseconds()},
 		buf:       make([]byte, maxDatagram), events: make([]unix.EpollEvent, maxEvents),
 	}
-	l.shard = shard{tx: l, learned: learned}
+	l.shard = newShard(l, news)
 	table := make([]atomic.Pointer[stream], 0)
 	l.table.Store(&table)
 	if err := l.watch(evfd, wakeSlot, 0); err != nil {

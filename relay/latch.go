@@ -63,6 +63,11 @@ func (l *latch) remote(st *plan.Stream) netip.AddrPort {
 	return l.source
 }
 
+// refuses is true for a source whose packets step would refuse without learning anything from them.
+func (l *latch) refuses(st *plan.Stream, src netip.AddrPort) bool {
+	return l.confirmed && src != l.source && st.StrictSource && !st.MediaHandover
+}
+
 // step judges one packet from src at now, in µs of Unix time. stray is true for a packet that may be forwarded but is no
 // sign of where media comes from. ok is false if the packet must be dropped; changed is true if source or confirmed is new.
 func (l *latch) step(st *plan.Stream, src netip.AddrPort, stray bool, now int64) (ok, changed bool) {

@@ -34,11 +34,11 @@ type lane struct {
 	streams map[*stream]struct{}
 }
 
-func startPortable(cfg Config, learned chan<- plan.Learned) (driver, error) {
+func startPortable(cfg Config, news news) (driver, error) {
 	p := &portable{cfg: cfg, closed: make(chan struct{})}
 	for range cfg.Loops {
 		l := &lane{due: make(chan struct{}, 1), streams: make(map[*stream]struct{})}
-		l.shard = shard{tx: portableSender{}, learned: learned}
+		l.shard = newShard(portableSender{}, news)
 		p.lanes = append(p.lanes, l)
 		p.ended.Go(func() { l.runChores(p.closed) })
 	}

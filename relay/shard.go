@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"rtpjet/relay/plan"
+	"rtpjet/relay/srtp"
 )
 
 // Times of a shard's chores, in µs.
@@ -25,20 +26,37 @@ type sender interface {
 // shard relays the packets of the calls that are assigned to it. It is not safe for concurrent use: its driver owns it.
 // Only published may be read by others.
 type shard struct {
-	tx      sender
-	learned chan<- plan.Learned
+	tx   sender
+	news news
+
+	// What packets are decrypted into and encrypted into.
+	opened, sealed []byte
 
 	in, out    plan.Counters
 	unreported []*stream // have news, and the time or the channel does not allow to report it yet
 	probing    []*stream // send probes until they hear something
-	due        int64     // when chores has something to do, µs; 0: never
+	crossings  []crossing
+	due        int64 // when chores has something to do, µs; 0: never
 
 	published struct{ in, out tally }
 }
 
+// news is where a shard reports what its packets teach.
+type news struct {
+	learned chan<- plan.Learned
+	crossed chan<- plan.Crossed
+}
+
+func newShard(tx sender, news news) shard {
+	return shard{tx: tx, news: news, opened: make([]byte, 0, maxDatagram), sealed: make([]byte, 0, maxDatagram+srtp.Overhead)}
+}
+
+// maxDatagram is the longest UDP payload.
+const maxDatagram = 1<<16 - 1
+
 // handle relays one datagram that has arrived on s from src at now, µs of Unix time.
 func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
-	k, sinks, ok := s.receive(pkt, src, now)
+	k, plain, sinks, ok := s.receive(h, pkt, src, now)
 	if s.dirty {
 		h.report(s, now)
 	}
@@ -48,6 +66,8 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 	}
 	h.in.Packets++
 	h.in.Bytes += uint64(len(pkt))
+	var sealed []byte   // plain as it leaves from a stream that encrypts
+	var by *srtp.Sender // and by whom
 	for _, sink := range sinks {
 		ready := sink.ready()
 		if sink.dirty {
@@ -56,14 +76,21 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 		if !ready {
 			continue
 		}
-		if !h.tx.send(sink, pkt) {
+		leaving := plain
+		if r := sink.cur.Load(); r.plan.Encrypt != nil {
+			if by == nil || r.out != by { // sinks with the same sender stand next to each other
+				sealed, by = h.protect(sink, r.out, k, plain, now), r.out
+			}
+			leaving = sealed
+		}
+		if leaving == nil || !h.tx.send(sink, leaving) {
 			sink.out.errors.add(1)
 			h.out.Errors++
 			continue
 		}
-		sink.count(&sink.out, &sink.outSSRC, k, pkt)
+		sink.count(&sink.out, &sink.outSSRC, k, leaving)
 		h.out.Packets++
-		h.out.Bytes += uint64(len(pkt))
+		h.out.Bytes += uint64(len(leaving))
 	}
 }
 
@@ -83,7 +110,7 @@ func (s *stream) wantsProbe() bool {
 
 // report passes on what s has learned, now or later.
 func (h *shard) report(s *stream, now int64) {
-	if s.tryReport(h.learned, now) || s.queued {
+	if s.tryReport(h.news.learned, now) || s.queued {
 		return
 	}
 	s.queued = true
@@ -121,11 +148,19 @@ func (h *shard) chores(now int64) int64 {
 	}
 	h.due = 0
 	h.unreported = slices.DeleteFunc(h.unreported, func(s *stream) bool {
-		if s.dirty && !s.tryReport(h.learned, now) {
+		if s.dirty && !s.tryReport(h.news.learned, now) {
 			h.due = earlier(h.due, s.reportDue)
 			return false
 		}
 		s.queued = false
+		return true
+	})
+	h.crossings = slices.DeleteFunc(h.crossings, func(c crossing) bool {
+		if !h.tryCrossing(c, now) {
+			h.due = earlier(h.due, c.s.crossDue)
+			return false
+		}
+		c.src.Queued = false
 		return true
 	})
 	h.probing = slices.DeleteFunc(h.probing, func(s *stream) bool {
@@ -160,6 +195,13 @@ func (h *shard) forget(s *stream) {
 	if s.probing {
 		h.probing = slices.DeleteFunc(h.probing, is)
 	}
+	h.crossings = slices.DeleteFunc(h.crossings, func(c crossing) bool {
+		if c.s == s {
+			c.src.Queued = false // another stream may have it, too
+			return true
+		}
+		return false
+	})
 }
 
 // publish makes the sums visible to others. Once per wake-up is enough.

@@ -1,11 +1,14 @@
 package relay
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"rtpjet/relay/plan"
+	"rtpjet/relay/srtp"
 )
 
 // recorder is a sender that keeps what was sent last.
@@ -26,12 +29,14 @@ type script struct {
 	shard
 	out     recorder
 	news    chan plan.Learned
+	crossed chan plan.Crossed
+	call    call
 	streams map[netip.AddrPort]*stream
 }
 
 func newScript(queue int, plans ...plan.Stream) *script {
-	sc := &script{news: make(chan plan.Learned, queue), streams: map[netip.AddrPort]*stream{}}
-	sc.shard = shard{tx: &sc.out, learned: sc.news}
+	sc := &script{news: make(chan plan.Learned, queue), crossed: make(chan plan.Crossed, queue), streams: map[netip.AddrPort]*stream{}}
+	sc.shard = newShard(&sc.out, news{learned: sc.news, crossed: sc.crossed})
 	for i := range plans {
 		sc.streams[plans[i].Local] = &stream{local: plans[i].Local}
 	}
@@ -40,8 +45,9 @@ func newScript(queue int, plans ...plan.Stream) *script {
 }
 
 func (sc *script) set(plans ...plan.Stream) {
-	for i := range plans {
-		sc.streams[plans[i].Local].route.Store(newRoute("call", &plans[i], plans, sc.streams))
+	routes, _ := sc.call.compile("call", plans, sc.streams)
+	for i, r := range routes {
+		sc.streams[plans[i].Local].route.Store(r)
 	}
 }
 
@@ -53,6 +59,21 @@ func twoParties() (a, b plan.Stream) {
 }
 
 var voice = append([]byte{0x80, 0, 0, 1, 0, 0, 0, 160, 1, 2, 3, 4}, make([]byte, 160)...)
+
+// secretFor are some keys for a suite.
+func secretFor(suite, seed string) *plan.SRTP {
+	key, salt, _ := srtp.Lengths(suite)
+	return &plan.SRTP{Suite: suite, Key: strings.Repeat(seed, key), Salt: strings.Repeat(seed, salt)}
+}
+
+func newSender(t testing.TB, p *plan.SRTP) *srtp.Sender {
+	t.Helper()
+	s, err := srtp.NewSender(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
 
 // TestPacketPathAllocatesNothing: a rule of the design (decision 12).
 func TestPacketPathAllocatesNothing(t *testing.T) {
@@ -76,6 +97,33 @@ func TestPacketPathAllocatesNothing(t *testing.T) {
 		})
 		if allocs != 0 || sc.out.sent == 0 {
 			t.Errorf("%s: %v allocations a packet, %d sent", name, allocs, sc.out.sent)
+		}
+	}
+	// Each way of SRTP. What is sent twice is replayed, so the party has to protect each packet, which allocates nothing either.
+	for _, suite := range []string{"AES_CM_128_HMAC_SHA1_80", "AEAD_AES_256_GCM", "AES_192_CM_HMAC_SHA1_32"} {
+		a, b := twoParties()
+		a.Decrypt, a.Encrypt = secretFor(suite, "a"), secretFor(suite, "A")
+		b.Encrypt = secretFor(suite, "b")
+		sc := newScript(64, a, b)
+		in, party := sc.streams[a.Local], newSender(t, a.Decrypt)
+		now, seq, pkt, buf := int64(1), uint16(0), bytes.Clone(voice), make([]byte, 0, 2000)
+		relay := func() {
+			now += 20_000
+			seq++
+			pkt[2], pkt[3] = byte(seq>>8), byte(seq)
+			sealed, _, err := party.Protect(buf, pkt)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sc.handle(in, sealed, a.Signalled, now)
+			sc.chores(now)
+			for len(sc.crossed) > 0 {
+				<-sc.crossed
+			}
+		}
+		relay() // makes the source
+		if allocs := testing.AllocsPerRun(70_000, relay); allocs != 0 || sc.out.sent < 70_000 {
+			t.Errorf("%s: %v allocations a packet, %d sent", suite, allocs, sc.out.sent)
 		}
 	}
 	// A source that flaps is the worst case: every packet teaches something.
@@ -246,13 +294,45 @@ func TestMappedAddressesAreOne(t *testing.T) {
 
 // BenchmarkHandle is the packet path without the system calls.
 func BenchmarkHandle(b *testing.B) {
-	pa, pb := twoParties()
-	sc := newScript(64, pa, pb)
-	in := sc.streams[pa.Local]
-	b.ReportAllocs()
-	now := int64(1)
-	for b.Loop() {
-		now++
-		sc.handle(in, voice, pa.Signalled, now)
+	for _, v := range []struct{ name, in, out string }{
+		{"plain", "", ""},
+		{"AES_CM_128_HMAC_SHA1_80 to plain", "AES_CM_128_HMAC_SHA1_80", ""},
+		{"plain to AES_CM_128_HMAC_SHA1_80", "", "AES_CM_128_HMAC_SHA1_80"},
+		{"AES_CM_128_HMAC_SHA1_80 to the same", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_80"},
+		{"AEAD_AES_128_GCM to plain", "AEAD_AES_128_GCM", ""},
+		{"AEAD_AES_128_GCM to the same", "AEAD_AES_128_GCM", "AEAD_AES_128_GCM"},
+	} {
+		b.Run(v.name, func(b *testing.B) {
+			pa, pb := twoParties()
+			packets := make([][]byte, 50_000)
+			for i := range packets {
+				packets[i] = bytes.Clone(voice)
+				packets[i][2], packets[i][3] = byte(i>>8), byte(i)
+			}
+			if v.in != "" {
+				pa.Decrypt = secretFor(v.in, "i")
+				party := newSender(b, pa.Decrypt)
+				for i := range packets {
+					packets[i], _, _ = party.Protect(nil, packets[i])
+				}
+			}
+			if v.out != "" {
+				pb.Encrypt = secretFor(v.out, "o")
+			}
+			var sc *script
+			b.ReportAllocs()
+			now, next := int64(1), 0
+			for b.Loop() {
+				if next%len(packets) == 0 { // else they would be replayed
+					sc, next = newScript(64, pa, pb), 0
+				}
+				now++
+				sc.handle(sc.streams[pa.Local], packets[next], pa.Signalled, now)
+				next++
+			}
+			if sc.out.sent != next {
+				b.Fatalf("%d of %d packets were sent", sc.out.sent, next)
+			}
+		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rtpjet/relay/plan"
+	"rtpjet/relay/srtp"
 )
 
 // bindTries bounds how many ports of a pool are tried that turn out to be bound by somebody else.
@@ -46,6 +47,7 @@ type Sockets struct {
 	cfg     Config
 	drv     driver
 	learned chan plan.Learned
+	crossed chan plan.Crossed
 	pools   []*pool
 
 	mu      sync.RWMutex // guards what follows; a shard never takes it
@@ -63,12 +65,13 @@ type pool struct {
 type call struct {
 	shard   int
 	streams []*stream
+	senders map[secret]*srtp.Sender // see senderOf
 }
 
 var _ Engine = (*Sockets)(nil)
 
 // newSockets checks cfg, fills its defaults in and starts the driver that start makes.
-func newSockets(cfg Config, start func(Config, chan<- plan.Learned) (driver, error)) (*Sockets, error) {
+func newSockets(cfg Config, start func(Config, news) (driver, error)) (*Sockets, error) {
 	if cfg.Loops <= 0 {
 		cfg.Loops = cores()
 	}
@@ -86,6 +89,7 @@ func newSockets(cfg Config, start func(Config, chan<- plan.Learned) (driver, err
 	e := &Sockets{
 		cfg:     cfg,
 		learned: make(chan plan.Learned, cfg.LearnedQueue),
+		crossed: make(chan plan.Crossed, cfg.LearnedQueue),
 		streams: make(map[netip.AddrPort]*stream),
 		calls:   make(map[string]*call),
 		byAddr:  make(map[netip.Addr]*pool),
@@ -104,7 +108,7 @@ func newSockets(cfg Config, start func(Config, chan<- plan.Learned) (driver, err
 		e.pools = append(e.pools, pl)
 		e.byAddr[p.Addr] = pl
 	}
-	drv, err := start(cfg, e.learned)
+	drv, err := start(cfg, news{learned: e.learned, crossed: e.crossed})
 	if err != nil {
 		return nil, err
 	}
@@ -230,13 +234,15 @@ func (e *Sockets) Set(key string, streams []plan.Stream) error {
 	}
 
 	// Then all routes, and only then the first packets of new sockets, which may leave from any of the others.
+	routes, unprotected := c.compile(key, streams, open)
+	faults = append(faults, unprotected...)
 	var fresh []*stream
-	for i := range streams {
-		s := open[streams[i].Local]
-		if s == nil {
+	for i, r := range routes {
+		if r == nil {
 			continue
 		}
-		if s.route.Swap(newRoute(key, &streams[i], streams, open)) == nil {
+		s := open[streams[i].Local]
+		if s.route.Swap(r) == nil {
 			fresh = append(fresh, s)
 		}
 	}
@@ -389,6 +395,9 @@ func (e *Sockets) Totals() Totals {
 // Learned implements Engine.
 func (e *Sockets) Learned() <-chan plan.Learned { return e.learned }
 
+// Crossed implements Engine.
+func (e *Sockets) Crossed() <-chan plan.Crossed { return e.crossed }
+
 // Close implements Engine.
 func (e *Sockets) Close() error {
 	e.mu.Lock()
@@ -405,5 +414,6 @@ func (e *Sockets) Close() error {
 	e.drv.close()
 	e.streams, e.calls = nil, nil
 	close(e.learned)
+	close(e.crossed)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"rtpjet/relay/plan"
+	"rtpjet/relay/srtp"
 )
 
 // route is one plan.Stream made ready for the packet path. It is immutable.
@@ -17,6 +18,10 @@ type route struct {
 
 	// feeders are local addresses that must not become the remote: a packet sent there would come back here, for ever.
 	feeders []netip.AddrPort
+
+	// in and out are the ends of SRTP, if plan.Decrypt and plan.Encrypt ask for them; see secureRoute.
+	in  *srtp.Receiver
+	out *srtp.Sender
 }
 
 // newRoute compiles the route of one stream of a call. open names the streams that exist; sinks that do not are left out.
@@ -105,6 +110,9 @@ type stream struct {
 	probing   bool     // on shard.probing
 	reportDue int64    // not to be reported before, µs
 	probeDue  int64    // next probe, µs
+
+	crossed              int   // reports of SRTP sources since crossSince
+	crossSince, crossDue int64 // the next one not before crossDue, µs
 }
 
 // sync brings the state up to the newest route; nil if there is none any more.
@@ -157,21 +165,32 @@ func usable(a netip.AddrPort) bool {
 }
 
 // receive takes in one datagram from src at now (µs of Unix time). ok is false if it was refused; sinks are the streams
-// that it has to leave from, whether they can send or not.
-func (s *stream) receive(pkt []byte, src netip.AddrPort, now int64) (k kind, sinks []*stream, ok bool) {
+// that it has to leave from, whether they can send or not, and plain is what has to. With SRTP that is in the shard's buffer.
+func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k kind, plain []byte, sinks []*stream, ok bool) {
 	r := s.sync()
 	if r == nil {
-		return kindInvalid, nil, false
+		return kindInvalid, nil, nil, false
 	}
 	k = kindOpaque
 	if !r.plan.Opaque {
 		k = classify(pkt)
 		if k == kindInvalid {
 			s.in.errors.add(1)
-			return k, nil, false
+			return k, nil, nil, false
 		}
 		if k == kindRTP && r.plan.RTCP {
 			k = kindRTCP // misplaced; it goes where what arrives here goes
+		}
+	}
+	plain = pkt
+	if r.plan.Decrypt != nil {
+		// What is not authentic changes nothing, so this comes before the latch, but for what it would refuse in any case.
+		if !s.latch.refuses(&r.plan, src) {
+			plain, ok = s.unprotect(h, r, k, pkt, now)
+		}
+		if !ok {
+			s.in.errors.add(1)
+			return k, nil, nil, false
 		}
 	}
 	// Some endpoints send RTCP to the RTP port from another socket: no sign of where their RTP comes from.
@@ -183,7 +202,7 @@ func (s *stream) receive(pkt []byte, src netip.AddrPort, now int64) (k kind, sin
 			s.dirty = true
 			s.aim(r)
 		}
-		return k, nil, false
+		return k, nil, nil, false
 	}
 	s.count(&s.in, &s.inSSRC, k, pkt)
 	if int64(s.last.load()) != now {
@@ -197,13 +216,13 @@ func (s *stream) receive(pkt []byte, src netip.AddrPort, now int64) (k kind, sin
 	if r.plan.Blocked || r.plan.BlockDTMF {
 		dtmf := k == kindRTP && r.dtmf.has(payloadType(pkt))
 		if dtmf && r.plan.BlockDTMF || !dtmf && r.plan.Blocked {
-			return k, nil, true
+			return k, plain, nil, true
 		}
 	}
 	if r.plan.RTCP || k == kindRTCP && r.plan.Mux {
-		return k, r.rtcp, true
+		return k, plain, r.rtcp, true
 	}
-	return k, r.rtp, true
+	return k, plain, r.rtp, true
 }
 
 // ready tells whether a packet can be sent to the party now.

@@ -45,9 +45,10 @@ var arrows = map[string]rule{
 	"ngserver/rewrite": {pure: true, own: []string{"projection", "events", "ngserver/ng", "ngserver/sdp"}},
 	"ngserver/report":  {pure: true, own: []string{"projection", "events", "relay/plan", "ngserver/ng"}},
 
-	"ngserver": {own: []string{"ngserver/ng", "ngserver/bencode"}, foreign: []string{"golang.org/x/"}},
-	"relay":    {own: []string{"relay/plan"}, foreign: []string{"golang.org/x/"}},
-	"embed":    {foreign: []string{"github.com/nats-io/"}},
+	"ngserver":   {own: []string{"ngserver/ng", "ngserver/bencode"}, foreign: []string{"golang.org/x/"}},
+	"relay":      {own: []string{"relay/plan", "relay/srtp"}, foreign: []string{"golang.org/x/"}},
+	"relay/srtp": {own: []string{"relay/plan"}},
+	"embed":      {foreign: []string{"github.com/nats-io/"}},
 }
 
 // impure are packages of the standard library, with all below them, that a pure

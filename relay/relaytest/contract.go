@@ -48,6 +48,17 @@ func Contract(t *testing.T, open Open) {
 		"RecordedAddress":      recordedAddress,
 		"FullLearnedQueue":     fullLearnedQueue,
 
+		"SecureSuites":        secureSuites,
+		"SecureToPlain":       secureToPlain,
+		"SecureRTCP":          secureRTCP,
+		"SecureForged":        secureTeachesNothingForged,
+		"SecureFork":          secureFork,
+		"SecureNewKeys":       secureNewKeys,
+		"SecurePassesThrough": securePassesThrough,
+		"SecureDTMF":          secureDTMF,
+		"SecureBadKeys":       secureBadKeys,
+		"SecureCrossings":     secureCrossings,
+
 		"SetReplacesStreams":  setReplacesStreams,
 		"SetKeepsState":       setKeepsState,
 		"SetBindsAgain":       setBindsAgain,

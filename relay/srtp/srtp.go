@@ -63,6 +63,9 @@ func (d *direction) add(s *Source) {
 	d.all.Store(&list)
 }
 
+// Has is true if s is one of this direction.
+func (d *direction) Has(s *Source) bool { return d.byID[s.ssrc] == s }
+
 // Rollovers are the sources of this direction as they are now. Anybody may call it.
 func (d *direction) Rollovers() []plan.Rollover {
 	list := d.all.Load()

@@ -63,7 +63,7 @@ func TestThereAndBack(t *testing.T) {
 		for _, p := range variants(name) {
 			s, r := sender(t, p), receiver(t, p)
 			for seq := range uint16(3) {
-				for _, pkt := range [][]byte{voice(1, seq), report(1), voice(1, seq + 100)[:12], report(1)[:8]} {
+				for _, pkt := range [][]byte{voice(1, seq), report(1), voice(1, seq+100)[:12], report(1)[:8]} {
 					sealed, _, err := s.Protect([]byte("before"), pkt)
 					if err != nil {
 						t.Fatal(err)
