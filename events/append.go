@@ -382,53 +382,12 @@ func (w *writer) media(m *Media) {
 	w.flag("extmaps", m.Extmaps)
 	w.flag("ice", m.ICE)
 	w.flag("controlling", m.Controlling)
-	w.cryptos("crypto", m.Crypto)
-	w.cryptos("crypto_sent", m.CryptoSent)
-	w.optCrypto("crypto_in", &m.CryptoIn)
-	w.optCrypto("crypto_out", &m.CryptoOut)
-	w.flag("osrtp", m.OSRTP)
-	w.flag("offerer_pref", m.OffererPref)
 	w.flag("recrypt", m.Recrypt)
 	w.flag("end_to_end", m.EndToEnd)
-	w.close('}')
-}
-
-func (w *writer) cryptos(k string, list []Crypto) {
-	if len(list) == 0 {
-		return
+	if m.SRTP != nil {
+		w.key("srtp")
+		w.srtp(m.SRTP)
 	}
-	w.key(k)
-	w.open('[')
-	for i := range list {
-		w.element()
-		w.crypto(&list[i])
-	}
-	w.close(']')
-}
-
-func (w *writer) optCrypto(k string, c *Crypto) {
-	if *c != (Crypto{}) {
-		w.key(k)
-		w.crypto(c)
-	}
-}
-
-func (w *writer) crypto(c *Crypto) {
-	w.open('{')
-	w.optInt("tag", int64(c.Tag))
-	w.str("suite", c.Suite)
-	if c.Key != "" {
-		w.key("key")
-		w.b = append(w.b, '"')
-		w.b = c.Key.appendText(w.b)
-		w.b = append(w.b, '"')
-	}
-	w.optStr("mki", c.MKI)
-	w.optInt("mki_len", int64(c.MKILen))
-	w.optStr("lifetime", c.Lifetime)
-	w.flag("unencrypted_srtp", c.UnencryptedSRTP)
-	w.flag("unencrypted_srtcp", c.UnencryptedSRTCP)
-	w.flag("unauthenticated_srtp", c.UnauthenticatedSRTP)
 	w.close('}')
 }
 

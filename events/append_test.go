@@ -41,6 +41,8 @@ func fill(r *rand.Rand, v reflect.Value, depth int) {
 		return
 	}
 	switch v.Interface().(type) {
+	case Secret: // encoding/json is not to show it; TestFastMatchesSlow has its form
+		return
 	case netip.Addr:
 		v.Set(reflect.ValueOf(randomAddr(r)))
 		return

@@ -250,6 +250,13 @@ func mapped(v reflect.Value, f func(string) string) reflect.Value {
 		out := reflect.New(v.Type()).Elem()
 		out.SetString(f(v.String()))
 		return out
+	case reflect.Pointer:
+		if v.IsNil() {
+			return v
+		}
+		out := reflect.New(v.Type().Elem())
+		out.Elem().Set(mapped(v.Elem(), f))
+		return out
 	case reflect.Slice:
 		if v.IsNil() {
 			return v

@@ -2,12 +2,13 @@ package events
 
 import (
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
-	"log/slog"
+	"slices"
 )
 
-// Secret is key material: raw bytes, base64 in JSON. It prints as a remark that there is one, whatever the verb, so that no
-// log line can hold it by mistake.
+// Secret is key material: raw bytes, base64 in the log of events. Everywhere else it prints as a remark that there is one,
+// whatever the verb and the logger, so that nothing can show it by mistake.
 type Secret string
 
 const hidden = "[hidden]"
@@ -26,21 +27,27 @@ func (s Secret) GoString() string { return s.String() }
 // Format is String for all verbs, %d among them.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
 
-// LogValue is String, for slog.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+// MarshalJSON is String: JSON that is made by reflection is for people. [Encode] writes the key.
+func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + s.String() + `"`), nil }
 
-// MarshalText writes base64. This is the form of the log: what is shown to people goes through [Party.WithoutKeys] first.
-func (s Secret) MarshalText() ([]byte, error) { return s.appendText(nil), nil }
+// UnmarshalJSON reads what [Encode] writes.
+func (s *Secret) UnmarshalJSON(data []byte) error {
+	var text *string
+	if err := json.Unmarshal(data, &text); err != nil || text == nil {
+		return err
+	}
+	return s.read([]byte(*text))
+}
 
 func (s Secret) appendText(b []byte) []byte { return base64.StdEncoding.AppendEncode(b, []byte(s)) }
 
-// UnmarshalText reads what MarshalText writes.
-func (s *Secret) UnmarshalText(text []byte) error {
-	raw, err := base64.StdEncoding.DecodeString(string(text))
+func (s *Secret) read(text []byte) error {
+	raw := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Decode(raw, text)
 	if err != nil {
 		return fmt.Errorf("key: %w", err)
 	}
-	*s = Secret(raw)
+	*s = Secret(raw[:n])
 	return nil
 }
 
@@ -79,9 +86,6 @@ func (c Crypto) String() string {
 // GoString is String, for %#v.
 func (c Crypto) GoString() string { return c.String() }
 
-// LogValue is String, for slog.
-func (c Crypto) LogValue() slog.Value { return slog.StringValue(c.String()) }
-
 type cryptoParam struct {
 	name string
 	on   bool
@@ -100,22 +104,65 @@ func (c Crypto) SameKey(d Crypto) bool {
 	return c == d
 }
 
-// WithoutKeys returns a copy of the party that holds no key, for people.
-func (p *Party) WithoutKeys() *Party {
+// SRTP are the keys of one side of a section (RFC 4568).
+type SRTP struct {
+	// Received are the usable lines of the party's last offer, or the one of its answer; Sent are those that we sent to it
+	// last, of which its answer leaves the one that it chose.
+	Received []Crypto `json:"received,omitempty"`
+	Sent     []Crypto `json:"sent,omitempty"`
+	// In is what the party encrypts with and Out what we encrypt with towards it, as the last answer has settled; zero: nothing.
+	In  Crypto `json:"in,omitzero"`
+	Out Crypto `json:"out,omitzero"`
+	// OSRTP says that the lines stand, or stood, under a plain profile (RFC 8643).
+	OSRTP bool `json:"osrtp,omitempty"`
+	// OffererPref says that the offer named a suite to be answered with, whatever the other side takes (offerer_pref).
+	OffererPref bool `json:"offerer_pref,omitempty"`
+}
+
+// Format prints the lines without their keys. fmt looks no method up behind a pointer whose verb it finds odd, so it has one.
+func (k SRTP) Format(f fmt.State, _ rune) {
+	fmt.Fprintf(f, "{received %v, sent %v, in %v, out %v}", k.Received, k.Sent, k.In, k.Out)
+}
+
+// Keys are the keys of this side of the section.
+func (m *Media) Keys() SRTP {
+	if m.SRTP == nil {
+		return SRTP{}
+	}
+	return *m.SRTP
+}
+
+// SetKeys changes the keys of this side. Whoever has read them before keeps what was there.
+func (m *Media) SetKeys(k SRTP) {
+	m.SRTP = nil
+	if len(k.Received) > 0 || len(k.Sent) > 0 || k.In != (Crypto{}) || k.Out != (Crypto{}) || k.OSRTP || k.OffererPref {
+		m.SRTP = &k
+	}
+}
+
+// MapKeys returns a copy of the party with f applied to each key, and the party itself if it has none.
+func (p *Party) MapKeys(f func(Secret) Secret) *Party {
+	if !slices.ContainsFunc(p.Medias, func(m Media) bool { return m.SRTP != nil }) {
+		return p
+	}
 	q := *p
-	q.Medias = append([]Media(nil), p.Medias...)
+	q.Medias = slices.Clone(p.Medias)
 	for i := range q.Medias {
-		m := &q.Medias[i]
-		m.Crypto, m.CryptoSent = withoutKeys(m.Crypto), withoutKeys(m.CryptoSent)
-		m.CryptoIn.Key, m.CryptoOut.Key = "", ""
+		if q.Medias[i].SRTP == nil {
+			continue
+		}
+		k := q.Medias[i].Keys()
+		k.Received, k.Sent = slices.Clone(k.Received), slices.Clone(k.Sent)
+		for _, list := range [][]Crypto{k.Received, k.Sent} {
+			for j := range list {
+				list[j].Key = f(list[j].Key)
+			}
+		}
+		k.In.Key, k.Out.Key = f(k.In.Key), f(k.Out.Key)
+		q.Medias[i].SRTP = &k
 	}
 	return &q
 }
 
-func withoutKeys(list []Crypto) []Crypto {
-	out := append([]Crypto(nil), list...)
-	for i := range out {
-		out[i].Key = ""
-	}
-	return out
-}
+// WithoutKeys returns a copy of the party that holds no key, for people, and the party itself if it has none.
+func (p *Party) WithoutKeys() *Party { return p.MapKeys(func(Secret) Secret { return "" }) }

@@ -1,5 +1,31 @@
 package events
 
+func (r *reader) srtp() *SRTP {
+	k := &SRTP{}
+	var seen uint64
+	for name, ok := r.key(false); ok; name, ok = r.key(true) {
+		var bit uint64
+		switch string(name) {
+		case "received":
+			bit, k.Received = 1<<0, r.cryptos()
+		case "sent":
+			bit, k.Sent = 1<<1, r.cryptos()
+		case "in":
+			bit = 1 << 2
+			r.crypto(&k.In)
+		case "out":
+			bit = 1 << 3
+			r.crypto(&k.Out)
+		case "osrtp":
+			bit, k.OSRTP = 1<<4, r.bool()
+		case "offerer_pref":
+			bit, k.OffererPref = 1<<5, r.bool()
+		}
+		r.once(&seen, bit)
+	}
+	return k
+}
+
 func (r *reader) cryptos() []Crypto {
 	var few [12]Crypto
 	read := few[:0]
@@ -42,7 +68,7 @@ func (r *reader) crypto(c *Crypto) {
 }
 
 func (r *reader) secret() (s Secret) {
-	if s.UnmarshalText(r.text()) != nil {
+	if s.read(r.text()) != nil {
 		r.bad = true
 	}
 	return s

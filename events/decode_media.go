@@ -100,24 +100,12 @@ func (r *reader) media(m *Media, told *lists) {
 			bit, m.ICE = 1<<38, r.bool()
 		case "controlling":
 			bit, m.Controlling = 1<<39, r.bool()
-		case "crypto":
-			bit, m.Crypto = 1<<40, r.cryptos()
-		case "crypto_sent":
-			bit, m.CryptoSent = 1<<41, r.cryptos()
-		case "crypto_in":
-			bit = 1 << 42
-			r.crypto(&m.CryptoIn)
-		case "crypto_out":
-			bit = 1 << 43
-			r.crypto(&m.CryptoOut)
-		case "osrtp":
-			bit, m.OSRTP = 1<<44, r.bool()
-		case "offerer_pref":
-			bit, m.OffererPref = 1<<45, r.bool()
 		case "recrypt":
-			bit, m.Recrypt = 1<<46, r.bool()
+			bit, m.Recrypt = 1<<40, r.bool()
 		case "end_to_end":
-			bit, m.EndToEnd = 1<<47, r.bool()
+			bit, m.EndToEnd = 1<<41, r.bool()
+		case "srtp":
+			bit, m.SRTP = 1<<42, r.srtp()
 		}
 		r.once(&seen, bit)
 	}

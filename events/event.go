@@ -183,21 +183,12 @@ type Media struct {
 	// Controlling is our ICE role towards the party (RFC 8445 §6.1.1): we are controlling towards whom we offer to.
 	Controlling bool `json:"controlling,omitempty"`
 
-	// Crypto are the usable crypto lines of the party's last offer, or the one of its answer; CryptoSent are those that we
-	// sent to it last, of which its answer leaves the one that it chose. CryptoIn is what the party encrypts with and
-	// CryptoOut what we encrypt with towards it, as the last answer has settled; zero: nothing, or end to end.
-	Crypto     []Crypto `json:"crypto,omitempty"`
-	CryptoSent []Crypto `json:"crypto_sent,omitempty"`
-	CryptoIn   Crypto   `json:"crypto_in,omitzero"`
-	CryptoOut  Crypto   `json:"crypto_out,omitzero"`
-	// OSRTP says that crypto lines stand, or stood, under a plain profile on this side (RFC 8643).
-	OSRTP bool `json:"osrtp,omitempty"`
-	// OffererPref says that the offer asked for a suite by its own preference, whatever the other side takes (offerer_pref).
-	OffererPref bool `json:"offerer_pref,omitempty"`
 	// Recrypt says that packets are decrypted and encrypted again even if both sides have the same key.
 	Recrypt bool `json:"recrypt,omitempty"`
 	// EndToEnd says that security is a matter of the parties (DTLS): its lines and its packets go through as they are.
 	EndToEnd bool `json:"end_to_end,omitempty"`
+	// SRTP are the keys of this side, nil for plain RTP. It is never changed in place: see Keys and SetKeys.
+	SRTP *SRTP `json:"srtp,omitempty"`
 }
 
 // Ports are the RTP and the RTCP address of one side of a section. RTCP is invalid where there is none or where it is

@@ -62,8 +62,10 @@ func samples() map[string]events.Envelope {
 		UnencryptedSRTP: true, UnencryptedSRTCP: true, UnauthenticatedSRTP: true,
 	}
 	out["offered_srtp"] = env(events.Offered{Signalling: events.Signalling{Parties: []events.Party{{Medias: []events.Media{{
-		Type: "audio", Protocol: "RTP/SAVP", Crypto: []events.Crypto{crypto, {Suite: "AEAD_AES_128_GCM"}}, CryptoSent: []events.Crypto{crypto},
-		CryptoIn: crypto, CryptoOut: crypto, OSRTP: true, OffererPref: true, Recrypt: true, EndToEnd: true,
+		Type: "audio", Protocol: "RTP/SAVP", Recrypt: true, EndToEnd: true, SRTP: &events.SRTP{
+			Received: []events.Crypto{crypto, {Suite: "AEAD_AES_128_GCM"}}, Sent: []events.Crypto{crypto}, In: crypto, Out: crypto,
+			OSRTP: true, OffererPref: true,
+		},
 	}}}}}})
 	caused := env(events.DeletionScheduled{At: 6})
 	caused.Call = "caf\xe9"

@@ -47,6 +47,9 @@ type Section struct {
 	Mid       string
 	ICE       bool
 	Extmaps   bool
+	// Crypto are the usable a=crypto lines. DTLS is true if there is a fingerprint.
+	Crypto []events.Crypto
+	DTLS   bool
 }
 
 // LocalAddress is one address of a logical interface.
@@ -64,6 +67,8 @@ type Resources interface {
 	Local(name, family string) (LocalAddress, bool)
 	// Reserve binds n sockets on an address: one, or an even port and the next.
 	Reserve(bind netip.Addr, n int) ([]netip.AddrPort, error)
+	// Random returns n bytes for a key, which nobody can guess.
+	Random(n int) []byte
 }
 
 // Signal is an offer or an answer to be decided.

@@ -24,19 +24,23 @@ func (c *Call) Routes(def RouteDefaults) []plan.Stream {
 		return nil
 	}
 	var out []plan.Stream
+	var keys []*keyed // by section
 	for _, p := range c.Parties {
 		if p == nil {
 			continue
 		}
 		listeners := c.Listeners(p.ID)
 		for i := range p.Medias {
-			out = c.mediaRoutes(out, p, i, listeners, def)
+			for len(keys) <= i {
+				keys = append(keys, c.keys(len(keys)))
+			}
+			out = c.mediaRoutes(out, p, i, listeners, keys[i], def)
 		}
 	}
 	return out
 }
 
-func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners []int, def RouteDefaults) []plan.Stream {
+func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners []int, keys *keyed, def RouteDefaults) []plan.Stream {
 	m := &p.Medias[i]
 	if !m.Local.RTP.IsValid() {
 		return out
@@ -70,6 +74,12 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 	}
 	if s.BlockDTMF || (c.Blocked || m.Blocked) && !c.Dropping && m.Echo != "blackhole" {
 		s.DTMF = dtmfTypes(m) // key presses pass where media is blocked (ng-reference §11)
+	}
+	if keys != nil && keys.decrypt[p.ID] && m.SRTP != nil {
+		s.Decrypt = srtp(m.SRTP.In)
+	}
+	if keys != nil && keys.encrypt[p.ID] && m.SRTP != nil {
+		s.Encrypt = srtp(m.SRTP.Out)
 	}
 	for _, id := range listeners {
 		q := c.Party(id)

@@ -141,6 +141,11 @@ func (d *mediaDecision) section(sec *Section, m, o *events.Media, index int) err
 		return nil
 	}
 	d.mux(sec, m, o)
+	if d.Answer {
+		d.answerKeys(sec, m, o)
+	} else {
+		d.offerKeys(sec, m, o)
+	}
 	return d.ports(sec, m, o)
 }
 
@@ -165,6 +170,7 @@ func (d *mediaDecision) reject(m *events.Media) {
 	m.Local, m.Remote, m.Learned, m.Confirmed = events.Ports{}, events.Ports{}, events.Ports{}, [2]bool{}
 	m.Earlier, m.Serves = nil, netip.AddrPort{}
 	m.Mux, m.Told = false, false
+	m.SRTP = nil
 }
 
 // protocols applies §4.6: the receiver keeps its profile, which an explicit transport-protocol changes.
@@ -178,15 +184,24 @@ func (d *mediaDecision) protocols(sec *Section, m, o *events.Media) {
 	}
 	m.Type, o.Type = strings.Clone(sec.Type), strings.Clone(sec.Type)
 	m.Protocol = strings.Clone(sec.Protocol)
+	if !d.Answer {
+		e2e := endToEnd(sec)
+		m.EndToEnd, o.EndToEnd = e2e, e2e
+		if !d.speaks(o.Protocol, sec, e2e) {
+			o.Protocol = ""
+		}
+	}
 	want := d.Req.TransportProtocol
+	if want == "accept" {
+		want = ""
+		if d.Answer {
+			want = m.Protocol
+		}
+	}
 	switch {
 	case !sec.RTP:
 		o.Protocol = m.Protocol
-	case want == "accept":
-		if d.Answer {
-			o.Protocol = m.Protocol
-		}
-	case want != "" && secured(want) == secured(sec.Protocol):
+	case want != "" && d.speaks(want, sec, m.EndToEnd):
 		o.Protocol = strings.Clone(want)
 	}
 	if o.Protocol == "" {
@@ -194,9 +209,18 @@ func (d *mediaDecision) protocols(sec *Section, m, o *events.Media) {
 	}
 }
 
-// secured tells whether a profile is an SRTP one. Without SRTP of its own a relay cannot change that: packets go through as
-// they are, so a profile that promises otherwise would be a lie.
-func secured(protocol string) bool { return strings.Contains(strings.ToUpper(protocol), "SAVP") }
+// speaks tells whether the receiver can have a profile. Between plain and secure ones the relay translates, with keys that
+// the SDP carries; it has no DTLS. Where the parties have theirs, it can neither add nor take it away, and a profile that
+// promises otherwise would be a lie.
+func (d *mediaDecision) speaks(profile string, sec *Section, e2e bool) bool {
+	switch {
+	case e2e:
+		return secured(profile) == secured(sec.Protocol)
+	case overTLS(profile):
+		return false
+	}
+	return !secured(profile) || secured(sec.Protocol) || d.Answer || !slices.Contains(d.Req.SDES, "off")
+}
 
 func (d *mediaDecision) flags(m, o *events.Media) {
 	req := d.Req

@@ -34,6 +34,10 @@ func Describe(s *sdp.Session, req *ng.Request, sipSource bool) projection.Descri
 			Mid:      m.Mid(),
 			ICE:      ice,
 			Extmaps:  m.Lookup(sdp.KindExtmap) != nil,
+			DTLS:     m.Lookup(sdp.KindFingerprint) != nil,
+		}
+		if sec.RTP && !sec.Rejected {
+			sec.Crypto = cryptos(m)
 		}
 		sec.Direction = direction(m, distrust)
 		if distrust {

@@ -176,12 +176,7 @@ func (r *renderer) section(m *sdp.Media, s, o *events.Media) {
 		r.out = sdp.AppendLine(r.out, 'a', string(s.Direction))
 	}
 	r.rtcp(o)
-	for a := range m.All(sdp.KindCrypto) {
-		r.out = sdp.AppendLine(r.out, 'a', a.Line)
-	}
-	r.inherited(m, sdp.KindSetup)
-	r.inherited(m, sdp.KindFingerprint)
-	r.inherited(m, sdp.KindTLSID)
+	r.security(m, o)
 	for _, k := range [...]sdp.Kind{sdp.KindPTime, sdp.KindMaxPTime} {
 		if a := m.First(k); a != nil {
 			r.out = sdp.AppendLine(r.out, 'a', a.Line)

@@ -47,7 +47,7 @@ func TestKinds(t *testing.T) {
 		"rtcp:x": KindRTCP, "rtcp-mux": KindRTCPMux, "rtcp-mux-only": KindUnknown, "rtcp-rsize": KindUnknown,
 		"mid:": KindMid, "label:x": KindLabel, "bundle-only": KindBundleOnly, "group:BUNDLE 0": KindGroup,
 		"ptime:20.5": KindPTime, "ptime:abc": KindUnknown, "maxptime:40": KindMaxPTime,
-		"crypto:1 AES_CM_128_HMAC_SHA1_80 inline:abc": KindCrypto, "crypto:x": KindUnknown, "crypto:1 A": KindUnknown,
+		"crypto:1 AES_CM_128_HMAC_SHA1_80 inline:abc": KindCrypto, "crypto:x": KindCrypto, "crypto:1 A": KindCrypto,
 		"setup:foo": KindSetup, "fingerprint:" + fp: KindFingerprint, "fingerprint:sha-256 00:11": KindUnknown,
 		"fingerprint:md5 " + fp[8:]: KindUnknown, "tls-id:abc": KindTLSID, "ice-ufrag:a": KindICEUfrag, "ice-pwd:a": KindICEPwd,
 		"ice-options:trickle": KindICEOptions, "ice-lite": KindICELite, "remote-candidates:x": KindRemoteCandidates,

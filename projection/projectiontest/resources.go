@@ -2,6 +2,7 @@
 package projectiontest
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
 
@@ -17,6 +18,7 @@ type Resources struct {
 	// Left is how many more reservations succeed; negative: any number.
 	Left int
 	next map[netip.Addr]uint16
+	keys int // how many times Random was called
 }
 
 // ErrNone is what Reserve returns once Left is used up.
@@ -75,4 +77,13 @@ func (r *Resources) Reserve(bind netip.Addr, n int) ([]netip.AddrPort, error) {
 	}
 	r.Reserved = append(r.Reserved, out...)
 	return out, nil
+}
+
+// Random implements projection.Resources: the n-th result begins with n and is all zeros from there, so that keys can be told
+// apart in a script.
+func (r *Resources) Random(n int) []byte {
+	r.keys++
+	out := make([]byte, n)
+	binary.BigEndian.PutUint16(out, uint16(r.keys))
+	return out
 }

@@ -63,6 +63,8 @@ type Effects interface {
 	// Release gives back what was reserved for nothing. Hold gives it back once the log has said that no event names it.
 	Release(node string, ports []netip.AddrPort)
 	Hold(node string, ports []netip.AddrPort)
+	// Random returns n bytes for a key, which nobody can guess.
+	Random(n int) []byte
 	// Stats returns what the sockets of the call have counted, as far as the owner answers.
 	Stats() func(netip.AddrPort) (plan.Stats, bool)
 }

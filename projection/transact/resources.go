@@ -48,6 +48,9 @@ func (r *reservation) Reserve(bind netip.Addr, n int) ([]netip.AddrPort, error) 
 	return got, nil
 }
 
+// Random implements [projection.Resources].
+func (r *reservation) Random(n int) []byte { return r.fx.Random(n) }
+
 func (r *reservation) release() {
 	if len(r.taken) > 0 {
 		r.fx.Release(r.owner, r.taken)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -178,6 +179,13 @@ func (x *effects) Hold(node string, ports []netip.AddrPort) {
 	if node == x.n.id {
 		x.n.uncertain.add(x.e.key, heldPorts{ports: ports, until: x.n.clock().Add(ownTime)})
 	}
+}
+
+// Random implements [transact.Effects].
+func (x *effects) Random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return b
 }
 
 // Stats implements [transact.Effects].

@@ -1,0 +1,50 @@
+package projection
+
+import (
+	"slices"
+
+	"rtpjet/events"
+)
+
+// keyed tells which directions of a section the relay has to decrypt and encrypt, by party. Where both sides of a direction
+// have the same key, packets pass as they are, unless the client wants otherwise, or another listener or source of the same
+// party has another key.
+type keyed struct{ decrypt, encrypt map[int]bool }
+
+// keys looks at the section i of all parties. It is nil if nobody has keys there.
+func (c *Call) keys(i int) *keyed {
+	type edge struct{ from, to int }
+	var edges []edge
+	any := slices.ContainsFunc(c.Parties, func(p *events.Party) bool { return p != nil && i < len(p.Medias) && p.Medias[i].SRTP != nil })
+	if !any {
+		return nil
+	}
+	k := keyed{decrypt: map[int]bool{}, encrypt: map[int]bool{}}
+	for _, p := range c.Parties {
+		if p == nil || i >= len(p.Medias) {
+			continue
+		}
+		m := &p.Medias[i]
+		for _, id := range c.Listeners(p.ID) {
+			q := c.Party(id)
+			if i >= len(q.Medias) {
+				continue
+			}
+			o := &q.Medias[i]
+			edges = append(edges, edge{p.ID, id})
+			if m.Recrypt || o.Recrypt || !m.Keys().In.SameKey(o.Keys().Out) {
+				k.decrypt[p.ID], k.encrypt[id] = true, true
+			}
+		}
+	}
+	for again := true; again; { // what is decrypted for one listener is plain for all, and must be encrypted for each
+		again = slices.ContainsFunc(edges, func(e edge) bool {
+			if k.decrypt[e.from] == k.encrypt[e.to] {
+				return false
+			}
+			k.decrypt[e.from], k.encrypt[e.to] = true, true
+			return true
+		})
+	}
+	return &k
+}
