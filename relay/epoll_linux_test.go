@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"rtpjet/relay"
 	"rtpjet/relay/plan"
+	"rtpjet/relay/srtp"
 )
 
 var loopback = netip.MustParseAddr("127.0.0.1")
@@ -107,19 +109,29 @@ func TestRealPacketsAllocateNothing(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
+	const suite = "AES_CM_128_HMAC_SHA1_80"
+	t.Run("plain", func(t *testing.T) { allocateNothing(t, "", "") })
+	t.Run("SRTP to plain", func(t *testing.T) { allocateNothing(t, suite, "") })
+	t.Run("SRTP to SRTP", func(t *testing.T) { allocateNothing(t, suite, "AEAD_AES_256_GCM") })
+}
+
+func allocateNothing(t *testing.T, in, out string) {
 	e := newEngine(t, relay.Config{})
 	party := listen(t)
 	locals := reserve(t, e, 2)
-	if err := e.Set("call", between(locals[0], locals[1], addrOf(party))); err != nil {
+	streams := between(locals[0], locals[1], addrOf(party))
+	streams[0].Decrypt, streams[1].Encrypt = secureKeys(in), secureKeys(out)
+	if err := e.Set("call", streams); err != nil {
 		t.Fatal(err)
 	}
-	pkt := make([]byte, 172)
-	pkt[0] = 0x80
+	const warmUp, packets = 100, 10_000
+	pkts := numbered(t, in, warmUp+packets)
 	buf := make([]byte, 1500)
 	relayOne := func() {
-		if _, err := party.WriteToUDPAddrPort(pkt, locals[0]); err != nil {
+		if _, err := party.WriteToUDPAddrPort(pkts[0], locals[0]); err != nil {
 			t.Fatal(err)
 		}
+		pkts = pkts[1:]
 		if _, _, err := party.ReadFromUDPAddrPort(buf); err != nil {
 			t.Fatal(err)
 		}
@@ -127,10 +139,9 @@ func TestRealPacketsAllocateNothing(t *testing.T) {
 	if err := party.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
-	for range 100 {
+	for range warmUp {
 		relayOne()
 	}
-	const packets = 10_000
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	for range packets {
@@ -204,11 +215,16 @@ func TestCallsComeAndGoUnderLoad(t *testing.T) {
 				for k := range streams {
 					streams[k].Epoch, streams[k].Mode, streams[k].MayLearn = epoch/2, plan.LearnImmediate, true
 					streams[k].PierceNAT = epoch%3 == 0
+					if epoch%5 == 0 {
+						streams[k].Encrypt = secureKeys("AEAD_AES_128_GCM")
+					}
 				}
 				if err := e.Set(name, streams); err != nil {
 					t.Error(err)
 				}
 				e.Totals()
+				e.Rollovers(a)
+				e.Rollovers(b)
 				switch epoch % 4 {
 				case 2:
 					if err := e.Set(name, streams[:1]); err != nil {
@@ -276,32 +292,91 @@ func TestTOS(t *testing.T) {
 	}
 }
 
+// secureKeys are some keys, the same for each call.
+func secureKeys(suite string) *plan.SRTP {
+	key, salt, ok := srtp.Lengths(suite)
+	if !ok {
+		return nil
+	}
+	return &plan.SRTP{Suite: suite, Key: strings.Repeat("k", key), Salt: strings.Repeat("s", salt)}
+}
+
+// numbered are n voice packets in a row, protected if suite is not empty.
+func numbered(t testing.TB, suite string, n int) [][]byte {
+	t.Helper()
+	packets := make([][]byte, n)
+	var party *srtp.Sender
+	if p := secureKeys(suite); p != nil {
+		var err error
+		if party, err = srtp.NewSender(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range packets {
+		packets[i] = make([]byte, 172)
+		packets[i][0], packets[i][2], packets[i][3] = 0x80, byte(i>>8), byte(i)
+		if party != nil {
+			sealed, _, err := party.Protect(nil, packets[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			packets[i] = sealed
+		}
+	}
+	return packets
+}
+
+// processorTime is what this process has used, in ns.
+func processorTime(b *testing.B) int64 {
+	var use unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &use); err != nil {
+		b.Fatal(err)
+	}
+	return use.Utime.Nano() + use.Stime.Nano()
+}
+
 // BenchmarkRelay sends a packet through the kernel and back, one at a time.
 func BenchmarkRelay(b *testing.B) {
-	for name, open := range map[string]func(relay.Config) (*relay.Sockets, error){"epoll": relay.New, "portable": relay.NewPortable} {
-		b.Run(name, func(b *testing.B) {
-			e, err := open(relay.Config{Pools: []relay.Pool{{Addr: loopback, Min: 10000, Max: 29999}}, Moderation: -1})
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer func() { _ = e.Close() }()
-			party := listen(b)
-			locals := reserve(b, e, 2)
-			if err := e.Set("call", between(locals[0], locals[1], addrOf(party))); err != nil {
-				b.Fatal(err)
-			}
-			pkt, buf := make([]byte, 172), make([]byte, 1500)
-			pkt[0] = 0x80
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := party.WriteToUDPAddrPort(pkt, locals[0]); err != nil {
+	engines := map[string]func(relay.Config) (*relay.Sockets, error){"epoll": relay.New, "portable": relay.NewPortable}
+	for name, open := range engines {
+		for _, v := range [][2]string{
+			{"", ""}, {"AES_CM_128_HMAC_SHA1_80", ""}, {"AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_80"},
+			{"AEAD_AES_128_GCM", ""}, {"AEAD_AES_128_GCM", "AEAD_AES_128_GCM"},
+		} {
+			in, out := v[0], v[1]
+			b.Run(fmt.Sprintf("%s/%s-%s", name, in, out), func(b *testing.B) {
+				e, err := open(relay.Config{Pools: []relay.Pool{{Addr: loopback, Min: 10000, Max: 29999}}, Moderation: -1})
+				if err != nil {
 					b.Fatal(err)
 				}
-				if _, _, err := party.ReadFromUDPAddrPort(buf); err != nil {
-					b.Fatal(err)
+				defer func() { _ = e.Close() }()
+				party := listen(b)
+				locals := reserve(b, e, 2)
+				streams := between(locals[0], locals[1], addrOf(party))
+				streams[0].Decrypt, streams[1].Encrypt = secureKeys(in), secureKeys(out)
+				packets, buf, next := numbered(b, in, 100_000), make([]byte, 1500), 0
+				b.ReportAllocs()
+				before := processorTime(b)
+				for b.Loop() {
+					if next == len(packets) || next == 0 { // else they would be replayed
+						e.Drop("call")
+						if err := e.Set("call", streams); err != nil {
+							b.Fatal(err)
+						}
+						next = 0
+					}
+					if _, err := party.WriteToUDPAddrPort(packets[next], locals[0]); err != nil {
+						b.Fatal(err)
+					}
+					if _, _, err := party.ReadFromUDPAddrPort(buf); err != nil {
+						b.Fatal(err)
+					}
+					next++
 				}
-			}
-		})
+				// Of the party, too; on a busy machine it says more than the time that passes.
+				b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
+			})
+		}
 	}
 }
 
