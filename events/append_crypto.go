@@ -31,15 +31,19 @@ func (w *writer) optCrypto(k string, c *Crypto) {
 	}
 }
 
+func (w *writer) secret(s Secret) {
+	w.b = append(w.b, '"')
+	w.b = s.appendText(w.b)
+	w.b = append(w.b, '"')
+}
+
 func (w *writer) crypto(c *Crypto) {
 	w.open('{')
 	w.optInt("tag", int64(c.Tag))
 	w.str("suite", c.Suite)
 	if c.Key != "" {
 		w.key("key")
-		w.b = append(w.b, '"')
-		w.b = c.Key.appendText(w.b)
-		w.b = append(w.b, '"')
+		w.secret(c.Key)
 	}
 	w.optStr("mki", c.MKI)
 	w.optInt("mki_len", int64(c.MKILen))

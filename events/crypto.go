@@ -98,6 +98,14 @@ func (c *Crypto) params() [3]cryptoParam {
 	}
 }
 
+// Digest is a number by which a key can be told from others, and not be found out; 0 for none.
+func (c Crypto) Digest() uint64 {
+	if c.Key == "" {
+		return 0
+	}
+	return Digest([]byte("rtpjet key " + string(c.Key)))
+}
+
 // SameKey tells whether what one side encrypts, the other can decrypt: all but the tag and the lifetime.
 func (c Crypto) SameKey(d Crypto) bool {
 	c.Tag, c.Lifetime, d.Tag, d.Lifetime = 0, "", 0, ""

@@ -1,6 +1,9 @@
 package events
 
-import "net/netip"
+import (
+	"math"
+	"net/netip"
+)
 
 // fastDecode reads an entry that is in the form in which this release writes it, which nearly all are. ok is false if there is
 // anything about it that it was not made for: that says nothing about the entry. What it returns is what slowDecode would
@@ -28,7 +31,7 @@ func fastDecode(data []byte) (e Envelope, ok bool) {
 		return Envelope{}, false
 	}
 	if h.caused {
-		e.Cause = &Cause{Cookie: string(h.cookie), From: h.from, Request: rest[:h.request:h.request], Reply: rest[h.request:]}
+		e.Cause = &Cause{Cookie: string(h.cookie), From: h.from, Request: rest[:h.request:h.request], Reply: rest[h.request:], Secrets: h.secrets}
 	}
 	return e, true
 }
@@ -41,6 +44,7 @@ type fastHeader struct {
 	from                     netip.AddrPort
 	request, reply           int
 	caused                   bool
+	secrets                  Secret
 }
 
 // header reads up to the event, which is the last field.
@@ -75,6 +79,8 @@ func (r *reader) header(h *fastHeader) bool {
 			bit, h.reply = 1<<7, r.int()
 		case "caused":
 			bit, h.caused = 1<<8, r.bool()
+		case "secrets":
+			bit, h.secrets = 1<<9, r.secret()
 		case "event":
 			return !r.bad
 		} // latin1 is rare, and takes another pass
@@ -99,6 +105,8 @@ func (r *reader) event(kind []byte, node string) Event {
 		return r.partiesRemoved()
 	case KindTakenOver:
 		return r.takenOver(node)
+	case KindRolledOver:
+		return r.rolledOver()
 	case KindEnded:
 		return r.ended()
 	}
@@ -170,6 +178,42 @@ func (r *reader) endpointLearned() (e EndpointLearned) {
 		r.once(&seen, bit)
 	}
 	return e
+}
+
+func (r *reader) rolledOver() (e RolledOver) {
+	var seen uint64
+	for k, ok := r.key(false); ok; k, ok = r.key(true) {
+		var bit uint64
+		switch string(k) {
+		case "party":
+			bit, e.Party = 1<<0, r.int()
+		case "media":
+			bit, e.Media = 1<<1, r.int()
+		case "rtcp":
+			bit, e.RTCP = 1<<2, r.bool()
+		case "out":
+			bit, e.Out = 1<<3, r.bool()
+		case "ssrc":
+			bit, e.SSRC = 1<<4, uint32(r.upTo(math.MaxUint32))
+		case "roc":
+			bit, e.ROC = 1<<5, uint32(r.upTo(math.MaxUint32))
+		case "seq":
+			bit, e.Seq = 1<<6, uint16(r.upTo(math.MaxUint16))
+		case "index":
+			bit, e.Idx = 1<<7, uint32(r.upTo(math.MaxUint32))
+		case "key":
+			bit, e.Key = 1<<8, r.uint64()
+		}
+		r.once(&seen, bit)
+	}
+	return e
+}
+
+// upTo reads a number that is not above a bound.
+func (r *reader) upTo(most uint64) uint64 {
+	n := r.uint64()
+	r.bad = r.bad || n > most
+	return n
 }
 
 func (r *reader) mediaBlocked() (e MediaBlocked) {

@@ -18,6 +18,7 @@ const (
 	KindDeletionScheduled Kind = "deletion_scheduled"
 	KindPartiesRemoved    Kind = "parties_removed"
 	KindTakenOver         Kind = "taken_over"
+	KindRolledOver        Kind = "rolled_over"
 	KindEnded             Kind = "ended"
 )
 
@@ -40,6 +41,8 @@ type Cause struct {
 	From    netip.AddrPort // the NG client
 	Request []byte         // the dictionary as received, without the cookie
 	Reply   []byte         // the dictionary as sent, without the cookie
+	// Secrets are the keys that stood in the two, sealed; x stands in their places. See [Sealer].
+	Secrets Secret
 }
 
 // Offered says that an offer was accepted: the parties named are now as given.
@@ -259,6 +262,22 @@ type TakenOver struct {
 	Parties []Party `json:"parties"`
 }
 
+// RolledOver says how far a source of an encrypted stream has come: it is written when the source is new and at each crossing
+// of half of the sequence space, so that what a later relay guesses from it is exact (RFC 3711 §3.3.1).
+type RolledOver struct {
+	Party int  `json:"party"`
+	Media int  `json:"media"` // position, from 0
+	RTCP  bool `json:"rtcp,omitempty"`
+	// Out is true for what we send to the party.
+	Out  bool   `json:"out,omitempty"`
+	SSRC uint32 `json:"ssrc"`
+	ROC  uint32 `json:"roc"`
+	Seq  uint16 `json:"seq"`             // the highest sequence number
+	Idx  uint32 `json:"index,omitempty"` // of SRTCP
+	// Key is [Crypto.Digest] of the key that it is about: another key begins anew.
+	Key uint64 `json:"key"`
+}
+
 // Reason says why a call ended.
 type Reason string
 
@@ -304,5 +323,6 @@ func (MediaBlocked) kind() Kind      { return KindMediaBlocked }
 func (DeletionScheduled) kind() Kind { return KindDeletionScheduled }
 func (PartiesRemoved) kind() Kind    { return KindPartiesRemoved }
 func (TakenOver) kind() Kind         { return KindTakenOver }
+func (RolledOver) kind() Kind        { return KindRolledOver }
 func (Ended) kind() Kind             { return KindEnded }
 func (u Unknown) kind() Kind         { return u.Name }

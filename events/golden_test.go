@@ -51,6 +51,7 @@ func samples() map[string]events.Envelope {
 		"media_blocked":      env(events.MediaBlocked{Parties: []int{1, 2}, All: true, Media: ref(true), DTMF: ref(false)}),
 		"deletion_scheduled": env(events.DeletionScheduled{Parties: []int{1}, At: 5}),
 		"parties_removed":    env(events.PartiesRemoved{Parties: []int{1, 3}}),
+		"rolled_over":        env(events.RolledOver{Party: 1, Media: 2, RTCP: true, Out: true, SSRC: 1 << 31, ROC: 3, Seq: 40000, Idx: 5, Key: 1 << 63}),
 		"taken_over":         env(events.TakenOver{Owner: "n2", From: "n1", Epoch: 2, Why: "owner gone", Parties: sig.Parties}),
 		"ended": env(events.Ended{
 			Reason: events.ReasonSilentTimeout, RTP: events.Counters{Packets: 1, Bytes: 172, Errors: 2}, RTCP: events.Counters{Packets: 3},

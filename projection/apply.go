@@ -37,6 +37,8 @@ func (c *Call) Apply(seq uint64, e events.Envelope) {
 		c.remove(ev.Parties)
 	case events.TakenOver:
 		c.applyTakenOver(ev)
+	case events.RolledOver:
+		c.applyRolled(ev)
 	case events.Ended:
 		*c = Call{
 			ID: c.ID, Gen: c.Gen, First: c.First, Seq: seq, Ended: true, EndedAt: e.At, Owner: c.Owner,

@@ -32,6 +32,9 @@ type Call struct {
 
 	Blocked, BlockedDTMF bool
 
+	// Rolled is how far the sources of encrypted streams have come, one entry for each; see events.RolledOver.
+	Rolled []events.RolledOver
+
 	// The last offer or answer: its digest, and the sequence at which its reply can be found.
 	LastRequest    uint64
 	LastRequestSeq uint64

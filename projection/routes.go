@@ -76,10 +76,10 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 		s.DTMF = dtmfTypes(m) // key presses pass where media is blocked (ng-reference §11)
 	}
 	if keys != nil && keys.decrypt[p.ID] && m.SRTP != nil {
-		s.Decrypt = srtp(m.SRTP.In)
+		s.Decrypt = c.withRollovers(srtp(m.SRTP.In), p.ID, i, false, false, m.SRTP.In)
 	}
 	if keys != nil && keys.encrypt[p.ID] && m.SRTP != nil {
-		s.Encrypt = srtp(m.SRTP.Out)
+		s.Encrypt = c.withRollovers(srtp(m.SRTP.Out), p.ID, i, false, true, m.SRTP.Out)
 	}
 	for _, id := range listeners {
 		q := c.Party(id)
@@ -99,6 +99,8 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 		r := s
 		r.Local, r.RTCP, r.Mux = m.Local.RTCP, true, false
 		r.Signalled, r.Learned, r.Confirmed = m.Remote.RTCP, m.Learned.RTCP, m.Confirmed[1]
+		r.Decrypt = c.withRollovers(r.Decrypt, p.ID, i, true, false, m.Keys().In)
+		r.Encrypt = c.withRollovers(r.Encrypt, p.ID, i, true, true, m.Keys().Out)
 		out = append(out, r)
 	}
 	// A party that moved keeps sending to the old sockets until our answer has reached it; that teaches nothing.

@@ -118,13 +118,16 @@ func (d *mediaDecision) offerKeys(sec *Section, m, o *events.Media) {
 		from.Received = received[:1:1] // options leave nothing: the answer has to take something nevertheless
 	}
 	from.OffererPref = len(opt.pref) > 0
-	from.OSRTP = !secured(m.Protocol) && len(received) > 0
+	from.OSRTP = !secured(m.Protocol) && !opt.off && len(received) > 0
 
 	to.OSRTP = !secured(o.Protocol) && !opt.off && d.offersOSRTP(from, to)
 	if to.OSRTP || secured(o.Protocol) && !opt.off {
 		to.Sent = d.offerLines(&opt, from.Received, to.Sent)
 	} else {
 		to.Sent = nil
+	}
+	if len(to.Sent) == 0 && secured(o.Protocol) && !secured(m.Protocol) {
+		o.Protocol = m.Protocol // nothing to have keys from
 	}
 	m.SetKeys(from)
 	o.SetKeys(to)

@@ -27,6 +27,9 @@ func (d *mediaDecision) answerKeys(sec *Section, m, o *events.Media) {
 		to.In, to.Out = d.answerLine(to, from.In, agreed)
 		to.Sent = []events.Crypto{to.Out}
 	} else {
+		if to.OSRTP && from.OSRTP && !agreed { // it was a question, and the answer is no
+			to = events.SRTP{}
+		}
 		to.Sent, to.In, to.Out = nil, events.Crypto{}, events.Crypto{}
 	}
 	m.SetKeys(from)

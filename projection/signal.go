@@ -187,7 +187,7 @@ func (d *mediaDecision) protocols(sec *Section, m, o *events.Media) {
 	if !d.Answer {
 		e2e := endToEnd(sec)
 		m.EndToEnd, o.EndToEnd = e2e, e2e
-		if !d.speaks(o.Protocol, sec, e2e) {
+		if !speaks(o.Protocol, sec, e2e) {
 			o.Protocol = ""
 		}
 	}
@@ -201,7 +201,7 @@ func (d *mediaDecision) protocols(sec *Section, m, o *events.Media) {
 	switch {
 	case !sec.RTP:
 		o.Protocol = m.Protocol
-	case want != "" && d.speaks(want, sec, m.EndToEnd):
+	case want != "" && speaks(want, sec, m.EndToEnd):
 		o.Protocol = strings.Clone(want)
 	}
 	if o.Protocol == "" {
@@ -212,14 +212,11 @@ func (d *mediaDecision) protocols(sec *Section, m, o *events.Media) {
 // speaks tells whether the receiver can have a profile. Between plain and secure ones the relay translates, with keys that
 // the SDP carries; it has no DTLS. Where the parties have theirs, it can neither add nor take it away, and a profile that
 // promises otherwise would be a lie.
-func (d *mediaDecision) speaks(profile string, sec *Section, e2e bool) bool {
-	switch {
-	case e2e:
+func speaks(profile string, sec *Section, e2e bool) bool {
+	if e2e {
 		return secured(profile) == secured(sec.Protocol)
-	case overTLS(profile):
-		return false
 	}
-	return !secured(profile) || secured(sec.Protocol) || d.Answer || !slices.Contains(d.Req.SDES, "off")
+	return !overTLS(profile)
 }
 
 func (d *mediaDecision) flags(m, o *events.Media) {

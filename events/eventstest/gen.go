@@ -30,7 +30,8 @@ func Event() *rapid.Generator[events.Event] {
 	return rapid.Custom(func(t *rapid.T) events.Event {
 		kinds := []events.Event{
 			events.Offered{}, events.Answered{}, events.EndpointLearned{}, events.MediaBlocked{}, events.DeletionScheduled{},
-			events.PartiesRemoved{}, events.TakenOver{}, events.Ended{},
+			events.PartiesRemoved{}, events.TakenOver{}, events.RolledOver{},
+			events.Ended{},
 		}
 		v := reflect.New(reflect.TypeOf(rapid.SampledFrom(kinds).Draw(t, "kind"))).Elem()
 		fill(t, v)
@@ -80,6 +81,10 @@ func fill(t *rapid.T, v reflect.Value) {
 		v.SetInt(int64(rapid.IntRange(-2, 6).Draw(t, "int")))
 	case reflect.Int64:
 		v.SetInt(rapid.Int64().Draw(t, "int64"))
+	case reflect.Uint32:
+		v.SetUint(uint64(rapid.Uint32().Draw(t, "uint32")))
+	case reflect.Uint16:
+		v.SetUint(uint64(rapid.Uint16().Draw(t, "uint16")))
 	case reflect.Uint64:
 		v.SetUint(rapid.Uint64().Draw(t, "uint64"))
 	case reflect.String:
