@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -39,6 +40,9 @@ func clusterOptions(ctx context.Context, cfg ServerConfig, opts *server.Options)
 	}
 	opts.Cluster = server.ClusterOpts{
 		Name: "rtpjet-" + cfg.Region, Host: host, Port: port, PingInterval: routePing, MaxPingsOut: routePingsOut,
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && !ip.IsUnspecified() {
+		opts.Cluster.Advertise = net.JoinHostPort(host, fmt.Sprint(port)) // or servers gossip the address that we connect from
 	}
 	// Without a key there is a password as well, one that everybody knows: a server that asked for none would be let in by the
 	// routes that servers with a key make to it.

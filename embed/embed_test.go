@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
 )
 
@@ -505,5 +506,26 @@ func TestInstanceID(t *testing.T) {
 	}
 	if b, err := openLog(t, nc).InstanceID(t.Context()); err != nil || a != b {
 		t.Errorf("opened again: %q, %v; want %q", b, err, a)
+	}
+}
+
+// TestOpenAgain: a stream that is as it should be is not written to.
+func TestOpenAgain(t *testing.T) {
+	nc := connect(t, startServer(t, t.TempDir(), ""))
+	l := openLog(t, nc)
+	for _, want := range []jetstream.StreamConfig{callsConfig(l.cfg), archiveConfig(l.cfg)} {
+		s, err := l.js.Stream(t.Context(), want.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		have := s.CachedInfo().Config
+		want.Replicas = 1
+		if !sameConfig(have, want) {
+			t.Errorf("%s would be updated from\n%+v to\n%+v", want.Name, have, want)
+		}
+		want.MaxBytes = 1 << 30
+		if sameConfig(have, want) {
+			t.Errorf("%s would not get another size", want.Name)
+		}
 	}
 }

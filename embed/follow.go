@@ -43,8 +43,8 @@ const (
 	followPace       = 2 * time.Millisecond
 	followHeartbeat  = 500 * time.Millisecond
 	followSilence    = 3 * followHeartbeat
-	clusterHeartbeat = 100 * time.Millisecond
-	clusterSilence   = 4 * clusterHeartbeat
+	clusterHeartbeat = 250 * time.Millisecond
+	clusterSilence   = 3 * clusterHeartbeat
 	followExpires    = 30 * time.Second
 	followRetry      = 100 * time.Millisecond
 	followBatch      = 5000 // entries

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -64,7 +65,7 @@ const appendTimeout = 5 * time.Second
 const (
 	openTimeout = 30 * time.Second
 	openPause   = 100 * time.Millisecond
-	// openPatience is how long the first attempt may take; each further one takes up to twice as long.
+	// openPatience is how long the first attempt may take; each further one takes up to a quarter longer.
 	openPatience = 500 * time.Millisecond
 )
 
@@ -86,7 +87,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	}
 	ctx, cancel := withDeadline(ctx, openTimeout)
 	defer cancel()
-	for patience := openPatience; ; patience = min(2*patience, appendTimeout) {
+	for patience := openPatience; ; patience = min(patience*5/4, appendTimeout) {
 		what, err := ensureAll(ctx, nc, js, cfg, patience)
 		if err == nil {
 			break
@@ -214,8 +215,25 @@ func ensureStream(ctx context.Context, js jetstream.JetStream, sc jetstream.Stre
 	if !fixed {
 		sc.Replicas = have.Replicas
 	}
+	if sameConfig(have, sc) {
+		return nil // an update writes the stream's files, which a restart need not wait for
+	}
 	_, err = js.UpdateStream(ctx, sc)
 	return err
+}
+
+// sameConfig tells whether have, which a server says, is what it makes of want. A wrong no costs an update that changes
+// nothing.
+func sameConfig(have, want jetstream.StreamConfig) bool {
+	have.Metadata = maps.Clone(have.Metadata)
+	maps.DeleteFunc(have.Metadata, func(k, _ string) bool { return strings.HasPrefix(k, "_nats.") })
+	if want.MaxConsumers == 0 {
+		want.MaxConsumers = -1
+	}
+	if want.MaxMsgsPerSubject == 0 {
+		want.MaxMsgsPerSubject = -1
+	}
+	return reflect.DeepEqual(have, want)
 }
 
 func ensureBucket(ctx context.Context, js jetstream.JetStream, kc jetstream.KeyValueConfig, replicas int, fixed bool) error {

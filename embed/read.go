@@ -23,17 +23,25 @@ func (l *Log) Since(ctx context.Context, key string, after uint64) (entries []En
 		if err != nil {
 			return nil, 0, err
 		}
-		if !e.found {
-			break
+		if e.found {
+			entries = append(entries, e.Entry)
+			next = e.Seq + 1
+			continue
 		}
-		entries = append(entries, e.Entry)
-		next = e.Seq + 1
+		if len(entries) > 0 {
+			return entries, entries[len(entries)-1].Seq, nil
+		}
+		e, err = l.get(ctx, key, fmt.Sprintf(`{"last_by_subj":%q}`, l.prefix+key))
+		switch {
+		case err != nil:
+			return nil, 0, err
+		case e.Seq > after:
+			continue // written since we asked for it
+		case e.Seq > 0 && e.Seq < after:
+			return nil, 0, fmt.Errorf("read %s: %w: the leader is behind what it has confirmed", key, ErrUnavailable)
+		}
+		return nil, e.Seq, nil
 	}
-	if len(entries) > 0 {
-		return entries, entries[len(entries)-1].Seq, nil
-	}
-	e, err := l.get(ctx, key, fmt.Sprintf(`{"last_by_subj":%q}`, l.prefix+key))
-	return nil, e.Seq, err
 }
 
 // stored is an entry that may not be there.
@@ -116,7 +124,11 @@ func (l *Log) History(ctx context.Context, key string) ([]Entry, error) {
 }
 
 // archivedTries is how often History begins to read the archive: its consumer is on one server, which may go.
-const archivedTries = 4
+// archivedPatience is how long each try waits for that.
+const (
+	archivedTries    = 4
+	archivedPatience = 2 * time.Second
+)
 
 // archived finds the entries of a key in the archive.
 func (l *Log) archived(ctx context.Context, key string) (found []Entry, err error) {
@@ -138,7 +150,9 @@ func (l *Log) readArchive(ctx context.Context, key string) ([]Entry, error) {
 	if err != nil || last == 0 {
 		return nil, err
 	}
-	cons, err := l.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{
+	cctx, cancel := context.WithTimeout(ctx, archivedPatience) // a request is lost if its leader is
+	defer cancel()
+	cons, err := l.js.CreateConsumer(cctx, stream, jetstream.ConsumerConfig{
 		AckPolicy: jetstream.AckNonePolicy, FilterSubject: subject, MemoryStorage: true, Replicas: 1,
 		InactiveThreshold: 10 * time.Second,
 	})
@@ -174,18 +188,8 @@ func (l *Log) readArchive(ctx context.Context, key string) ([]Entry, error) {
 
 // lastOf is the sequence of the last message of a subject; 0 if there is none.
 func (l *Log) lastOf(ctx context.Context, stream, subject string) (uint64, error) {
-	s, err := l.js.Stream(ctx, stream)
-	if err != nil {
-		return 0, requestError("read", stream, err)
-	}
-	m, err := s.GetLastMsgForSubject(ctx, subject)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, requestError("read", stream, err)
-	}
-	return m.Sequence, nil
+	e, err := l.getFrom(ctx, stream, stream, fmt.Sprintf(`{"last_by_subj":%q}`, subject))
+	return e.Seq, err
 }
 
 // headerArchived is on the last message of each round of the archiver: the live stream is archived up to that sequence.

@@ -154,7 +154,13 @@ func (s *Server) configure(ctx context.Context, cfg ServerConfig) error {
 			return err
 		}
 	}
-	return checkMode(cfg.StoreDir, s.clustered())
+	if err := checkMode(cfg.StoreDir, s.clustered()); err != nil {
+		return err
+	}
+	if s.clustered() && !isMember(cfg.StoreDir) {
+		return probeName(ctx, cfg)
+	}
+	return nil
 }
 
 // watch opens the store again when a full disk has room. The server does not do it: a stream that could not be written

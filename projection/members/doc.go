@@ -11,6 +11,6 @@
 //	silent   refused   Gone      at once: its machine says that nobody listens, and NATS says the same or was silent
 //	silent   unheard   Gone      after 5 × Silence, if the two never heard each other by UDP
 //
-// A node that was asleep itself, or has just found NATS again, hears everybody late. It judges nobody before it has listened
-// for Silence.
+// A node that was asleep itself hears everybody late: its sleep counts for nobody's silence. One that has just found NATS again
+// judges nobody before it has listened there for Silence.
 package members

@@ -53,15 +53,19 @@ const unheardFactor = 5
 // Table is what a node knows of its peers. It is not safe for concurrent use.
 type Table struct {
 	cfg    Config
-	since  int64 // since when we listen without a break
+	since  stamp // since when NATS is there
 	ticked int64 // the last Tick
+	slept  int64 // how long this node was asleep in all: silence while nobody listened is none
 	joined bool  // NATS is there
 	nodes  map[string]*node
 }
 
+// stamp is a time, and how long the node had slept by then.
+type stamp struct{ at, slept int64 }
+
 type node struct {
 	Beat
-	heard   [2]int64 // by path; 0: never
+	heard   [2]stamp // by path; zero: never
 	refused int      // refusals by UDP since it was heard there
 	absent  bool     // it did not answer a request since it was heard there
 	firstAt int64    // when it was first asked about or heard
@@ -71,7 +75,7 @@ type node struct {
 
 // New returns a table; now is the time of its clock.
 func New(cfg Config, now int64) *Table {
-	return &Table{cfg: cfg, since: now, ticked: now, nodes: make(map[string]*node)}
+	return &Table{cfg: cfg, since: stamp{at: now}, ticked: now, nodes: make(map[string]*node)}
 }
 
 func (t *Table) node(id string, now int64) *node {
@@ -86,11 +90,18 @@ func (t *Table) node(id string, now int64) *node {
 // Tick has to be called with each beat that the node sends itself; joined tells whether NATS is there. A gap shows that the
 // node was asleep.
 func (t *Table) Tick(joined bool, now int64) {
-	if now-t.ticked > t.cfg.Silence/2 || joined && !t.joined {
-		t.since = now
+	if gap := now - t.ticked; gap > 2*t.cfg.Beat {
+		t.slept += gap - t.cfg.Beat
 	}
-	t.ticked, t.joined = now, joined
+	t.ticked = now
+	if joined && !t.joined {
+		t.since = stamp{now, t.slept}
+	}
+	t.joined = joined
 }
+
+// age is how long ago something was, sleep not counted.
+func (t *Table) age(s stamp, now int64) int64 { return now - s.at - (t.slept - s.slept) }
 
 // Heard notes a beat. wall is our own time in µs of Unix time. Beats of an earlier epoch are of a process that is no more.
 func (t *Table) Heard(p Path, b Beat, wall, now int64) {
@@ -101,7 +112,7 @@ func (t *Table) Heard(p Path, b Beat, wall, now int64) {
 	if b.Epoch < n.Epoch {
 		return
 	}
-	n.Beat, n.heard[p] = b, now
+	n.Beat, n.heard[p] = b, stamp{now, t.slept}
 	if p == UDP {
 		n.refused = 0
 	} else {
@@ -136,7 +147,7 @@ func (t *Table) Judge(id string, now int64) Verdict {
 
 func (t *Table) judge(n *node, now int64) Verdict {
 	quiet := func(p Path) int64 { // for how long nothing was heard, while we listened
-		return now - max(n.heard[p], t.since)
+		return min(t.age(n.heard[p], now), t.age(t.since, now))
 	}
 	listening := t.joined && now-t.ticked <= t.cfg.Silence/2
 	switch {
@@ -144,13 +155,13 @@ func (t *Table) judge(n *node, now int64) Verdict {
 		return Gone
 	case n.refused >= 2 && (n.absent || quiet(NATS) >= 3*t.cfg.Beat) && listening:
 		return Gone
-	case n.heard[NATS] > 0 && now-n.heard[NATS] < t.cfg.Silence && !n.absent:
+	case n.heard[NATS].at > 0 && t.age(n.heard[NATS], now) < t.cfg.Silence && !n.absent:
 		return Alive
 	case !listening || quiet(NATS) < t.cfg.Silence:
 		return Silent
-	case n.heard[UDP] == 0 && n.heard[NATS] > 0 && quiet(NATS) < unheardFactor*t.cfg.Silence:
+	case n.heard[UDP].at == 0 && n.heard[NATS].at > 0 && quiet(NATS) < unheardFactor*t.cfg.Silence:
 		return Silent
-	case n.heard[UDP] > 0 && quiet(UDP) < t.cfg.Silence:
+	case n.heard[UDP].at > 0 && quiet(UDP) < t.cfg.Silence:
 		return Silent
 	}
 	return Gone
@@ -159,7 +170,8 @@ func (t *Table) judge(n *node, now int64) Verdict {
 // CutOff tells whether a node that is silent on NATS has been so for longer than Silence, and is heard by UDP.
 func (t *Table) CutOff(id string, now int64) bool {
 	n := t.node(id, now)
-	return t.Judge(id, now) == Silent && now-max(n.heard[NATS], t.since) >= t.cfg.Silence && now-n.heard[UDP] < t.cfg.Silence
+	return t.Judge(id, now) == Silent && t.age(t.since, now) >= t.cfg.Silence && t.age(n.heard[NATS], now) >= t.cfg.Silence &&
+		n.heard[UDP].at > 0 && t.age(n.heard[UDP], now) < t.cfg.Silence
 }
 
 // GoneSince returns since when a node is gone; ok is false if it is not.
@@ -229,8 +241,8 @@ func (t *Table) Peers(now int64) []Peer {
 		p := Peer{Beat: n.Beat, Verdict: t.Judge(id, now), Skew: n.skew}
 		for i, at := range n.heard {
 			p.Heard[i] = -1
-			if at > 0 {
-				p.Heard[i] = now - at
+			if at.at > 0 {
+				p.Heard[i] = now - at.at
 			}
 		}
 		out = append(out, p)

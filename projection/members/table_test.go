@@ -127,7 +127,7 @@ func TestAsleep(t *testing.T) {
 	w.now += 10 * silence
 	w.expect(t, "a", members.Silent)
 	w.t.Tick(true, w.now)
-	w.expect(t, "a", members.Silent)
+	w.expect(t, "a", members.Alive) // nothing was missed while it listened
 	w.pass(beat)
 	w.expect(t, "a", members.Alive)
 
@@ -138,6 +138,18 @@ func TestAsleep(t *testing.T) {
 	w.pass(silence)
 	w.expect(t, "a", members.Silent)
 	w.pass(2 * beat)
+	w.expect(t, "a", members.Gone)
+}
+
+// A sleep does not make a node that is gone look alive for longer than it was not listened for.
+func TestAsleepWhileGone(t *testing.T) {
+	w := newWorld("a")
+	w.nats["a"], w.udp["a"] = false, false
+	w.pass(silence / 2)
+	w.now += silence
+	w.t.Tick(true, w.now)
+	w.expect(t, "a", members.Alive)
+	w.pass(silence/2 + 2*beat)
 	w.expect(t, "a", members.Gone)
 }
 

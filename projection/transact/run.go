@@ -212,6 +212,9 @@ func (r *runner) refused(c *projection.Call, owner string, err error) (out Resul
 		if _, ok := r.fx.Place(r.tried); ok {
 			return out, err, false
 		}
+		if errors.Is(err, ErrNoRoom) { // a peer that seemed to have room a moment ago
+			return Result{Reply: ng.LoadLimit(r.cmd.m.Request, ng.ReasonSessionLimit), Full: true}, nil, true
+		}
 	}
 	switch {
 	case errors.As(err, &refusal):

@@ -17,28 +17,41 @@ import (
 // configuration file that Debian's package installs, and with the one that
 // README.md starts from.
 func TestKamailio(t *testing.T) {
+	eachConfig(t, func(t *testing.T, config string, args ...string) {
+		throughKamailio(t, startServer(t), config, args...)
+	})
+}
+
+// eachConfig runs a test with both configurations of Kamailio.
+func eachConfig(t *testing.T, run func(t *testing.T, config string, args ...string)) {
 	t.Run("debian", func(t *testing.T) {
+		sipPeers(t)
 		const config = "/etc/kamailio/kamailio.cfg"
 		if _, err := os.Stat(config); err != nil {
 			missing(t, "no default configuration of Debian's kamailio: %v", err)
 		}
-		throughKamailio(t, config, "-A", "WITH_NAT", "-A", "WITH_RTPENGINE")
+		run(t, config, "-A", "WITH_NAT", "-A", "WITH_RTPENGINE")
 	})
 	t.Run("example", func(t *testing.T) {
+		sipPeers(t)
 		config, err := filepath.Abs("../../examples/kamailio/kamailio.cfg")
 		if err != nil {
 			t.Fatal(err)
 		}
-		throughKamailio(t, config)
+		run(t, config)
 	})
 }
 
-func throughKamailio(t *testing.T, config string, args ...string) {
+func sipPeers(t *testing.T) {
+	t.Helper()
 	program(t, "sipp", "sip-tester")
 	program(t, "kamailio", "kamailio")
-	s := startServer(t)
-	k := startKamailio(t, s, config, args...)
+}
 
+// throughKamailio runs all scenarios and returns the Kamailio for more.
+func throughKamailio(t *testing.T, s *server, config string, args ...string) *proxy {
+	t.Helper()
+	k := startKamailio(t, s, config, args...)
 	for _, test := range []struct {
 		name string
 		run  func(*testing.T, *server, *proxy)
@@ -57,6 +70,7 @@ func throughKamailio(t *testing.T, config string, args ...string) {
 			s.idle(t)
 		})
 	}
+	return k
 }
 
 // loopback is what phones without NAT announce. natted is what a phone in a
@@ -115,8 +129,8 @@ func (c *pair) finish(t *testing.T, s *server) {
 // relays checks what a side was told against where the relay is.
 func (s *server) relays(t *testing.T, who told, mode string) netip.AddrPort {
 	t.Helper()
-	if port := int(who.relay.Port()); who.relay.Addr() != netip.MustParseAddr(loopback) || port < s.media.min || port > s.media.max {
-		t.Fatalf("%s was sent to %v, want the relay: %s ports %d-%d", who.callID, who.relay, loopback, s.media.min, s.media.max)
+	if who.relay.Addr() != netip.MustParseAddr(loopback) || s.owner(who.relay) == nil {
+		t.Fatalf("%s was sent to %v, which is no relay's", who.callID, who.relay)
 	}
 	if who.mode != mode {
 		t.Errorf("%s: direction is %s, want %s", who.callID, who.mode, mode)
@@ -315,8 +329,7 @@ func manyCalls(t *testing.T, s *server, k *proxy) {
 // TestFirstCall is the last part of README.md's walk: SIPp plays sound to SIPp
 // through the example's Kamailio, by the example's script.
 func TestFirstCall(t *testing.T) {
-	program(t, "sipp", "sip-tester")
-	program(t, "kamailio", "kamailio")
+	sipPeers(t)
 	if os.Geteuid() != 0 {
 		missing(t, "SIPp plays sound through a raw socket, which needs root")
 	}

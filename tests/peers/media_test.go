@@ -115,6 +115,13 @@ func (s *speech) payload(i int) string {
 // say sends packets i to i+n-1 of a speech to the relay.
 func (p *phone) say(t *testing.T, s *speech, i, n int, relay netip.AddrPort) {
 	t.Helper()
+	if err := p.speak(s, i, n, relay); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// speak is say for any goroutine.
+func (p *phone) speak(s *speech, i, n int, relay netip.AddrPort) error {
 	for ; n > 0; i, n = i+1, n-1 {
 		packet := rtp.Packet{
 			Header: rtp.Header{
@@ -125,12 +132,13 @@ func (p *phone) say(t *testing.T, s *speech, i, n int, relay netip.AddrPort) {
 		}
 		data, err := packet.Marshal()
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		if _, err := p.rtp.WriteToUDPAddrPort(data, relay); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
+	return nil
 }
 
 // count returns how many of the packets i to i+n-1 of a speech came in.
@@ -150,10 +158,53 @@ func (p *phone) count(s *speech, i, n int) int {
 // unchanged. Each phone sends to its own side of the relay.
 func hears(t *testing.T, from, to *phone, relay netip.AddrPort) {
 	t.Helper()
+	if err := heard(from, to, relay); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// heard is hears for any goroutine.
+func heard(from, to *phone, relay netip.AddrPort) error {
 	s := newSpeech()
-	from.say(t, s, 0, burst, relay)
-	eventually(t, fmt.Sprintf("all %d packets from port %d through %v to port %d", burst, from.port, relay, to.port),
-		func() bool { return to.count(s, 0, burst) == burst })
+	if err := from.speak(s, 0, burst, relay); err != nil {
+		return err
+	}
+	if !poll(func() bool { return to.count(s, 0, burst) == burst }) {
+		return fmt.Errorf("%d of %d packets came from port %d through %v to port %d",
+			to.count(s, 0, burst), burst, from.port, relay, to.port)
+	}
+	return nil
+}
+
+// trickle sends a packet at a time until one arrives, and returns how many of
+// those before it did not: a node may answer a moment before the one that
+// relays the call has obeyed.
+func trickle(from, to *phone, relay netip.AddrPort) (lost int, err error) {
+	s, n := newSpeech(), 0
+	arrived := poll(func() bool {
+		err = from.speak(s, n, 1, relay)
+		n++
+		return err != nil || to.count(s, 0, n) > 0
+	})
+	if err == nil && !arrived {
+		err = fmt.Errorf("none of %d packets came from port %d through %v to port %d", n, from.port, relay, to.port)
+	}
+	return n - to.count(s, 0, n), err
+}
+
+// reaches waits until packets arrive.
+func reaches(t *testing.T, from, to *phone, relay netip.AddrPort) {
+	t.Helper()
+	if _, err := trickle(from, to, relay); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// bothReach waits until packets arrive in both directions.
+func bothReach(t *testing.T, a, b *phone, relayA, relayB netip.AddrPort) {
+	t.Helper()
+	reaches(t, a, b, relayA)
+	reaches(t, b, a, relayB)
 }
 
 // bothHear checks both directions.

@@ -5,9 +5,12 @@ package peers
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"slices"
 	"testing"
 	"time"
 )
@@ -20,7 +23,10 @@ type (
 )
 
 // try sends one NG request once.
-func (s *server) try(r request, wait time.Duration) (reply, error) {
+func (s *server) try(r request, wait time.Duration) (reply, error) { return s.send(r, wait, 1) }
+
+// send sends one NG request, and the same bytes again if no reply comes.
+func (s *server) send(r request, wait time.Duration, times int) (reply, error) {
 	conn, err := net.Dial("udp4", s.ng)
 	if err != nil {
 		return nil, err
@@ -31,20 +37,9 @@ func (s *server) try(r request, wait time.Duration) (reply, error) {
 		return nil, err
 	}
 	cookie := fmt.Appendf(nil, "peers-%016x ", rand.Uint64())
-	if _, err := conn.Write(append(cookie, body...)); err != nil {
-		return nil, err
-	}
-	if err := conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		return nil, err
-	}
-	buf := make([]byte, 65535)
-	n, err := conn.Read(buf)
+	rest, err := exchange(conn, cookie, body, wait, times)
 	if err != nil {
 		return nil, err
-	}
-	rest, ok := bytes.CutPrefix(buf[:n], cookie)
-	if !ok {
-		return nil, fmt.Errorf("reply without the cookie: %q", buf[:n])
 	}
 	var answer reply
 	if err := json.Unmarshal(rest, &answer); err != nil {
@@ -53,10 +48,38 @@ func (s *server) try(r request, wait time.Duration) (reply, error) {
 	return answer, nil
 }
 
+// exchange sends a request, up to so many times, and returns the reply without
+// its cookie.
+func exchange(conn net.Conn, cookie, body []byte, wait time.Duration, times int) ([]byte, error) {
+	datagram := slices.Concat(cookie, body)
+	for {
+		times--
+		if _, err := conn.Write(datagram); err != nil {
+			return nil, err
+		}
+		if err := conn.SetReadDeadline(time.Now().Add(wait)); err != nil {
+			return nil, err
+		}
+		buf := make([]byte, 65535)
+		n, err := conn.Read(buf)
+		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) && times > 0 {
+				continue
+			}
+			return nil, err
+		}
+		rest, ok := bytes.CutPrefix(buf[:n], cookie)
+		if !ok {
+			return nil, fmt.Errorf("reply without the cookie: %q", buf[:n])
+		}
+		return rest, nil
+	}
+}
+
 // do sends one NG request that must be answered.
 func (s *server) do(t *testing.T, r request) reply {
 	t.Helper()
-	answer, err := s.try(r, patience)
+	answer, err := s.send(r, time.Second, int(patience/time.Second))
 	if err != nil {
 		t.Fatalf("%v: %v", r["command"], err)
 	}
@@ -85,15 +108,15 @@ func (s *server) knows(t *testing.T, callID string) bool {
 	return s.do(t, request{"command": "query", "call-id": callID})["result"] == "ok"
 }
 
-// idle checks that nothing is left behind: no call and no socket.
+// idle checks that nothing is left behind: no call at any node, and no socket.
 func (s *server) idle(t *testing.T) {
 	t.Helper()
-	var calls any
-	eventually(t, "the relay lists no call", func() bool {
-		answer := s.do(t, request{"command": "list"})
-		calls = answer["calls"]
-		list, ok := calls.([]any)
-		return answer["result"] == "ok" && ok && len(list) == 0
-	})
-	eventually(t, "the media ports are free", func() bool { return s.media.taken() == nil })
+	for _, n := range s.running() {
+		eventually(t, n.ng+" lists no call", func() bool {
+			answer := n.do(t, request{"command": "list"})
+			list, ok := answer["calls"].([]any)
+			return answer["result"] == "ok" && ok && len(list) == 0
+		})
+		eventually(t, "the media ports are free", func() bool { return n.media.taken() == nil })
+	}
 }

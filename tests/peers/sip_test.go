@@ -30,7 +30,7 @@ func startKamailio(t *testing.T, s *server, config string, args ...string) *prox
 	args = append([]string{
 		"-f", config, "-DD", "-E", "-T", "-n", "2", "-Y", run, "-P", filepath.Join(run, "kamailio.pid"),
 		"-l", fmt.Sprintf("udp:127.0.0.1:%d", k.port),
-		fmt.Sprintf("--subst=/udp:127.0.0.1:2223/udp:127.0.0.1:%d/", s.port),
+		fmt.Sprintf("--subst=/udp:127.0.0.1:2223/%s/", s.socks),
 	}, args...)
 	p := start(t, path, args...)
 

@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -65,6 +68,8 @@ type process struct {
 	log  string        // file with its standard output and error
 	done chan struct{} // closed when it has ended
 	err  error         // how it ended; read after done
+
+	killed atomic.Bool // by the test
 }
 
 // start runs a program in a directory of its own and ends it with the test.
@@ -122,6 +127,16 @@ func (p *process) stop(t *testing.T) {
 	}
 }
 
+// kill is kill -9.
+func (p *process) kill(t *testing.T) {
+	t.Helper()
+	p.killed.Store(true)
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Errorf("kill %s: %v", p.name, err)
+	}
+	<-p.done
+}
+
 // finish waits for a program that ends by itself, successfully.
 func (p *process) finish(t *testing.T) {
 	t.Helper()
@@ -160,24 +175,54 @@ func tail(path string) string {
 // eventually polls until ok says so, and fails the test when patience ends.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("gave up waiting: %s", what)
-		}
-		time.Sleep(10 * time.Millisecond)
+	if !poll(ok) {
+		t.Fatalf("gave up waiting: %s", what)
 	}
 }
 
-// freePort picks a UDP port that was free a moment ago.
+// poll asks until ok says so, and reports whether it did before patience ended.
+func poll(ok func() bool) bool {
+	deadline := time.Now().Add(patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			return false
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return true
+}
+
+// lastPort is the last one that freePort tried, counted from firstPort on.
+var lastPort atomic.Uint32
+
+func init() { lastPort.Store(rand.Uint32N(manyPorts)) }
+
+// The ports that freePort gives lie between those of mediaPorts and those that
+// the kernel gives to sockets which ask for none.
+const (
+	firstPort = 28000
+	manyPorts = 4700
+)
+
+// freePort picks a port that was free a moment ago, another one each time.
 func freePort(t *testing.T) int {
 	t.Helper()
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	return conn.LocalAddr().(*net.UDPAddr).Port
+	var port int
+	eventually(t, "a free port", func() bool {
+		port = firstPort + int(lastPort.Add(1)%manyPorts)
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		if err != nil {
+			return false
+		}
+		conn.Close()
+		listener, err := net.Listen("tcp4", net.JoinHostPort(loopback, strconv.Itoa(port)))
+		if err != nil {
+			return false
+		}
+		listener.Close()
+		return true
+	})
+	return port
 }
 
 // ports is a range of media ports, both ends included.
@@ -185,18 +230,17 @@ type ports struct{ min, max int }
 
 // mediaPorts picks a range of free ports below those which the kernel hands
 // out by itself. It is large enough for all calls of a test one after the other
-// without using a port twice, since a freed port rests.
-func mediaPorts(t *testing.T) ports {
+// without using a port twice, since a freed port rests. It is none of those in
+// use.
+func mediaPorts(t *testing.T, used ...ports) ports {
 	t.Helper()
-	for range 50 {
+	var p ports
+	eventually(t, "500 free ports in a row", func() bool {
 		low := 10000 + 500*rand.IntN(36)
-		p := ports{low, low + 499}
-		if p.taken() == nil {
-			return p
-		}
-	}
-	t.Fatal("found no 500 free ports in a row")
-	return ports{}
+		p = ports{low, low + 499}
+		return !slices.Contains(used, p) && p.taken() == nil
+	})
+	return p
 }
 
 // taken lists the ports of the range that somebody holds.
@@ -213,15 +257,19 @@ func (p ports) taken() []int {
 	return held
 }
 
-// server is the relay under test.
+// server is the relay under test: a process, or a cluster of them.
 type server struct {
-	*process
-	ng    string // host:port of its NG socket
-	port  int    // the port in ng
-	media ports
+	*process        // nil for a cluster
+	ng       string // host:port of its NG socket
+	port     int    // the port in ng
+	socks    string // what Kamailio is told
+	media    ports
+	args     []string
 
 	program string // rtpjet itself; empty if the relay is another
 	nats    string // host:port of rtpjet's embedded NATS
+
+	nodes []*server // the processes of a cluster
 }
 
 var (
@@ -244,28 +292,35 @@ var (
 // interfaces it has one, 127.0.0.1.
 func startServer(t *testing.T, interfaces ...string) *server {
 	t.Helper()
-	s := &server{port: freePort(t), media: mediaPorts(t)}
-	s.ng = net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port))
-	args := []string{
+	s := newServer(t, freePort(t), mediaPorts(t), interfaces...)
+	if s.program != "" {
+		s.nats = net.JoinHostPort(loopback, strconv.Itoa(freePort(t)))
+		s.args = append([]string{"serve", "--node-id=n1", "--nats-listen=" + s.nats, "--data-dir=" + t.TempDir()}, s.args...)
+	}
+	s.launch(t)
+	s.answers(t)
+	return s
+}
+
+// newServer prepares one process of the relay under test.
+func newServer(t *testing.T, port int, media ports, interfaces ...string) *server {
+	t.Helper()
+	s := &server{port: port, media: media, ng: net.JoinHostPort(loopback, strconv.Itoa(port))}
+	s.socks = "udp:" + s.ng
+	s.args = []string{
 		"--listen-ng=" + s.ng, "--config-file=none",
 		fmt.Sprintf("--port-min=%d", s.media.min), fmt.Sprintf("--port-max=%d", s.media.max),
 		"--delete-delay=0",
 	}
-	t.Cleanup(func() { // after its own Cleanup has ended it
-		if s.process != nil && s.err != nil {
-			t.Errorf("the relay did not end well: %v\n%s", s.err, tail(s.log))
-		}
-	})
 	if len(interfaces) == 0 {
-		interfaces = []string{"127.0.0.1"}
+		interfaces = []string{loopback}
 	}
 	for _, name := range interfaces {
-		args = append(args, "--interface="+name)
+		s.args = append(s.args, "--interface="+name)
 	}
 	switch choice := os.Getenv("RTPJET_TEST_SERVER"); choice {
 	case "rtpengine":
-		args = append(args, "--foreground", "--log-stderr", "--table=-1")
-		s.process = start(t, program(t, "rtpengine", "rtpengine-daemon"), args...)
+		s.args = append(s.args, "--foreground", "--log-stderr", "--table=-1")
 	case "":
 		path, err := build()
 		if err != nil {
@@ -275,11 +330,29 @@ func startServer(t *testing.T, interfaces ...string) *server {
 	default:
 		s.program = choice
 	}
-	if s.program != "" {
-		s.nats = net.JoinHostPort("127.0.0.1", strconv.Itoa(freePort(t)))
-		own := []string{"serve", "--node-id=n1", "--nats-listen=" + s.nats, "--data-dir=" + t.TempDir()}
-		s.process = start(t, s.program, append(own, args...)...)
+	return s
+}
+
+// launch starts the process, which must end well unless the test kills it.
+func (s *server) launch(t *testing.T) {
+	t.Helper()
+	var p *process
+	t.Cleanup(func() { // after its own Cleanup has ended it
+		if p != nil && p.err != nil && !p.killed.Load() {
+			t.Errorf("the relay did not end well: %v\n%s", p.err, tail(p.log))
+		}
+	})
+	path := s.program
+	if path == "" {
+		path = program(t, "rtpengine", "rtpengine-daemon")
 	}
+	p = start(t, path, s.args...)
+	s.process = p
+}
+
+// answers waits until the process answers.
+func (s *server) answers(t *testing.T) {
+	t.Helper()
 	eventually(t, "the relay answers ping", func() bool {
 		if s.ended() {
 			t.Fatalf("the relay ended at its start: %v", s.err)
@@ -287,5 +360,25 @@ func startServer(t *testing.T, interfaces ...string) *server {
 		reply, err := s.try(request{"command": "ping"}, 200*time.Millisecond)
 		return err == nil && reply["result"] == "pong"
 	})
-	return s
+}
+
+// running are the processes that the test has not killed.
+func (s *server) running() []*server {
+	if s.process != nil {
+		return []*server{s}
+	}
+	return slices.DeleteFunc(slices.Clone(s.nodes), func(n *server) bool { return n.process.killed.Load() })
+}
+
+// owner is the running process whose media port this is.
+func (s *server) owner(relay netip.AddrPort) *server { return among(s.running(), relay) }
+
+// among finds the process whose media port this is.
+func among(of []*server, relay netip.AddrPort) *server {
+	for _, n := range of {
+		if port := int(relay.Port()); relay.Addr().IsLoopback() && port >= n.media.min && port <= n.media.max {
+			return n
+		}
+	}
+	return nil
 }

@@ -35,7 +35,7 @@ type Link interface {
 // Times of the cluster.
 const (
 	// beatEvery is the time between two heartbeats.
-	beatEvery = 50 * time.Millisecond
+	beatEvery = 100 * time.Millisecond
 	// DefaultNodeTimeout is how long a node must be silent on both paths to be gone. A command that needs the owner waits for
 	// the verdict, and its client waits for 1 s; a busy machine may hold a process up for a few hundred ms.
 	DefaultNodeTimeout = 600 * time.Millisecond
@@ -62,10 +62,12 @@ type cluster struct {
 	rev    uint64 // of mine
 	warned map[string]time.Time
 
-	epoch   atomic.Uint64 // of mine
-	seen    chan struct{} // closed when the leases that were there at the start are known
-	lostOne error         // under mu: why the node must end
-	fatal   chan struct{} // closed then
+	epoch atomic.Uint64 // of mine
+	// reclaiming is true while mine is written again.
+	reclaiming atomic.Bool
+	seen       chan struct{} // closed when the leases that were there at the start are known
+	lostOne    error         // under mu: why the node must end
+	fatal      chan struct{} // closed then
 }
 
 // peerLease is what the bucket says of a node.
@@ -186,6 +188,13 @@ func (n *Node) judge(id string) members.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.table.Judge(id, c.now())
+}
+
+// hasPeers tells whether there was ever another node.
+func (c *cluster) hasPeers() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.leases) > 0
 }
 
 // cutOff tells whether a node has been silent on NATS for longer than any verdict takes: it relays, and waiting for it would

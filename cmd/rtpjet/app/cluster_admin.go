@@ -41,7 +41,8 @@ type Status struct {
 	Foreign    int64          `json:"foreign"`
 	Followed   uint64         `json:"followed"` // sequence up to which every event is known
 	Unreadable uint64         `json:"unreadable"`
-	Held       int            `json:"held"` // reservations that the log is still to be asked about
+	Held       int            `json:"held"`     // reservations that the log is still to be asked about
+	Unlogged   int64          `json:"unlogged"` // events that took effect and wait for the log
 	Peers      []members.Peer `json:"peers"`
 }
 
@@ -50,6 +51,7 @@ func (n *Node) Status() Status {
 	s := Status{
 		Node: n.id, Draining: n.draining.Load(), Own: n.tally.own.Load(), Foreign: n.tally.foreign.Load(),
 		Followed: n.followed.Load(), Unreadable: n.unreadable.Load(), Held: int(n.uncertain.num.Load()),
+		Unlogged: n.unlogged.num.Load(),
 	}
 	if c := n.cluster; c != nil {
 		s.Epoch = c.epoch.Load()

@@ -221,6 +221,9 @@ func (c *cluster) ownLeaseChanged(l members.Lease, rev uint64, deleted bool) {
 		return
 	}
 	c.mu.Unlock()
+	if !c.reclaiming.CompareAndSwap(false, true) {
+		return // it is under way
+	}
 	if deleted {
 		c.log.Warn("the lease of this node was deleted; it is written again")
 	} else {
@@ -231,6 +234,7 @@ func (c *cluster) ownLeaseChanged(l members.Lease, rev uint64, deleted bool) {
 
 // reclaim writes our lease again, with the next epoch.
 func (c *cluster) reclaim() {
+	defer c.reclaiming.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	err := c.update(ctx, func(l *members.Lease, have uint64) { l.Epoch = max(l.Epoch, have) + 1 })

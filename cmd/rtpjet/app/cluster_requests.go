@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,10 +56,10 @@ type socketStats struct {
 
 // nudge is an event on its way to the owner of a call, ahead of the stream.
 type nudge struct {
-	Key  string `json:"key"`
-	Prev uint64 `json:"prev"` // sequence of the entry before it
-	Seq  uint64 `json:"seq"`
-	Data []byte `json:"data"`
+	Key  string
+	Prev uint64 // sequence of the entry before it
+	Seq  uint64
+	Data []byte
 }
 
 // grantTime is how long a peer may take from a reservation to its event: longer than any command. After it, the log is asked.
@@ -207,21 +208,65 @@ func (c *cluster) serveStats(m embed.Msg) {
 	respond(m, r)
 }
 
-// nudge sends an event to the owner of its call, so that it takes effect at once and not when the stream brings it. The
-// owner before, if there was another one, has to let go.
-func (c *cluster) nudge(was, is string, e nudge) {
-	if is != "" && is != c.n.id {
-		c.tell(is, verbEntry, e)
-	}
+// nudge sends an event to the owner of its call, so that it takes effect at once and not when the stream brings it, and waits
+// until it has: the reply that leaves next names sockets that have to work. The owner before, if there was another one, has to
+// let go. An owner that does not answer gets the event from the stream.
+func (c *cluster) nudge(ctx context.Context, was, is string, e nudge) {
+	ctx, cancel := context.WithTimeout(ctx, nudgeTime)
+	defer cancel()
 	if was != "" && was != is && was != c.n.id {
-		c.tell(was, verbEntry, e)
+		_ = c.link.Publish("node."+was+"."+verbEntry, e.encode())
+	}
+	if is == "" || is == c.n.id {
+		return
+	}
+	if _, err := c.link.Request(ctx, "node."+is+"."+verbEntry, e.encode()); err != nil {
+		c.log.Debug("the owner of a call has to wait for an event", "owner", is, "key", e.Key, "seq", e.Seq, "err", err)
 	}
 }
 
+// nudgeTime is how long an owner may take to put an event into effect before the reply leaves all the same.
+const nudgeTime = 100 * time.Millisecond
+
+// encode puts the numbers and the key before the entry's bytes.
+func (e *nudge) encode() []byte {
+	b := make([]byte, 0, len(e.Key)+len(e.Data)+3*binary.MaxVarintLen64)
+	b = binary.AppendUvarint(b, e.Prev)
+	b = binary.AppendUvarint(b, e.Seq)
+	b = binary.AppendUvarint(b, uint64(len(e.Key)))
+	b = append(b, e.Key...)
+	return append(b, e.Data...)
+}
+
+func decodeNudge(b []byte) (e nudge, ok bool) {
+	var nums [3]uint64
+	for i := range nums {
+		v, n := binary.Uvarint(b)
+		if n <= 0 {
+			return nudge{}, false
+		}
+		nums[i], b = v, b[n:]
+	}
+	if nums[2] > uint64(len(b)) {
+		return nudge{}, false
+	}
+	return nudge{Prev: nums[0], Seq: nums[1], Key: string(b[:nums[2]]), Data: b[nums[2]:]}, true
+}
+
 func (c *cluster) serveEntry(m embed.Msg) {
-	var e nudge
-	if json.Unmarshal(m.Data, &e) != nil || !c.n.relaying.Load() {
+	e, ok := decodeNudge(m.Data)
+	if !ok || !c.n.relaying.Load() {
 		return
 	}
-	c.n.calls.deliver(logged{Entry: embed.Entry{Seq: e.Seq, Key: e.Key, Data: e.Data}, prev: e.Prev, early: true})
+	calls := c.n.calls
+	if calls.deliver(logged{Entry: embed.Entry{Seq: e.Seq, Key: e.Key, Data: e.Data}, prev: e.Prev, early: true}) {
+		_ = m.Respond(nil)
+		return
+	}
+	go func() { // a command is at work on the call; it folds the event before it lets go
+		if held := calls.acquire(e.Key, false); held != nil {
+			calls.release(held)
+		}
+		_ = m.Respond(nil)
+	}()
 }

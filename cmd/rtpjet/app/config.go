@@ -57,7 +57,7 @@ type Config struct {
 	PIDFile string
 
 	NodeID, Region string
-	// DataDir is where the embedded NATS keeps its files. It has no meaning if NATS is set.
+	// DataDir is where the embedded NATS keeps its files, and where events wait for the log.
 	DataDir string
 	// NATS are the URLs of a NATS cluster elsewhere. Empty: the embedded one.
 	NATS []string
@@ -71,6 +71,10 @@ type Config struct {
 	// NATSReplicas is on how many servers the log is; 0: as many as there are servers for.
 	NATSReplicas int
 	ArchiveAge   time.Duration
+	// ServeUnlogged has the calls of this node served while the log does not answer. UnloggedDir is where their events wait
+	// for it if NATS is set, empty: in memory; otherwise it is DataDir.
+	ServeUnlogged bool
+	UnloggedDir   string
 
 	// Warnings are what an operator should know of his options: those without effect, and the like.
 	Warnings []string
@@ -321,6 +325,7 @@ func (d *decoder) identity(c *Config, dev bool, env Env) {
 	if c.DataDir == "" {
 		d.faults.add("--data-dir is empty; name a directory that can be written")
 	}
+	d.logLoss(c)
 	c.NATSListen = d.s.one("nats-listen", defaultNATSListen)
 	switch {
 	case len(c.NATS) > 0 && len(d.s["nats-listen"]) > 0:
@@ -336,6 +341,23 @@ func (d *decoder) identity(c *Config, dev bool, env Env) {
 	}
 	c.NATSAuth = d.natsAuth(env, len(c.NATS) > 0)
 	d.cluster(c)
+}
+
+// logLoss decodes what is done without the log. With a NATS elsewhere a data directory is only used if one is named.
+func (d *decoder) logLoss(c *Config) {
+	switch mode := strings.ToLower(strings.TrimSpace(d.s.one("log-loss", "refuse"))); mode {
+	case "refuse", "serve":
+		c.ServeUnlogged = mode == "serve"
+	default:
+		d.faults.add("--log-loss is %s; it must be refuse or serve", quote(mode))
+	}
+	switch {
+	case len(c.NATS) == 0:
+	case len(d.s["data-dir"]) > 0:
+		c.UnloggedDir = c.DataDir
+	case c.ServeUnlogged:
+		c.Warnings = append(c.Warnings, "--log-loss=serve: events that wait for the log are in memory only; name a --data-dir to keep them across a restart")
+	}
 }
 
 func (d *decoder) natsURL(s, where string) string {

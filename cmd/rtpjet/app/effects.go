@@ -55,26 +55,10 @@ func (x *effects) Call() *projection.Call { return &x.e.call }
 func (x *effects) Append(env events.Envelope) error { return x.n.append(x.ctx, x.e, env) }
 
 // CatchUp implements [transact.Effects].
-func (x *effects) CatchUp() error { return x.n.catchUp(x.ctx, x.e) }
+func (x *effects) CatchUp() error { return x.n.catchUpOurs(x.ctx, x.e) }
 
 // Since implements [transact.Effects]. What cannot be read is an event of an unknown kind.
-func (x *effects) Since(after uint64) ([]transact.Entry, error) {
-	ctx, cancel := x.n.logContext(x.ctx)
-	defer cancel()
-	entries, _, err := x.n.journal.Since(ctx, x.e.key, after)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]transact.Entry, len(entries))
-	for i, in := range entries {
-		env, err := events.Decode(in.Data)
-		if err != nil {
-			env = events.Envelope{Event: events.Unknown{Name: "unreadable"}}
-		}
-		out[i] = transact.Entry{Seq: in.Seq, Envelope: env}
-	}
-	return out, nil
-}
+func (x *effects) Since(after uint64) ([]transact.Entry, error) { return x.n.since(x.ctx, x.e, after) }
 
 // Judge implements [transact.Effects]. Heartbeats are a moment old, and an SDP with the sockets of a process that was killed
 // since is of no use to anybody: a node that should be alive is asked.
@@ -229,6 +213,7 @@ func (n *Node) logAnswered(err error) error {
 	if !errors.Is(err, transact.ErrUncertain) {
 		if n.logAway.Load() != 0 {
 			n.logAway.Store(0)
+			n.unlogged.rouse()
 		}
 		return err
 	}

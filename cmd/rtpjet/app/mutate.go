@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"rtpjet/embed"
@@ -39,17 +40,27 @@ func (n *Node) append(ctx context.Context, e *entry, env events.Envelope) error 
 	if err != nil {
 		return err
 	}
-	ctx, cancel := n.logContext(ctx)
+	keepable := n.keepable(e, env)
+	switch {
+	case e.unlogged != nil && !keepable:
+		return fmt.Errorf("events of the call wait for it: %w", transact.ErrUncertain)
+	case e.unlogged != nil, keepable && n.unattended():
+		return n.keep(e, data) // in order, and without a wait for a log that is away
+	}
+	ctx, cancel := n.callContext(ctx, keepable)
 	defer cancel()
 	last := e.call.Seq
 	seq, err := n.journal.Append(ctx, e.key, last, data)
 	if err = n.logAnswered(appendError(err)); err != nil {
+		if keepable && errors.Is(err, transact.ErrUncertain) {
+			return n.keep(e, data)
+		}
 		return err
 	}
 	was := e.call.Owner
 	n.apply(e, seq, env, true)
 	if n.cluster != nil {
-		n.cluster.nudge(was, e.call.Owner, nudge{Key: e.key, Prev: last, Seq: seq, Data: data})
+		n.cluster.nudge(ctx, was, e.call.Owner, nudge{Key: e.key, Prev: last, Seq: seq, Data: data})
 	}
 	return nil
 }
@@ -61,10 +72,7 @@ func (n *Node) apply(e *entry, seq uint64, env events.Envelope, fresh bool) {
 	was := livenessOf(&e.call)
 	e.call.ID = env.Call
 	e.call.Apply(seq, env)
-	e.applied.Store(e.call.Seq)
-	if !e.unreadable {
-		e.first.Store(e.call.First)
-	}
+	e.mark()
 	n.account(was, &e.call, env)
 	if !n.relaying.Load() {
 		return
@@ -99,19 +107,27 @@ func (n *Node) route(e *entry, fresh bool) {
 // fold decodes a log entry and applies it to a locked call, unless it is there already. What cannot be read is left alone,
 // counted and reported (design, decision 6).
 func (n *Node) fold(e *entry, in logged) {
-	if in.Seq <= e.call.Seq || in.early && e.call.Seq != in.prev {
+	c := e.logged()
+	if in.Seq <= c.Seq || in.early && c.Seq != in.prev {
 		return // an early one whose predecessor is not there yet comes again with the stream
 	}
 	env, err := events.Decode(in.Data)
 	if err != nil {
 		n.unreadable.Add(1)
 		n.log.Error("cannot read an event; leaving it alone", "seq", in.Seq, "key", in.Key, "err", err)
-		e.call.Seq = in.Seq
+		c.Seq = in.Seq
 		e.applied.Store(in.Seq)
-		if !e.unreadable && e.call.First == 0 {
+		if !e.unreadable && c.First == 0 {
 			e.first.Store(in.Seq)
 		}
 		e.unreadable = true
+		if e.unlogged != nil {
+			n.refold(e, events.Envelope{})
+		}
+		return
+	}
+	if e.unlogged != nil {
+		n.foldBase(e, in.Seq, env, in.Data)
 		return
 	}
 	n.apply(e, in.Seq, env, n.relaying.Load())
@@ -119,16 +135,22 @@ func (n *Node) fold(e *entry, in logged) {
 
 // catchUp folds what the log has of a locked call beyond what we have seen.
 func (n *Node) catchUp(ctx context.Context, e *entry) error {
-	ctx, cancel := n.logContext(ctx)
+	ctx, cancel := n.callContext(ctx, n.ours(e))
 	defer cancel()
-	entries, last, err := n.journal.Since(ctx, e.key, e.call.Seq)
+	entries, last, err := n.journal.Since(ctx, e.key, e.logged().Seq)
 	if err = n.logAnswered(appendError(err)); err != nil {
 		return err
 	}
 	for _, in := range entries {
 		n.fold(e, logged{Entry: in})
 	}
-	if len(entries) == 0 && last != e.call.Seq {
+	switch c := e.logged(); {
+	case len(entries) > 0 || last == c.Seq:
+	case c.Live():
+		// Its end would have been told long before its entries were retired: a leader that was elected a moment ago has not
+		// read them yet. Who was away for so long compares (Node.compare).
+		return fmt.Errorf("the log does not know a live call: %w", transact.ErrUncertain)
+	default:
 		n.lost(e, last)
 	}
 	return nil
@@ -137,10 +159,16 @@ func (n *Node) catchUp(ctx context.Context, e *entry) error {
 // lost resets a locked call whose entries have left the stream: it ended, and was retired by somebody else. Its subject
 // begins anew after sequence last.
 func (n *Node) lost(e *entry, last uint64) {
-	if e.call.Live() {
+	if e.logged().Live() {
 		n.log.Warn("a call has ended while this node did not hear of it", "call-id", e.call.ID)
+	}
+	if e.unlogged != nil {
+		n.lostBase(e, last)
+		return
+	}
+	if e.call.Live() {
 		was := livenessOf(&e.call)
-		e.call.Ended = true
+		e.call.Ended, e.call.EndedAt = true, n.now()
 		n.account(was, &e.call, events.Envelope{})
 		n.engine.Drop(e.key)
 	}

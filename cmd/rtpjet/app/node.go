@@ -53,6 +53,10 @@ type NodeConfig struct {
 	NodeTimeout time.Duration // how long a silent node is not gone yet; 0: DefaultNodeTimeout
 	// OrphanTimeout is how long calls live whose owner is gone while nobody asks for them. 0: a minute.
 	OrphanTimeout time.Duration
+	// ServeUnlogged has commands for the calls of this node served from memory while the log does not answer, and the events
+	// published when it does. UnloggedDir is where they outlive the process meanwhile; empty: nowhere.
+	ServeUnlogged bool
+	UnloggedDir   string
 	Engine        relay.Engine
 	Logger        *slog.Logger
 	Clock         func() time.Time // nil: time.Now
@@ -78,6 +82,7 @@ type Node struct {
 	draining atomic.Bool
 
 	uncertain uncertain
+	unlogged  unloggedEvents
 	tally     tally
 	rate      rates
 
@@ -111,6 +116,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 		n.clock = time.Now
 	}
 	n.started = n.clock()
+	n.unlogged.init(n.log)
 	n.backlog.Store(true)
 	budget := time.Duration(0) // ngserver's own
 	if cfg.Link != nil {
@@ -141,6 +147,8 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 // journal and engine stay the caller's.
 func (n *Node) Run(ctx context.Context) error {
 	defer n.server.Close()
+	n.unlogged.open(n.cfg.UnloggedDir, n.cfg.ServeUnlogged)
+	defer n.unlogged.close()
 	g, ctx := errgroup.WithContext(ctx)
 	if n.cluster != nil {
 		if err := n.cluster.claim(ctx); err != nil {
@@ -160,8 +168,12 @@ func (n *Node) Run(ctx context.Context) error {
 					n.calls.deliver(logged{Entry: in})
 				}
 				n.followed.Store(in.Seq)
+				if n.logAway.Load() != 0 {
+					n.unlogged.rouse()
+				}
 			},
 			Gap:      func(from, to uint64) { go n.compare(ctx, from, to) },
+			GapAfter: n.cfg.KeepEnded / 2, // what ended since may have been retired
 			Pace:     followPace,
 			CaughtUp: func(uint64) { n.resume(); close(caughtUp) },
 		})
@@ -185,6 +197,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.journal.Archive(ctx) })
 	g.Go(func() error { return n.learn(ctx) })
 	g.Go(func() error { return n.sweep(ctx, caughtUp) })
+	g.Go(func() error { return n.publish(ctx, caughtUp) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errEnded) {
 		return err
 	}
@@ -196,6 +209,9 @@ var errEnded = errors.New("the node has ended")
 
 // resume puts the whole projection into effect: the calls that were this node's before a restart get their sockets back.
 func (n *Node) resume() {
+	for _, key := range n.unlogged.keys() {
+		n.calls.lookupOrAdd(key)
+	}
 	all := n.calls.all()
 	var next, own atomic.Int64
 	var workers sync.WaitGroup
@@ -227,6 +243,7 @@ func (n *Node) resumeCall(e *entry) (own bool) {
 	for _, in := range batch {
 		n.fold(e, in)
 	}
+	n.inherit(e, batch)
 	if !e.call.Live() || e.call.Owner != n.id {
 		return false
 	}
@@ -254,8 +271,10 @@ func (n *Node) compare(ctx context.Context, from, to uint64) {
 				continue
 			}
 			e.mu.Lock()
-			if !e.dead && e.call.Live() && e.call.Seq < to {
-				_ = n.catchUp(ctx, e) // finds nothing, and says so
+			if c := e.logged(); !e.dead && c.Live() && c.Seq < to {
+				if entries, last, err := n.journal.Since(ctx, e.key, c.Seq); err == nil && len(entries) == 0 {
+					n.lost(e, last)
+				}
 			}
 			n.calls.release(e)
 		}

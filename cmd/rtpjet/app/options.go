@@ -57,6 +57,7 @@ var options = []option{
 	{"node-id", 0, text, "NAME", "name of this node in its cluster (the host's name)"},
 	{"region", 0, text, "NAME", "region whose log this node writes (default)"},
 	{"data-dir", 0, text, "DIR", "where the embedded NATS keeps the log (" + defaultDataDir + ")"},
+	{"log-loss", 0, text, "MODE", "commands for the calls of this node while the log does not answer: refuse, or serve them from memory and write the log later (refuse)"},
 	{"nats", 0, list, "URL", "NATS cluster to use instead of the embedded one; repeatable"},
 	{"nats-creds", 0, text, "FILE", "credentials for it"},
 	{"nats-user", 0, text, "NAME", "user for it"},

@@ -21,8 +21,10 @@ type entry struct {
 	dead bool            // under mu: no longer in the registry; look the key up again
 	// unreadable is true if an event of the call could not be read: its events stay. Under mu.
 	unreadable bool
+	// unlogged is what the log does not have of the call; nil nearly always. call goes beyond the log by that. Under mu.
+	unlogged *unloggedCall
 
-	applied atomic.Uint64 // call.Seq, for a look without mu
+	applied atomic.Uint64 // the sequence up to which the log is folded, for a look without mu
 	first   atomic.Uint64 // the sequence of the first event that has to stay in the log; 0 if there is none
 
 	// learnFrom is the time of the signalling that learnSkew, in µs, was measured for: how far its writer's clock was behind
@@ -155,12 +157,13 @@ func (r *registry) collect(in embed.Entry) {
 	e.inbox = append(e.inbox, logged{Entry: in})
 }
 
-// deliver hands a log entry to its call without waiting: it is folded here, or by whoever holds the call.
-func (r *registry) deliver(in logged) {
+// deliver hands a log entry to its call without waiting: it is folded here, or by whoever holds the call; done is false in that
+// case.
+func (r *registry) deliver(in logged) (done bool) {
 	for {
 		e := r.lookupOrAdd(in.Key)
 		if e.applied.Load() >= in.Seq {
-			return // our own append, folded when it was confirmed
+			return true // our own append, folded when it was confirmed
 		}
 		if !in.early {
 			e.first.CompareAndSwap(0, in.Seq) // until it is folded
@@ -169,11 +172,11 @@ func (r *registry) deliver(in logged) {
 		e.inbox = append(e.inbox, in)
 		e.inboxMu.Unlock()
 		if !e.mu.TryLock() {
-			return
+			return false
 		}
 		if !e.dead {
 			r.release(e)
-			return
+			return true
 		}
 		e.mu.Unlock() // forgotten meanwhile: deliver to its successor
 	}

@@ -40,7 +40,10 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 	if os.Getenv("GOGC") == "" {
 		// Until the log is folded nearly all that is allocated stays, and collecting would only be in the way.
 		debug.SetGCPercent(1000)
-		ready = func() { debug.SetGCPercent(memoryPercent) }
+		ready = func() {
+			debug.SetGCPercent(memoryPercent)
+			go debug.FreeOSMemory() // what the backlog was decoded from
+		}
 	}
 	for _, w := range c.Warnings {
 		log.Warn(w)
@@ -94,6 +97,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		DeleteDelay: int(c.DeleteDelay / time.Second), MaxSessions: c.MaxSessions, SIPSource: c.SIPSource,
 		InstanceID: instance, KeepEnded: keepEnded, Journal: journal, Link: journal, ClusterKey: c.ClusterKey,
 		Engine: engine, Logger: log, OrphanTimeout: c.Timeout,
+		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(),
 		Ready: func(n *Node) {
 			ready()
 			log.Info("answering NG commands", "node", c.NodeID, "listen", strings.Join(n.Addrs(), " "))

@@ -102,7 +102,7 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 	}
 	defer n.calls.release(e)
 	now := n.now()
-	if e.call.Ended && now-e.call.EndedAt >= n.cfg.KeepEnded.Microseconds() && !e.unreadable {
+	if e.call.Ended && now-e.call.EndedAt >= n.cfg.KeepEnded.Microseconds() && !e.unreadable && e.unlogged == nil {
 		r.over = append(r.over, over{e, e.call.Seq})
 		return
 	}
@@ -203,7 +203,7 @@ func (n *Node) retire(ctx context.Context, r *round) {
 func (n *Node) forgetOver(o over) {
 	o.e.mu.Lock()
 	// A stream that is late would bring the call back.
-	if !o.e.dead && o.e.call.Ended && o.e.call.Seq == o.last && n.followed.Load() >= o.last {
+	if !o.e.dead && o.e.call.Ended && o.e.unlogged == nil && o.e.call.Seq == o.last && n.followed.Load() >= o.last {
 		n.calls.forget(o.e)
 	}
 	n.calls.release(o.e)

@@ -136,6 +136,7 @@ const relayUsage = `rtpjet bench: place calls on an NG server and send RTP throu
   rtpjet bench --ng 127.0.0.1:2223 --pid PID --calls 4000 --rate 0      (memory and descriptors only)
   rtpjet bench control --help                                           (calls per second)
   rtpjet bench restart --help                                           (silence after a kill)
+  rtpjet bench cluster --help                                           (all nodes of a cluster as one)
 
 `
 

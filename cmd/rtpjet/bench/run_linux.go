@@ -19,6 +19,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			mode, args, name = runControl, args[1:], "rtpjet bench control"
 		case "restart":
 			mode, args, name = runRestart, args[1:], "rtpjet bench restart"
+		case "cluster":
+			mode, args, name = runCluster, args[1:], "rtpjet bench cluster"
 		}
 	}
 	err := mode(ctx, args, stdout, stderr)

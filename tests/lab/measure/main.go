@@ -12,6 +12,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -82,7 +83,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if s.quick {
 		*rounds, *out = 1, ""
 	}
-	if err := lab.Installed("rtpengine", "redis-server", "nsenter"); err != nil {
+	if err := lab.Installed(programs(chosen, s.peers)...); err != nil {
 		return fmt.Errorf("find the peers: %w; install the packages rtpengine-daemon, redis-server and util-linux", err)
 	}
 	// rtpengine holds four descriptors a call, and 4,000 calls are placed.
@@ -128,6 +129,22 @@ func run(ctx context.Context, args []string) (err error) {
 	return nil
 }
 
+// programs are those that the sections need.
+func programs(chosen []section, peers []string) []string {
+	need := []string{"nsenter"}
+	for _, sec := range chosen {
+		for _, v := range sec.variants {
+			if v.peer == "rtpengine" && slices.Contains(peers, v.peer) && !slices.Contains(need, "rtpengine") {
+				need = append(need, "rtpengine")
+			}
+			if v.redis && slices.Contains(peers, v.peer) && !slices.Contains(need, "redis-server") {
+				need = append(need, "redis-server")
+			}
+		}
+	}
+	return need
+}
+
 // builtRtpjet returns the path of a built rtpjet.
 func builtRtpjet(ctx context.Context, given, dir string) (string, error) {
 	if given != "" {
@@ -153,6 +170,9 @@ func (s *setup) measure(ctx context.Context, sec section, rounds int) (string, e
 			names = append(names, v.name)
 		}
 	}
+	if len(variants) == 0 {
+		return "", fmt.Errorf("--peers leaves nothing to measure")
+	}
 	runs := map[string][]results{}
 	commands := map[string][]string{}
 	for round := range rounds {
@@ -172,7 +192,8 @@ func (s *setup) measure(ctx context.Context, sec section, rounds int) (string, e
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n%s\n\n", sec.title, sec.about)
 	b.WriteString(table(names, sec.metrics, runs))
-	fmt.Fprintf(&b, "\nMedians of %d round(s); %s.\nThe table: `go tool task bench -- --only %s`. By hand, in the client's namespace:\n\n```\n", rounds, s.machine(), sec.name)
+	fmt.Fprintf(&b, "\nMedians of %d round(s); %s.\nThe table: `go tool task bench -- --only %s`. By hand, %s:\n\n```\n", rounds, s.machine(), sec.name,
+		cmp.Or(sec.where, "in the client's namespace"))
 	b.WriteString(strings.Join(commands[names[0]], "\n"))
 	b.WriteString("\n```\n")
 	return b.String(), nil

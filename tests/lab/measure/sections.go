@@ -25,6 +25,7 @@ type variant struct {
 // section is one thing that is measured.
 type section struct {
 	name, title, about string
+	where              string // its commands are run by hand; empty: in the client's namespace
 	variants           []variant
 	metrics            []metric
 	run                func(ctx context.Context, r *oneRun) error
@@ -142,6 +143,7 @@ var sections = []section{
 			return r.restart(ctx, "--calls", r.either("4000", "400"))
 		},
 	},
+	clusterSection,
 }
 
 func sectionNames() []string {
@@ -176,7 +178,8 @@ type oneRun struct {
 	*setup
 	variant
 	results  results
-	commands []string // what was measured with, for people
+	commands []string   // what was measured with, for people
+	fresh    [2]float64 // bytes of the nodes that have joined an empty cluster
 }
 
 // either returns a setting of the full or of the quick mode.
