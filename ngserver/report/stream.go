@@ -2,7 +2,6 @@ package report
 
 import (
 	"net/netip"
-	"strings"
 
 	"rtpjet/events"
 	"rtpjet/ngserver/ng"
@@ -33,6 +32,9 @@ func stream(o *ng.Object, m *events.Media, rtcp bool, st plan.Stats) {
 	endpoint(o.Obj("endpoint"), now)
 	endpoint(o.Obj("advertised endpoint"), remote)
 
+	if s := suite(m); s != "" {
+		o.Str("crypto suite", s)
+	}
 	last := max(m.SignalAt, st.LastPacket) / 1e6
 	o.Int("last packet", last)
 	o.Int("last kernel packet", m.SignalAt/1e6)
@@ -43,6 +45,15 @@ func stream(o *ng.Object, m *events.Media, rtcp bool, st plan.Stats) {
 	o.Strs("flags", streamFlags(m, rtcp, now.IsValid(), confirmed || st.Confirmed)...)
 	counters(o.Obj("stats"), st.In)
 	counters(o.Obj("stats_out"), st.Out)
+}
+
+// suite is how we encrypt towards the party, or would if it took what we put first.
+func suite(m *events.Media) string {
+	k := m.Keys()
+	if k.Out.Suite == "" && len(k.Sent) > 0 {
+		return k.Sent[0].Suite
+	}
+	return k.Out.Suite
 }
 
 func endpoint(o *ng.Object, a netip.AddrPort) {
@@ -105,8 +116,9 @@ func mediaFlags(c *projection.Call, p *events.Party, i int) []string {
 		{send, "send"},
 		{recv, "recv"},
 		{m.Mux, "rtcp-mux"},
-		{strings.Contains(strings.ToUpper(m.Protocol), "SAVP"), "passthrough"}, // keys and packets go through end to end
-		{m.Controlling, "ICE controlling"},                                     // set on the callee's side even without ICE (§8)
+		{m.EndToEnd, "passthrough"},
+		{m.SRTP != nil, "SDES"},
+		{m.Controlling, "ICE controlling"}, // set on the callee's side even without ICE (§8)
 		{m.Unidirectional, "unidirectional"},
 		{m.Echo == "echo", "echo"},
 		{m.Echo == "blackhole", "blackhole"},

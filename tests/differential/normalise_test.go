@@ -16,11 +16,13 @@ type normaliser struct {
 	portMin, portMax int
 	names            map[netip.AddrPort]string // port on an address of ours → P1, P2, …
 	count            int
-	sent             strings.Builder // all that the script sent: keys that are not in it were generated
+	sent             strings.Builder   // all that the script sent: keys that are not in it were generated
+	fresh            map[string]string // SRTP keys that were generated → names
+	replies          int
 }
 
 func newNormaliser(script string, portMin, portMax int) *normaliser {
-	return &normaliser{script: script, portMin: portMin, portMax: portMax, names: map[netip.AddrPort]string{}}
+	return &normaliser{script: script, portMin: portMin, portMax: portMax, names: map[netip.AddrPort]string{}, fresh: map[string]string{}}
 }
 
 // forget lets ports that were known get new names.
@@ -79,6 +81,7 @@ func isBound(ip netip.Addr) bool { return ip.IsLoopback() }
 
 // reply writes one reply as lines: one per leaf of the dictionary, sorted by path, then the SDP.
 func (n *normaliser) reply(command string, m map[string]any) []string {
+	n.replies++
 	var lines []string
 	add := func(path string, v any) { lines = append(lines, fmt.Sprintf("%s: %v", path, v)) }
 	var walk func(path string, v any)
@@ -286,7 +289,7 @@ var (
 	cLine        = regexp.MustCompile(`^c=IN IP[46] (\S+)$`)
 	rtcpLine     = regexp.MustCompile(`^(a=rtcp:)(\d+)(.*)$`)
 	rtcpFull     = regexp.MustCompile(`^ IN IP[46] (\S+)$`)
-	secret       = regexp.MustCompile(`inline:[A-Za-z0-9+/=]+|(?:[0-9A-F]{2}:){15,}[0-9A-F]{2}`)
+	secret       = regexp.MustCompile(`(?:[0-9A-F]{2}:){15,}[0-9A-F]{2}|tls-id:[0-9a-f]{32}`)
 	instanceLine = regexp.MustCompile(`^a=rtpengine:[0-9a-f]{12}$`)
 )
 
@@ -352,6 +355,8 @@ func (n *normaliser) sdp(s string) []string {
 			if f := strings.Fields(l); len(f) > 2 && !strings.Contains(n.sent.String(), " "+f[1]+" ") {
 				l = strings.Replace(l, " "+f[1]+" ", " ID ", 1)
 			}
+		case strings.HasPrefix(l, "a=crypto:"):
+			l = n.crypto(l)
 		case instanceLine.MatchString(l):
 			l = "a=rtpengine:INSTANCE"
 		default:

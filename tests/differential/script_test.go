@@ -255,7 +255,7 @@ func (p *scriptParser) parseStep(name, cmd string, body []string) (step, error) 
 			if u, err := strconv.Unquote(`"` + strings.ReplaceAll(l, `"`, `\"`) + `"`); err == nil {
 				l = u
 			}
-			b.WriteString(l)
+			b.WriteString(expandKeys(l))
 			b.WriteString(eol)
 		}
 		keep = append(keep, arg{"sdp", b.String()})
