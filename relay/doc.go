@@ -14,14 +14,15 @@
 // # Parts
 //
 // The rules are pure and take the time as an argument: packet.go (what is this packet), latch.go (what does it teach),
-// stream.go (where does it go), port.go (which port is next). shard.go strings them together for the streams of one
+// stream.go (where does it go), port.go (which port is next). secure.go joins them with SRTP, of which package srtp has the
+// transforms and indices. shard.go strings them together for the streams of one
 // thread. The drivers move the bytes: epoll_linux.go with one epoll loop per core, portable.go with a goroutine per socket
 // and the standard library only; moderate.go decides when a loop waits a little for more packets. sockets.go is the control
 // side, common to both.
 //
 // # Who owns what
 //
-// A call belongs to one shard for its life, so the state of its streams has a single writer and the packet path takes no
+// A call belongs to one shard for its life, so the state of its streams, SRTP's included, has a single writer and the packet path takes no
 // lock and allocates nothing. The control side talks to a shard in two ways: an immutable route that is replaced whole
 // behind an atomic pointer, and an inbox for what only the shard may do, closing a socket above all: a descriptor that
 // another thread closed could be another file by the time a packet is sent on it.

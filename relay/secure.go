@@ -108,7 +108,7 @@ func (c *call) secureRoute(r, old *route, streams []plan.Stream) error {
 // compile makes the routes of all streams of c that are open; the others stay nil.
 func (c *call) compile(name string, streams []plan.Stream, open map[netip.AddrPort]*stream) (routes []*route, faults []error) {
 	routes = make([]*route, len(streams))
-	senders := make(map[*stream]*srtp.Sender)
+	var senders map[*stream]*srtp.Sender
 	for i := range streams {
 		s := open[streams[i].Local]
 		if s == nil {
@@ -119,6 +119,9 @@ func (c *call) compile(name string, streams []plan.Stream, open map[netip.AddrPo
 			faults = append(faults, err)
 		}
 		if r.out != nil {
+			if senders == nil {
+				senders = make(map[*stream]*srtp.Sender)
+			}
 			senders[s] = r.out
 		}
 		routes[i] = r

@@ -1,6 +1,10 @@
 package relay
 
 import (
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strconv"
 	"testing"
 
 	"rtpjet/relay/plan"
@@ -47,6 +51,69 @@ func TestCrossingsAreSpacedAndTheLastIsNotLost(t *testing.T) {
 	}
 	if got := <-sc.crossed; got != want {
 		t.Errorf("reported %+v, want %+v", got, want)
+	}
+}
+
+// TestHostilePackets: what is forged, replayed or cut leaves no trace but in the count of errors. RTPJET_HOSTILE is how many
+// packets, 10000000 for the whole of it.
+func TestHostilePackets(t *testing.T) {
+	count := 100_000
+	if n, err := strconv.Atoi(os.Getenv("RTPJET_HOSTILE")); err == nil {
+		count = n
+	}
+	a, b := twoParties()
+	a.Decrypt = secretFor("AES_CM_128_HMAC_SHA1_80", "a")
+	a.Mode, a.MediaHandover, a.Mux = plan.LearnImmediate, true, true // whoever sends is believed
+	sc := newScript(64, a, b)
+	in, party := sc.streams[a.Local], newSender(t, a.Decrypt)
+	seal := func(pkt []byte) []byte {
+		sealed, _, err := party.Protect(nil, pkt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sealed
+	}
+	heard, coming := seal(jump(0)), [][]byte{seal(jump(1)), seal([]byte{0x80, 201, 0, 1, 1, 2, 3, 4})}
+	sc.handle(in, heard, addr("1:5000"), 1)
+	before, known := in.stats(), in.route.Load().in.Rollovers()
+	pkt, draw := make([]byte, 0, 2000), rand.New(rand.NewPCG(5, 6))
+	var mem, after runtime.MemStats
+	stranger := addr("6:6666")
+	runtime.ReadMemStats(&mem)
+	for n := range count {
+		pkt = append(pkt[:0], coming[n&1]...)
+		switch draw.IntN(4) {
+		case 0:
+			pkt = append(pkt[:0], heard...)
+		case 1:
+			pkt = pkt[:draw.IntN(len(pkt))]
+		case 2:
+			pkt[draw.IntN(len(pkt))] ^= 1 << draw.IntN(8)
+		case 3:
+			for i := 2; i < len(pkt); i++ {
+				pkt[i] = byte(draw.Uint32())
+			}
+		}
+		sc.handle(in, pkt, stranger, int64(n)+2)
+		sc.chores(int64(n) + 2)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.Mallocs - mem.Mallocs; n > 1000 {
+		t.Errorf("%d allocations for %d packets", n, count)
+	}
+	want := before
+	want.In.Errors = uint64(count)
+	if got := in.stats(); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if got := in.route.Load().in.Rollovers(); sc.out.sent != 1 || len(got) != 1 || got[0] != known[0] || len(sc.crossed) != 1 {
+		t.Errorf("%d sent, %d reported, sources %+v, were %+v", sc.out.sent, len(sc.crossed), got, known)
+	}
+	for _, pkt := range coming {
+		sc.handle(in, pkt, addr("1:5000"), int64(count)+10)
+	}
+	if sc.out.sent != 2 { // RTCP has no sink here
+		t.Errorf("%d sent, want 2: a true packet was refused", sc.out.sent)
 	}
 }
 
