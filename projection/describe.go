@@ -91,6 +91,9 @@ func describeMedia(p func(string, ...any), i int, m *events.Media) {
 		p(", %s", strings.Join(codecs, ", "))
 	}
 	p("\n")
+	if k := m.Keys(); k.In.Suite != "" {
+		p("      SRTP in %s, out %s\n", k.In, k.Out)
+	}
 	describeStream(p, "RTP ", m.Local.RTP, m.Remote.RTP, m.Learned.RTP, m.Advertised, m.Interface)
 	describeStream(p, "RTCP", m.Local.RTCP, m.Remote.RTCP, m.Learned.RTCP, m.Advertised, m.Interface)
 }

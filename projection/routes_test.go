@@ -38,6 +38,7 @@ func route(s plan.Stream) string {
 		{s.RTCP, "is rtcp"}, {s.Mux, "mux"}, {s.Opaque, "opaque"}, {!s.MayLearn, "must not learn"}, {s.Confirmed, "confirmed"},
 		{s.Asymmetric, "asymmetric"}, {s.StrictSource, "strict"}, {s.MediaHandover, "handover"}, {s.NATWait, "waits"},
 		{s.PierceNAT, "pierces"}, {s.Blocked, fmt.Sprintf("blocked but %v", s.DTMF)}, {s.BlockDTMF, fmt.Sprintf("DTMF blocked %v", s.DTMF)}, {s.Echo, "echo"},
+		{s.Decrypt != nil, "decrypts " + protection(s.Decrypt)}, {s.Encrypt != nil, "encrypts " + protection(s.Encrypt)},
 		{s.TOS != 0, fmt.Sprintf("TOS %d", s.TOS)}, {s.Mode != plan.LearnHeuristic, fmt.Sprintf("mode %d", s.Mode)},
 	} {
 		if f.on {
@@ -45,6 +46,26 @@ func route(s plan.Stream) string {
 		}
 	}
 	return b.String()
+}
+
+// protection names a suite, with the first bytes of the key, which are enough to tell those of scripts apart.
+func protection(s *plan.SRTP) string {
+	if s == nil {
+		return ""
+	}
+	out := fmt.Sprintf("%s %x…+%x…", s.Suite, s.Key[:2], s.Salt[len(s.Salt)-2:])
+	if s.MKI != "" {
+		out += fmt.Sprintf(" MKI %x", s.MKI)
+	}
+	for _, f := range []struct {
+		on   bool
+		name string
+	}{{s.PlainRTP, "plain RTP"}, {s.PlainRTCP, "plain RTCP"}, {s.Unauthenticated, "unauthenticated"}} {
+		if f.on {
+			out += " " + f.name
+		}
+	}
+	return out
 }
 
 // do carries out an offer or answer with rtpp-flags and a short SDP.

@@ -31,6 +31,9 @@ func (c *Call) keys(i int) *keyed {
 				continue
 			}
 			o := &q.Medias[i]
+			if !m.Remote.RTP.IsValid() || !o.Remote.RTP.IsValid() {
+				continue // a fork that has not answered has no keys yet, and says nothing about those of others
+			}
 			edges = append(edges, edge{p.ID, id})
 			if m.Recrypt || o.Recrypt || !m.Keys().In.SameKey(o.Keys().Out) {
 				k.decrypt[p.ID], k.encrypt[id] = true, true
