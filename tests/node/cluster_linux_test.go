@@ -235,16 +235,21 @@ func TestClusterPlacement(t *testing.T) {
 // A node of another cluster key, and a second one of a name that is in use, are refused with a sentence.
 func TestClusterRefused(t *testing.T) {
 	t.Parallel()
-	n := peers(t, 1, func(o *settings) { o.ClusterKey = []byte("the key of this cluster") })
+	n := peers(t, 1, keyed("the key of this cluster"))
 	for want, change := range map[string]func(*settings){
-		"--cluster-key-file": func(o *settings) { o.ID, o.ClusterKey = "n2", []byte("the key of another one") },
-		"--node-id":          func(o *settings) { o.ClusterKey = []byte("the key of this cluster") },
+		"--cluster-key-file": func(o *settings) { o.ID = "n2"; keyed("the key of another one")(o) },
+		"--node-id":          keyed("the key of this cluster"),
 	} {
 		if err := failToStart(t, n[0].store, change); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want something about %s", err, want)
 		}
 	}
 	n[0].place("goes on").talk()
+}
+
+// keyed gives a node a cluster key.
+func keyed(key string) func(*settings) {
+	return func(o *settings) { o.ClusterKey, o.SealKeys = []byte(key), [][]byte{[]byte(key)} }
 }
 
 // failToStart runs a node that should find out that it does not belong here, and returns its error.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"rtpjet/embed"
@@ -73,39 +74,53 @@ func (c *cluster) claim(ctx context.Context) error {
 // keyLease is where the bucket has the fingerprint of the cluster key.
 const keyLease = "cluster.key"
 
-// checkKey refuses a node whose cluster key is not that of the nodes that run: its heartbeats would not be believed. If none
-// of them runs, the key has been changed, and this is the first node with the new one.
+// checkKey refuses a node whose keys are not those of the log: it could not read the secrets there, its heartbeats would not
+// be believed, and it would write what the others cannot read. A first key may come at any time; another one in its place
+// comes as the first line of the file, with the one before below it, and becomes the log's when no other node runs.
 func (c *cluster) checkKey(ctx context.Context) error {
-	ours := "none"
-	if len(c.n.cfg.ClusterKey) > 0 {
-		h := hmac.New(sha256.New, c.n.cfg.ClusterKey)
+	ours := []string{keyNone}
+	for i, key := range c.n.cfg.SealKeys {
+		h := hmac.New(sha256.New, key)
 		h.Write([]byte("rtpjet cluster key fingerprint"))
-		ours = hex.EncodeToString(h.Sum(nil)[:8])
+		if i == 0 {
+			ours = nil
+		}
+		ours = append(ours, hex.EncodeToString(h.Sum(nil)[:8]))
 	}
 	for {
 		have, err := c.link.GetLease(ctx, keyLease)
 		if err != nil {
 			return fmt.Errorf("read the fingerprint of the cluster key: %w", err)
 		}
-		if string(have.Value) == ours {
+		theirs := string(have.Value)
+		if theirs == ours[0] {
 			return nil
 		}
 		if have.Revision > 0 {
+			if theirs != keyNone && !slices.Contains(ours, theirs) {
+				return fmt.Errorf("the cluster key of this node is not the one that the log is sealed with (fingerprint %s, ours %s): "+
+					"give it the file that the others have, or had, with --cluster-key-file; a new key goes above the old one", theirs, ours[0])
+			}
 			peer, err := c.anyPeer(ctx)
 			if err != nil {
 				return err
 			}
 			if peer != "" {
-				return fmt.Errorf("the cluster key of this node is not that of the cluster, in which node %s runs (fingerprint %s, ours %s): "+
-					"give it the file that the others have with --cluster-key-file", peer, have.Value, ours)
+				if theirs == keyNone {
+					return fmt.Errorf("node %s runs without a cluster key: stop all nodes, and start them with the same --cluster-key-file", peer)
+				}
+				return nil // the others have the key before in use
 			}
-			c.log.Warn("the cluster key is another one than before", "before", string(have.Value), "now", ours)
+			c.log.Warn("the cluster key is another one from now on", "before", theirs, "now", ours[0])
 		}
-		if _, err = c.link.PutLease(ctx, keyLease, []byte(ours), have.Revision); !errors.Is(err, embed.ErrConflict) {
+		if _, err = c.link.PutLease(ctx, keyLease, []byte(ours[0]), have.Revision); !errors.Is(err, embed.ErrConflict) {
 			return err
 		}
 	}
 }
+
+// keyNone is the fingerprint of a log without a key.
+const keyNone = "none"
 
 // anyPeer finds a node that runs; "" if there is none.
 func (c *cluster) anyPeer(ctx context.Context) (string, error) {

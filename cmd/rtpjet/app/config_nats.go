@@ -18,6 +18,8 @@ type NATSAuth struct {
 	NATSTLSCA, NATSTLSCert, NATSTLSKey string
 	// ClusterKey is the secret that the nodes of a cluster share; empty: none.
 	ClusterKey []byte
+	// ClusterKeys are all lines of its file: the key in use, and earlier ones that secrets in the log may be sealed with.
+	ClusterKeys [][]byte
 }
 
 // natsAuth decodes what serve, dev and the commands that look at calls have in common. external is true if there is a NATS
@@ -45,12 +47,16 @@ func (d *decoder) natsAuth(env Env, external bool) (a NATSAuth) {
 		}
 	}
 	if name := d.s.one("cluster-key-file", ""); name != "" {
-		key := d.secret("cluster-key-file", name, env)
-		if n := len(key); n > 0 && n < embed.MinClusterKey {
-			d.faults.add("--cluster-key-file: %s holds %d bytes; it must be a secret of at least %d, for example from openssl rand -hex 32",
-				name, n, embed.MinClusterKey)
-		} else if n > 0 {
-			a.ClusterKey = []byte(key)
+		for _, key := range splitKeys(d.secret("cluster-key-file", name, env)) {
+			if n := len(key); n < embed.MinClusterKey {
+				d.faults.add("--cluster-key-file: %s has a key of %d bytes; each line must be a secret of at least %d, for example from openssl rand -hex 32",
+					name, n, embed.MinClusterKey)
+				continue
+			}
+			a.ClusterKeys = append(a.ClusterKeys, key)
+		}
+		if len(a.ClusterKeys) > 0 {
+			a.ClusterKey = a.ClusterKeys[0]
 		}
 	}
 	return a

@@ -248,7 +248,7 @@ func TestServeFaults(t *testing.T) {
 		{"serve " + fine + "--nats-tls-ca c", []string{"--nats-tls-cert"}},
 		{"serve " + fine + "--nats-replicas 3", []string{"stands alone"}},
 		{"serve " + fine + "--nats-replicas 7", []string{"from 0 to 5"}},
-		{"serve " + fine + "--cluster-key-file short.txt", []string{"short.txt holds 6 bytes", "at least 16"}},
+		{"serve " + fine + "--cluster-key-file short.txt", []string{"short.txt has a key of 6 bytes", "at least 16"}},
 		{"serve " + fine + "--cluster-key-file empty.txt", []string{"empty.txt is empty"}},
 		{"serve " + fine + "--archive-age 3", []string{"--archive-age"}},
 		{"serve " + fine + "--data-dir=", []string{"--data-dir is empty"}},
@@ -321,7 +321,7 @@ func TestClusterOptions(t *testing.T) {
 	env := testEnv(map[string]string{"key": " 0123456789abcdef\n", "pw": "secret\n"})
 	c := mustParse(t, env, "serve -i 10.0.0.1 -n 2223 --nats-cluster-listen 10.0.0.1:6222 --nats-routes 10.0.0.1:6222,10.0.0.2:6222 "+
 		"--nats-routes nats-route://10.0.0.3:6222 --nats-replicas 3 --cluster-key-file key --nats-tls-ca a --nats-tls-cert c --nats-tls-key k")
-	want := NATSAuth{NATSTLSCA: "a", NATSTLSCert: "c", NATSTLSKey: "k", ClusterKey: []byte("0123456789abcdef")}
+	want := NATSAuth{NATSTLSCA: "a", NATSTLSCert: "c", NATSTLSKey: "k", ClusterKey: []byte("0123456789abcdef"), ClusterKeys: [][]byte{[]byte("0123456789abcdef")}}
 	if diff := cmp.Diff(want, c.NATSAuth); diff != "" || c.NATSClusterListen != "10.0.0.1:6222" || c.NATSReplicas != 3 {
 		t.Errorf("%s %+v", diff, c)
 	}
@@ -335,7 +335,7 @@ func TestClusterOptions(t *testing.T) {
 		}
 	}
 	cmd, err := parse(t, env, "call list --nats a:1 --nats-user u --nats-password-file "+dir+"/pw --nats-tls-ca a --cluster-key-file "+dir+"/key")
-	want = NATSAuth{NATSUser: "u", NATSPassword: "secret", NATSTLSCA: "a", ClusterKey: []byte("0123456789abcdef")}
+	want = NATSAuth{NATSUser: "u", NATSPassword: "secret", NATSTLSCA: "a", ClusterKey: []byte("0123456789abcdef"), ClusterKeys: [][]byte{[]byte("0123456789abcdef")}}
 	if diff := cmp.Diff(want, cmd.Call.NATSAuth); diff != "" || err != nil {
 		t.Errorf("%s %v", diff, err)
 	}

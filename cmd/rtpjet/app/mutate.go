@@ -36,7 +36,7 @@ func (n *Node) mutate(ctx context.Context, m *ngserver.Message, do func(transact
 // append writes one event of a locked call, puts it into effect, and tells the call's owner of it. Errors are those of
 // [transact.Effects].
 func (n *Node) append(ctx context.Context, e *entry, env events.Envelope) error {
-	data, err := events.Encode(env)
+	data, err := n.encode(env)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (n *Node) fold(e *entry, in logged) {
 	if in.Seq <= c.Seq || in.early && c.Seq != in.prev {
 		return // an early one whose predecessor is not there yet comes again with the stream
 	}
-	env, err := events.Decode(in.Data)
+	env, err := n.decode(in.Data)
 	if err != nil {
 		n.unreadable.Add(1)
 		n.log.Error("cannot read an event; leaving it alone", "seq", in.Seq, "key", in.Key, "err", err)

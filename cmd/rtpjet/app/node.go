@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"rtpjet/embed"
+	"rtpjet/events"
 	"rtpjet/ngserver"
 	"rtpjet/projection"
 	"rtpjet/projection/transact"
@@ -50,6 +52,7 @@ type NodeConfig struct {
 	Journal     Journal
 	Link        Link          // to the other nodes; nil: the node is alone
 	ClusterKey  []byte        // proves heartbeats; may be empty
+	SealKeys    [][]byte      // seal secrets in the log, the first one in use; none: they are not sealed
 	NodeTimeout time.Duration // how long a silent node is not gone yet; 0: DefaultNodeTimeout
 	// OrphanTimeout is how long calls live whose owner is gone while nobody asks for them. 0: a minute.
 	OrphanTimeout time.Duration
@@ -80,6 +83,10 @@ type Node struct {
 	retry    retries
 	cluster  *cluster // nil: the node is alone
 	draining atomic.Bool
+
+	sealer      *events.Sealer
+	unsealed    atomic.Uint64 // events with secrets that could not be opened
+	sealWarning rate.Sometimes
 
 	uncertain uncertain
 	unlogged  unloggedEvents
@@ -116,6 +123,11 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 		n.clock = time.Now
 	}
 	n.started = n.clock()
+	n.sealWarning.First, n.sealWarning.Interval = 1, warnEvery
+	var err error
+	if n.sealer, err = events.NewSealer(cfg.SealKeys...); err != nil {
+		return nil, err
+	}
 	n.unlogged.init(n.log)
 	n.backlog.Store(true)
 	budget := time.Duration(0) // ngserver's own
@@ -196,6 +208,7 @@ func (n *Node) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return n.journal.Archive(ctx) })
 	g.Go(func() error { return n.learn(ctx) })
+	g.Go(func() error { return n.rollOver(ctx) })
 	g.Go(func() error { return n.sweep(ctx, caughtUp) })
 	g.Go(func() error { return n.publish(ctx, caughtUp) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errEnded) {

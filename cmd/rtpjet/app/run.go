@@ -81,6 +81,10 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		return err
 	}
 
+	keys, err := sealKeys(c, log)
+	if err != nil {
+		return err
+	}
 	engine, err := relay.New(relay.Config{Pools: relayPools(c), Loops: c.Threads, Nice: mediaNice, Logger: log})
 	if err != nil {
 		return fmt.Errorf("cannot start the relay: %w", err)
@@ -95,7 +99,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 			Offer: c.OfferTimeout.Microseconds(), Final: c.FinalTimeout.Microseconds(),
 		},
 		DeleteDelay: int(c.DeleteDelay / time.Second), MaxSessions: c.MaxSessions, SIPSource: c.SIPSource,
-		InstanceID: instance, KeepEnded: keepEnded, Journal: journal, Link: journal, ClusterKey: c.ClusterKey,
+		InstanceID: instance, KeepEnded: keepEnded, Journal: journal, Link: journal, ClusterKey: c.ClusterKey, SealKeys: keys,
 		Engine: engine, Logger: log, OrphanTimeout: c.Timeout,
 		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(),
 		Ready: func(n *Node) {

@@ -148,7 +148,7 @@ func (n *Node) since(ctx context.Context, e *entry, after uint64) ([]transact.En
 			if e.unlogged != nil && in.Seq > base {
 				break // not known yet: the publisher will find it
 			}
-			env, err := events.Decode(in.Data)
+			env, err := n.decode(in.Data)
 			if err != nil {
 				env = events.Envelope{Event: events.Unknown{Name: "unreadable"}}
 			}

@@ -1,0 +1,83 @@
+package app
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"rtpjet/events"
+)
+
+// encode makes the bytes of an event as the log gets them: with its secrets sealed.
+func (n *Node) encode(env events.Envelope) ([]byte, error) { return events.Encode(n.sealer.Seal(env)) }
+
+// decode reads what encode wrote. An event whose secrets cannot be opened is of use all the same: everything but the
+// encrypted media of its call works.
+func (n *Node) decode(data []byte) (events.Envelope, error) {
+	env, err := events.Decode(data)
+	if err != nil {
+		return env, err
+	}
+	env, err = n.sealer.Open(env)
+	if err != nil && n.warnSealed() {
+		n.log.Error("the keys of an encrypted call cannot be read; its media does not get through here: "+
+			"give this node the --cluster-key-file of the others", "call-id", env.Call, "err", err)
+	}
+	return env, nil
+}
+
+// warnSealed tells whether it is time to complain again.
+func (n *Node) warnSealed() bool {
+	n.unsealed.Add(1)
+	due := false
+	n.sealWarning.Do(func() { due = true })
+	return due
+}
+
+// sealKeyFile is the key that a node without a cluster makes for itself, in its data directory.
+const sealKeyFile = "cluster.key"
+
+// sealKeys are the keys for secrets in the log, the one to seal with first: those of the operator's file, or one of the
+// node's own if it has the log for itself.
+func sealKeys(c *Config, log *slog.Logger) ([][]byte, error) {
+	if len(c.ClusterKeys) > 0 {
+		return c.ClusterKeys, nil
+	}
+	if len(c.NATS) > 0 || c.NATSClusterListen != "" {
+		log.Warn("there is no --cluster-key-file: the keys of encrypted calls stand in the log as they are")
+		return nil, nil
+	}
+	name := filepath.Join(c.DataDir, sealKeyFile)
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		var key [32]byte
+		if _, err := rand.Read(key[:]); err != nil {
+			return nil, fmt.Errorf("make a key: %w", err)
+		}
+		text = []byte(hex.EncodeToString(key[:]) + "\n")
+		err = os.WriteFile(name, text, 0o600)
+		if err != nil {
+			return nil, fmt.Errorf("cannot write the key for secrets to %s: %w; make the directory writable", name, pathReason(err))
+		}
+	} else if err != nil {
+		return nil, fmt.Errorf("cannot read the key for secrets from %s: %w; make it readable, or move it away and lose what it sealed", name, pathReason(err))
+	}
+	return splitKeys(string(text)), nil
+}
+
+// splitKeys reads the lines of a key file: the first key is the one in use, the others are earlier ones.
+func splitKeys(text string) [][]byte {
+	var keys [][]byte
+	for line := range strings.Lines(text) {
+		if k := strings.TrimSpace(line); k != "" {
+			keys = append(keys, []byte(k))
+		}
+	}
+	return keys
+}
