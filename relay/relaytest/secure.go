@@ -288,7 +288,8 @@ func secureBadKeys(f *fixture) {
 	}
 	p.a.Send(p.sa.Local, p.next())
 	p.b.Send(p.sb.Local, p.next())
-	f.await(p.sb.Local, 1)
+	f.awaitStats(p.sa.Local, "refused", 1, func(st plan.Stats) uint64 { return st.In.Errors })
+	f.awaitStats(p.sa.Local, "not sent", 1, func(st plan.Stats) uint64 { return st.Out.Errors })
 	p.sa.Decrypt, p.sa.Encrypt = nil, nil
 	p.apply()
 	p.toB(p.a, p.b) // and nothing before it
