@@ -108,8 +108,9 @@ func mediaTypes(p *events.Party) string {
 	return printable(out)
 }
 
-// CallShow prints one call and the events behind it, ended ones from the archive included.
-func CallShow(ctx context.Context, l *embed.Log, callID string, w io.Writer, asJSON bool) error {
+// CallShow prints one call and the events behind it, ended ones from the archive included. SRTP keys are left out unless they
+// are asked for.
+func CallShow(ctx context.Context, l *embed.Log, callID string, w io.Writer, asJSON, keys bool) error {
 	ctx, cancel := context.WithTimeout(ctx, viewTime)
 	defer cancel()
 	entries, err := l.History(ctx, events.Key(callID))
@@ -129,7 +130,7 @@ func CallShow(ctx context.Context, l *embed.Log, callID string, w io.Writer, asJ
 			continue
 		}
 		c.Apply(in.Seq, env)
-		shown = append(shown, viewOf(in.Seq, env))
+		shown = append(shown, viewOf(in.Seq, env, keys))
 		lines = append(lines, fmt.Sprintf("  %8d  %s  %s", in.Seq,
 			time.UnixMicro(env.At).UTC().Format("2006-01-02 15:04:05.000000"), describeEvent(env)))
 	}
@@ -137,9 +138,13 @@ func CallShow(ctx context.Context, l *embed.Log, callID string, w io.Writer, asJ
 		return json.NewEncoder(w).Encode(struct {
 			Call   *projection.Call `json:"call"`
 			Events []eventView      `json:"events"`
-		}{c, shown})
+			Keys   []keyView        `json:"keys,omitempty"`
+		}{c, shown, keysOf(c, keys)})
 	}
 	c.Describe(w)
+	for _, k := range keysOf(c, keys) {
+		fmt.Fprintf(w, "  key of party %d media %d %s: %s inline:%s\n", k.Party, k.Media, k.Direction, k.Suite, k.Key)
+	}
 	fmt.Fprintln(w, "events")
 	for _, line := range lines {
 		fmt.Fprintln(w, line)
@@ -159,12 +164,15 @@ type eventView struct {
 	Reply   string       `json:"reply,omitempty"`
 }
 
-func viewOf(seq uint64, env events.Envelope) eventView {
+func viewOf(seq uint64, env events.Envelope, keys bool) eventView {
 	v := eventView{
 		Seq: seq, At: time.UnixMicro(env.At).UTC(), Node: env.Node, Kind: events.KindOf(env.Event), Event: env.Event,
 	}
 	if env.Cause != nil {
 		v.Cookie, v.Request, v.Reply = env.Cause.Cookie, string(env.Cause.Request), string(env.Cause.Reply)
+		if !keys {
+			v.Request, v.Reply = hideKeys(v.Request), hideKeys(v.Reply)
+		}
 	}
 	return v
 }
@@ -217,5 +225,5 @@ func Call(ctx context.Context, cmd Command, w io.Writer) error {
 	case "node takeover":
 		return NodeTakeover(ctx, l, cmd.Node, w)
 	}
-	return CallShow(ctx, l, cmd.Call.ID, w, cmd.Call.JSON)
+	return CallShow(ctx, l, cmd.Call.ID, w, cmd.Call.JSON, cmd.Call.Keys)
 }

@@ -35,6 +35,8 @@ type CallOptions struct {
 	Region string
 	// JSON asks for JSON instead of a table.
 	JSON bool
+	// Keys asks call show for the SRTP keys, which are hidden otherwise.
+	Keys bool
 }
 
 // commands are what can be asked for, in the order of the help.
@@ -65,6 +67,7 @@ var callOptions = []option{
 	{"cluster-key-file", 0, text, "FILE", "the secret that the nodes share, if they have one"},
 	{"region", 0, text, "NAME", "region of the log (default)"},
 	{"json", 0, flag, "", "print JSON"},
+	{"keys", 0, flag, "", "call show: print the SRTP keys, too"},
 	{"help", 'h', flag, "", "print this"},
 }
 
@@ -155,6 +158,7 @@ func readCallOptions(s settings, faults *faultList) CallOptions {
 	o := CallOptions{
 		Region: s.one("region", "default"),
 		JSON:   s.one("json", "") == "true",
+		Keys:   s.one("keys", "") == "true",
 	}
 	d := &decoder{s: s}
 	o.NATSAuth = d.natsAuth(Env{ReadFile: os.ReadFile}, true)
