@@ -93,6 +93,9 @@ func hides(e events.Event) bool {
 	return false
 }
 
+// key30 is the base64 of 30 bytes.
+const key30 = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
+
 func FuzzSignal(f *testing.F) {
 	full := projectiontest.SDP("offer", "m=audio 4000 RTP/AVP 8 101\na=rtpmap:101 telephone-event/8000\na=rtcp-mux\na=mid:1\n"+
 		"a=extmap:1 urn:x\nm=image 4002 udptl t38\na=T38FaxVersion:0\nm=message 4004 TCP/MSRP *\nm=video 0 RTP/AVP 34\n")
@@ -101,6 +104,11 @@ func FuzzSignal(f *testing.F) {
 	f.Add([]byte(full), []byte(full), "sdp-media-remove=[image] rtcp-mux=[require]", "rtcp-mux=[demux]")
 	f.Add([]byte(hold), []byte(full), "address-family=IP6 codec-strip-all allow-no-codec-media", "WebRTC loop-protect")
 	f.Add([]byte(full), []byte(full), "sdp-attr=[audio=[add=[x] remove=[rtcp-mux]]] extmap=[strip=[all]]", "media-address=2001:db8::1")
+	keyed := projectiontest.SDP("offer", "m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"+key30+"|2^20|1:4 UNENCRYPTED_SRTP\n"+
+		"a=crypto:2 AEAD_AES_256_GCM inline:"+key30+"\n")
+	osrtp := projectiontest.SDP("answer", "m=audio 5000 RTP/AVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_32 inline:"+key30+"\n")
+	f.Add([]byte(keyed), []byte(osrtp), "RTP/AVP", "SDES=[static pad lifetime]")
+	f.Add([]byte(osrtp), []byte(keyed), "RTP/SAVPF SDES=[order:AEAD_AES_128_GCM unencrypted_srtp]", "OSRTP=[accept]")
 	f.Fuzz(func(t *testing.T, a, b []byte, flagsA, flagsB string) {
 		if len(a)+len(b) > 1<<14 {
 			t.Skip()
@@ -123,12 +131,18 @@ func TestRandomDialogues(t *testing.T) {
 		"m=audio 4010 RTP/AVP 96\na=rtpmap:96 opus/48000/2\na=rtcp:4020\n", "m=audio 0 RTP/AVP 0\n", "m=image 4000 udptl t38\n",
 		"m=message 4000 TCP/MSRP *\n", "m=audio 4000 RTP/AVP 0\nc=IN IP4 0.0.0.0\n", "m=video 4002 RTP/SAVP 34\na=recvonly\n",
 		"m=audio 4000 RTP/AVP 0\na=ice-ufrag:abcd\na=ice-pwd:abcdefghijklmnopqrstuv\n", "m=audio 4000 RTP/AVP\n",
+		"m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + key30 + "|2^31|1:4\n",
+		"m=audio 4000 RTP/SAVP 0\na=crypto:2 AES_CM_128_HMAC_SHA1_32 inline:" + key30 + "\na=crypto:7 AES_CM_128_HMAC_SHA1_80 inline:" + key30 + "\n",
+		"m=audio 4000 RTP/AVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + key30 + " UNENCRYPTED_SRTP\n",
+		"m=audio 4000 RTP/SAVPF 0\na=fingerprint:sha-1 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33\na=setup:actpass\n",
 	}
 	options := []string{
 		"rtcp-mux=[offer]", "rtcp-mux=[require]", "rtcp-mux=[demux]", "rtcp-mux=[accept]", "rtcp-mux=[reject]", "address-family=IP6",
 		"direction=[priv pub]", "direction=[pub priv]", "replace=[origin-full]", "replace=[SDP-version origin]", "port-latching",
 		"no-port-latching", "reset", "codec-strip-all codec-offer-PCMA", "codec-strip-all allow-no-codec-media", "sdp-media-remove=[video]",
-		"original-sendrecv", "generate-mid", "RTP/AVPF", "via-branch=x", "via-branch=y", "new-branch", "full-rtcp-attribute",
+		"original-sendrecv", "generate-mid", "RTP/AVPF", "RTP/AVP", "RTP/SAVP", "RTP/SAVPF", "UDP/TLS/RTP/SAVPF",
+		"OSRTP=[offer]", "OSRTP=[accept]", "SDES=[off]", "SDES=[nonew]", "SDES=[static]", "SDES=[only-AES_CM_128_HMAC_SHA1_32]",
+		"SDES=[offerer_pref:AES_CM_128_HMAC_SHA1_32]", "recrypt", "via-branch=x", "via-branch=y", "new-branch", "full-rtcp-attribute",
 	}
 	tags := []string{"a", "b", "c", ""}
 	rapid.Check(t, func(t *rapid.T) {

@@ -9,6 +9,7 @@ import (
 	"rtpjet/ngserver/ng"
 	"rtpjet/ngserver/rewrite"
 	"rtpjet/projection"
+	"rtpjet/relay/plan"
 )
 
 // Start is the time at which a Driver begins, in µs of Unix time.
@@ -150,15 +151,39 @@ func Check(c *projection.Call, res *Resources) error {
 		return fmt.Errorf("%d routes for %d sockets", len(routes), len(seen))
 	}
 	routed := map[netip.AddrPort]bool{}
+	byLocal := map[netip.AddrPort]plan.Stream{}
+	for _, s := range routes {
+		byLocal[s.Local] = s
+	}
 	for _, s := range routes {
 		if !seen[s.Local] || routed[s.Local] {
 			return fmt.Errorf("route of %s, which is no socket or has one already", s.Local)
 		}
 		routed[s.Local] = true
+		if err := checkKeys(s, byLocal); err != nil {
+			return err
+		}
 		for _, to := range slices.Concat(s.RTPSinks, s.RTCPSinks) {
 			if !seen[to] || to == s.Local {
 				return fmt.Errorf("%s sends to %s", s.Local, to)
 			}
+		}
+	}
+	return nil
+}
+
+// checkKeys returns what is wrong with the keys of a stream: what is not decrypted has to be for an end that can read it.
+func checkKeys(s plan.Stream, byLocal map[netip.AddrPort]plan.Stream) error {
+	for _, p := range [...]*plan.SRTP{s.Decrypt, s.Encrypt} {
+		if suite := (projection.Suite{}); p != nil {
+			if suite, _ = projection.LookupSuite(p.Suite); len(p.Key) != suite.Key || len(p.Salt) != suite.Salt {
+				return fmt.Errorf("%s has a key of %d and a salt of %d bytes for %q", s.Local, len(p.Key), len(p.Salt), p.Suite)
+			}
+		}
+	}
+	for _, to := range slices.Concat(s.RTPSinks, s.RTCPSinks) {
+		if s.Decrypt != nil && byLocal[to].Encrypt == nil && byLocal[to].Decrypt != nil && byLocal[to].Signalled.IsValid() {
+			return fmt.Errorf("%s is decrypted and leaves %s in the clear, where the party encrypts", s.Local, to)
 		}
 	}
 	return nil
