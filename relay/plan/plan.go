@@ -86,6 +86,7 @@ type SRTP struct {
 	// PlainRTP and PlainRTCP leave payloads in the clear, Unauthenticated leaves the tag of RTP out (RFC 4568 §6.3).
 	PlainRTP, PlainRTCP, Unauthenticated bool
 	// Rollovers are what was known of the sources of this direction when the plan was made, for a relay that has no state yet.
+	// They are of this key: one that is new has none. They may be old, by less than 2^16 packets, and never ahead.
 	Rollovers []Rollover
 }
 
@@ -98,7 +99,8 @@ type Rollover struct {
 	Index uint32
 }
 
-// Crossed reports that a source has crossed half of the sequence space: the owner makes it an event (design, decision 10).
+// Crossed reports that a source is new, has crossed half of the sequence space, or half of what a resumed SRTCP index skips;
+// the owner makes it an event (design, decision 10).
 type Crossed struct {
 	Call  string // the call's key, as given to Engine.Set
 	Local netip.AddrPort
