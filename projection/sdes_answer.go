@@ -16,9 +16,8 @@ func (d *mediaDecision) answerKeys(sec *Section, m, o *events.Media) {
 		m.Recrypt, o.Recrypt = true, true
 	}
 	from, to := m.Keys(), o.Keys()
-	agreed := false
-	from.In, from.Out, agreed = chosen(sec.Crypto, from.Sent)
-	from.Received = nil
+	in, out, agreed := chosen(sec.Crypto, from.Sent)
+	from.In, from.Out, from.Received = in, out, nil
 	if agreed {
 		// Our other lines are off the table. If there is none, a later offer may repeat all of them.
 		from.Received, from.Sent = []events.Crypto{from.In}, []events.Crypto{from.Out}

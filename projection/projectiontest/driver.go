@@ -175,10 +175,11 @@ func Check(c *projection.Call, res *Resources) error {
 // checkKeys returns what is wrong with the keys of a stream: what is not decrypted has to be for an end that can read it.
 func checkKeys(s plan.Stream, byLocal map[netip.AddrPort]plan.Stream) error {
 	for _, p := range [...]*plan.SRTP{s.Decrypt, s.Encrypt} {
-		if suite := (projection.Suite{}); p != nil {
-			if suite, _ = projection.LookupSuite(p.Suite); len(p.Key) != suite.Key || len(p.Salt) != suite.Salt {
-				return fmt.Errorf("%s has a key of %d and a salt of %d bytes for %q", s.Local, len(p.Key), len(p.Salt), p.Suite)
-			}
+		if p == nil {
+			continue
+		}
+		if suite, _ := projection.LookupSuite(p.Suite); len(p.Key) != suite.Key || len(p.Salt) != suite.Salt {
+			return fmt.Errorf("%s has a key of %d and a salt of %d bytes for %q", s.Local, len(p.Key), len(p.Salt), p.Suite)
 		}
 	}
 	for _, to := range slices.Concat(s.RTPSinks, s.RTCPSinks) {
