@@ -302,7 +302,11 @@ func errorReply(err error) ng.Reply {
 }
 
 // excerpt is the beginning of a message that may be anything, printable.
-func excerpt(b []byte) string { return strconv.QuoteToASCII(string(b[:min(len(b), 120)])) }
+// excerpt is the beginning of a message, for the log; it ends before the first SRTP key.
+func excerpt(b []byte) string {
+	b, _, _ = bytes.Cut(b, []byte("inline:"))
+	return strconv.QuoteToASCII(string(b[:min(len(b), 120)]))
+}
 
 // wordLog logs each word that was not understood once. When it has seen too many different ones it is silent.
 type wordLog struct {

@@ -26,6 +26,17 @@ func cryptos(m *sdp.Media) []events.Crypto {
 	return out
 }
 
+// passedOver counts the lines that cryptos leaves out where it looks at all.
+func passedOver(m *sdp.Media) (n int) {
+	if m.First(sdp.KindCrypto) == nil || !m.IsRTP() || m.Port == 0 {
+		return 0
+	}
+	for range m.All(sdp.KindCrypto) {
+		n++
+	}
+	return n - len(cryptos(m))
+}
+
 func crypto(line sdp.Crypto) (c events.Crypto, ok bool) {
 	suite, ok := projection.LookupSuite(line.Suite)
 	if !ok {

@@ -23,6 +23,8 @@ type Outcome struct {
 	Event events.Event
 	// New is true if the event creates the call.
 	New bool
+	// PassedOver counts the crypto lines that nobody can use (ng-reference §5.8), for a warning.
+	PassedOver int
 }
 
 // Validate checks the keys that an offer or answer must have, before anything else is looked at (ng-reference §4.1, step 2).
@@ -79,6 +81,9 @@ func Signal(call *projection.Call, req *ng.Request, answer bool, set Settings, r
 		return nil, err
 	}
 	out := &Outcome{New: d.New}
+	for i := range s.Media {
+		out.PassedOver += passedOver(&s.Media[i])
+	}
 	out.SDP, d.Receiver.Out = Render(Params{
 		Session: s, Req: req, Answer: answer, Sender: d.Sender, Receiver: d.Receiver,
 		InstanceID: set.InstanceID, Now: now,

@@ -39,7 +39,7 @@ func Signal(fx Effects, set Settings, m Message, answer bool) Result {
 			ev.Request = digest
 			out.Event = ev
 		}
-		return step{event: out.Event, fresh: out.New, reply: reply}, nil
+		return step{event: out.Event, fresh: out.New, reply: reply, passedOver: out.PassedOver}, nil
 	}})
 }
 

@@ -38,6 +38,8 @@ type Result struct {
 	Err error
 	// Full is true if a new call was refused because nobody has room.
 	Full bool
+	// PassedOver counts the crypto lines of an offer or answer that could not be used.
+	PassedOver int
 }
 
 // The reasons for refusals that are not a decision's.
@@ -51,6 +53,8 @@ type step struct {
 	event events.Event
 	fresh bool // the event begins a new generation of the call
 	reply ng.Reply
+	// passedOver goes into the result.
+	passedOver int
 }
 
 // command is a command whose decision can be made any number of times, on the call as it is.
@@ -158,7 +162,7 @@ func (r *runner) decide(c *projection.Call, owner string) (out Result, why error
 	err = r.fx.Append(env)
 	res.settle(err)
 	if err == nil {
-		return Result{Reply: st.reply.Encoded(raw)}, nil, true
+		return Result{Reply: st.reply.Encoded(raw), PassedOver: st.passedOver}, nil, true
 	}
 	return r.afterError(err)
 }

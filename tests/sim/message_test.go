@@ -61,6 +61,7 @@ type script struct {
 	version int      // of SDPs
 	plan    []string // what is still to be done
 	video   bool
+	srtp    bool // alice speaks SRTP, and bob does not
 	mux     bool
 	moved   int // how often alice has changed her address
 
@@ -71,6 +72,7 @@ type script struct {
 
 func (w *world) newScript(i int) *script {
 	s := &script{w: w, id: fmt.Sprintf("call%d", i), video: w.chance(300), mux: w.chance(300)}
+	s.srtp = i%4 == 3
 	s.key = events.Key(s.id)
 	for range w.between(1, 2) { // generations
 		if w.chance(150) {
@@ -111,18 +113,18 @@ func (s *script) build(step string) *message {
 	s.version++
 	switch step {
 	case "offer":
-		return s.newMessage("offer", "from-tag", "a", "sdp", s.sdp("a", "sendrecv"), "replace", "[origin")
+		return s.newMessage("offer", append(s.toward("a"), "from-tag", "a", "sdp", s.sdp("a", "sendrecv"), "replace", "[origin")...)
 	case "branch":
-		return s.newMessage("offer", "from-tag", "a", "via-branch", "z1", "sdp", s.sdp("a", "sendrecv"))
+		return s.newMessage("offer", append(s.toward("a"), "from-tag", "a", "via-branch", "z1", "sdp", s.sdp("a", "sendrecv"))...)
 	case "answer":
 		return s.newMessage("answer", "from-tag", "a", "to-tag", "b", "sdp", s.sdp("b", "sendrecv"))
 	case "hold":
-		return s.newMessage("offer", "from-tag", "a", "to-tag", "b", "sdp", s.sdp("a", "sendonly"))
+		return s.newMessage("offer", append(s.toward("a"), "from-tag", "a", "to-tag", "b", "sdp", s.sdp("a", "sendonly"))...)
 	case "move":
 		s.moved++
-		return s.newMessage("offer", "from-tag", "a", "to-tag", "b", "sdp", s.sdp("a", "sendrecv"))
+		return s.newMessage("offer", append(s.toward("a"), "from-tag", "a", "to-tag", "b", "sdp", s.sdp("a", "sendrecv"))...)
 	case "turn":
-		return s.newMessage("offer", "from-tag", "b", "to-tag", "a", "sdp", s.sdp("b", "sendrecv"))
+		return s.newMessage("offer", append(s.toward("b"), "from-tag", "b", "to-tag", "a", "sdp", s.sdp("b", "sendrecv"))...)
 	case "turned":
 		return s.newMessage("answer", "from-tag", "b", "to-tag", "a", "sdp", s.sdp("a", "sendrecv"))
 	case "block media", "unblock media":
@@ -137,6 +139,17 @@ func (s *script) build(step string) *message {
 	return s.newMessage("query")
 }
 
+// toward are the options of an offer of one of them: the other one has its own profile.
+func (s *script) toward(from string) []string {
+	switch {
+	case !s.srtp:
+		return nil
+	case from == "a":
+		return []string{"transport-protocol", "RTP/AVP"}
+	}
+	return []string{"transport-protocol", "RTP/SAVP"}
+}
+
 func (s *script) sdp(who, direction string) string {
 	addr, port := "198.51.100.1", 4000+2*s.moved
 	if who == "b" {
@@ -145,7 +158,12 @@ func (s *script) sdp(who, direction string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "v=0\r\no=%s 1 %d IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\n", who, s.version, addr, addr)
 	section := func(kind string, port, pt int) {
-		fmt.Fprintf(&b, "m=%s %d RTP/AVP %d\r\na=%s\r\n", kind, port, pt, direction)
+		profile, keys := "RTP/AVP", ""
+		if s.srtp && who == "a" {
+			profile = "RTP/SAVP"
+			keys = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
+		}
+		fmt.Fprintf(&b, "m=%s %d %s %d\r\na=%s\r\n%s", kind, port, profile, pt, direction, keys)
 		if s.mux {
 			b.WriteString("a=rtcp-mux\r\n")
 		}

@@ -21,6 +21,9 @@ func (n *Node) mutate(ctx context.Context, m *ngserver.Message, do func(transact
 	res := do(n.effects(ctx, e), transact.Message{
 		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw,
 	})
+	if res.PassedOver > 0 {
+		n.log.Warn("crypto lines that cannot be used were passed over", "call-id", m.CallID, "command", m.Command, "lines", res.PassedOver)
+	}
 	switch reason := res.Reply.Reason(); {
 	case res.Full:
 		n.tally.rejected.Add(1)

@@ -1,0 +1,58 @@
+package projection_test
+
+import (
+	"testing"
+
+	"rtpjet/events"
+	"rtpjet/projection"
+	"rtpjet/projection/projectiontest"
+	"rtpjet/relay/plan"
+)
+
+// Another owner goes on with the keys that the parties know.
+func TestTakeoverKeepsKeys(t *testing.T) {
+	const line = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\n"
+	d := projectiontest.NewDriver()
+	do(t, d, "offer", "a", "", "RTP/AVP", "m=audio 4000 RTP/SAVP 0\n"+line)
+	do(t, d, "answer", "a", "b", "", "m=audio 5000 RTP/AVP 0\n")
+	keys := func() (out [][2]plan.SRTP) {
+		for _, s := range d.Call.Routes(projection.RouteDefaults{}) {
+			if s.Decrypt != nil && s.Encrypt != nil {
+				out = append(out, [2]plan.SRTP{*s.Decrypt, *s.Encrypt})
+			}
+		}
+		return out
+	}
+	before := keys()
+	ev, err := projection.DecideTakeover(&d.Call, "n2", "test", d.Res, d.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Append(ev)
+	after := keys()
+	if len(before) != 2 || len(after) != 2 {
+		t.Fatalf("%d protected sockets before, %d after, want 2", len(before), len(after))
+	}
+	for i := range before {
+		for j := range before[i] {
+			if b, a := before[i][j], after[i][j]; a.Suite != b.Suite || a.Key != b.Key || a.Salt != b.Salt || len(a.Key) != 16 || len(a.Salt) != 14 {
+				t.Errorf("%d %d: another key: %+v, was %+v", i, j, a, b)
+			}
+		}
+	}
+}
+
+// What is not a suite's key is not used: a log may hold it sealed.
+func TestRoutesWithOddKeys(t *testing.T) {
+	d := projectiontest.NewDriver()
+	do(t, d, "offer", "a", "", "RTP/SAVP", "m=audio 4000 RTP/AVP 0\n")
+	do(t, d, "answer", "a", "b", "", "m=audio 5000 RTP/SAVP 0\na=crypto:7 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\n")
+	p := *d.Call.Parties[1]
+	p = *p.MapKeys(func(k events.Secret) events.Secret { return "odd" + k })
+	d.Call.Parties[1] = &p
+	for _, s := range d.Call.Routes(projection.RouteDefaults{}) {
+		if s.Decrypt != nil || s.Encrypt != nil {
+			t.Errorf("%s has a key: %+v", s.Local, s)
+		}
+	}
+}
