@@ -75,15 +75,19 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 	if s.BlockDTMF || (c.Blocked || m.Blocked) && !c.Dropping && m.Echo != "blackhole" {
 		s.DTMF = dtmfTypes(m) // key presses pass where media is blocked (ng-reference §11)
 	}
-	if keys != nil && keys.decrypt[p.ID] && m.SRTP != nil {
-		s.Decrypt = c.withRollovers(srtp(m.SRTP.In), p.ID, i, false, false, m.SRTP.In)
+	in, usable := keys.in(p.ID, m)
+	s.Decrypt = c.withRollovers(in, p.ID, i, false, false, m.Keys().In)
+	if !usable {
+		listeners, s.MayLearn = nil, false
 	}
-	if keys != nil && keys.encrypt[p.ID] && m.SRTP != nil {
-		s.Encrypt = c.withRollovers(srtp(m.SRTP.Out), p.ID, i, false, true, m.SRTP.Out)
-	}
+	encrypt, _ := keys.out(p.ID, m)
+	s.Encrypt = c.withRollovers(encrypt, p.ID, i, false, true, m.Keys().Out)
 	for _, id := range listeners {
 		q := c.Party(id)
 		if i >= len(q.Medias) || !q.Medias[i].Local.RTP.IsValid() {
+			continue
+		}
+		if _, usable := keys.out(id, &q.Medias[i]); !usable {
 			continue
 		}
 		o := &q.Medias[i]

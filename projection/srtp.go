@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"rtpjet/events"
+	"rtpjet/relay/plan"
 )
 
 // keyed tells which directions of a section the relay has to decrypt and encrypt, by party. Where both sides of a direction
@@ -50,4 +51,26 @@ func (c *Call) keys(i int) *keyed {
 		})
 	}
 	return &k
+}
+
+// in is how packets of a party are protected, nil if the relay has not to know. usable is false if it has to and does not: the
+// key may be sealed with a cluster key that is not at hand. Then nothing may pass, least of all in the clear.
+func (k *keyed) in(party int, m *events.Media) (p *plan.SRTP, usable bool) {
+	if k == nil || !k.decrypt[party] {
+		return nil, true
+	}
+	return protectionOf(m.Keys().In)
+}
+
+// out is in for packets to a party.
+func (k *keyed) out(party int, m *events.Media) (p *plan.SRTP, usable bool) {
+	if k == nil || !k.encrypt[party] {
+		return nil, true
+	}
+	return protectionOf(m.Keys().Out)
+}
+
+func protectionOf(c events.Crypto) (p *plan.SRTP, usable bool) {
+	p = srtp(c)
+	return p, p != nil || c == (events.Crypto{})
 }

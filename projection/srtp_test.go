@@ -42,7 +42,7 @@ func TestTakeoverKeepsKeys(t *testing.T) {
 	}
 }
 
-// What is not a suite's key is not used: a log may hold it sealed.
+// Nothing passes where a key is not usable, least of all in the clear: a log may hold it sealed.
 func TestRoutesWithOddKeys(t *testing.T) {
 	d := projectiontest.NewDriver()
 	do(t, d, "offer", "a", "", "RTP/SAVP", "m=audio 4000 RTP/AVP 0\n")
@@ -51,8 +51,8 @@ func TestRoutesWithOddKeys(t *testing.T) {
 	p = *p.MapKeys(func(k events.Secret) events.Secret { return "odd" + k })
 	d.Call.Parties[1] = &p
 	for _, s := range d.Call.Routes(projection.RouteDefaults{}) {
-		if s.Decrypt != nil || s.Encrypt != nil {
-			t.Errorf("%s has a key: %+v", s.Local, s)
+		if s.Decrypt != nil || s.Encrypt != nil || len(s.RTPSinks)+len(s.RTCPSinks) > 0 {
+			t.Errorf("%s has a key or a sink: %+v", s.Local, s)
 		}
 	}
 }

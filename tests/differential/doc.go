@@ -29,7 +29,7 @@
 // words", "0"), lists ([a b]), dictionaries ({strip=[PCMA]}), or keys of an earlier reply of the same server ($1.sdp).
 // The call-id is the script's name unless another is given. @NAME(parameter=value …) takes the SDP from a template; lines
 // after the command are the SDP, or are added to it. In an SDP (blank) is an empty line, and (noeol) leaves out the line
-// end. A backslash continues a command on the next line.
+// end. (key30a) is the base64 of 30 bytes that belong to the name a, an SRTP key. A backslash continues a command on the next line.
 //
 // Words that begin with % say how to send: %json, %lf (SDP with bare line feeds), %again (the same datagram once more),
 // %raw="…" (these bytes after a cookie), %bare="…" (these bytes, and no reply is expected), %no-call-id, %no-command.
@@ -39,6 +39,7 @@
 //
 // Replies are written as lines: a line for each leaf of the dictionary, then the SDP. Ports are named P1, P2, … in the
 // order of their first appearance, with P1+1 for the RTCP port that belongs to P1, so that it shows where a port stays, moves
-// or comes back. Times and the counters of the whole process are masked. An SDP is brought into the order of §5.2 before it
+// or comes back. SRTP keys have the names that the scripts give them, and those that a server made up are FRESH with the number of
+// the reply that had them first. Times and the counters of the whole process are masked. An SDP is brought into the order of §5.2 before it
 // is compared; whether rtpjet keeps to that order by itself is checked, too.
 package differential
