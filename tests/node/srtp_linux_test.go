@@ -199,3 +199,28 @@ func TestSRTPRestart(t *testing.T) {
 	n.ok(remove(c.id))
 	n.idle()
 }
+
+// A log that is sealed with another key is left alone; with the new key above the old one, calls go on.
+func TestSealKeyChanged(t *testing.T) {
+	t.Parallel()
+	s, host := newStore(t), newHost()
+	at := func(o *settings) { o.store, o.host, o.Link = s, host, s.log }
+	n := startNode(t, at, keyed("the old key of the cluster"))
+	c := n.placeSecure("sealed", "AEAD_AES_128_GCM", 28)
+	c.talk()
+	n.stop()
+	last := s.last()
+	if err := failToStart(t, s, keyed("some other key")); err == nil || !strings.Contains(err.Error(), "--cluster-key-file") {
+		t.Errorf("with another key: %v", err)
+	}
+	if got := s.last(); got != last {
+		t.Errorf("a node of another key has written %d events", got-last)
+	}
+	n = startNode(t, at, func(o *settings) {
+		o.SealKeys = [][]byte{[]byte("the new key of the cluster"), []byte("the old key of the cluster")}
+		o.ClusterKey = o.SealKeys[0]
+	})
+	c.talk()
+	n.ok(remove(c.id))
+	n.idle()
+}
