@@ -103,7 +103,7 @@ func begins(env events.Envelope) (owner string, ok bool) {
 // keep puts an event into effect that the log does not have. It is decoded from its bytes: the strings of a command end with
 // its datagram.
 func (n *Node) keep(e *entry, data []byte) error {
-	env, err := events.Decode(data)
+	env, err := n.decode(data)
 	if err != nil {
 		return fmt.Errorf("keep an event until the log answers: %w", err)
 	}

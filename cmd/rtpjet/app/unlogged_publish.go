@@ -94,6 +94,9 @@ func (n *Node) inherit(e *entry, batch []logged) {
 	if len(left) == 0 {
 		return
 	}
+	for i := range left {
+		left[i].env = n.opened(left[i].env) // the file has secrets as the log has them
+	}
 	u := &unloggedCall{base: cloneCall(&e.call), pending: left}
 	for _, in := range batch {
 		if got := u.cut(in.Data); got > 0 {
