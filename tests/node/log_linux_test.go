@@ -221,7 +221,7 @@ func TestLogUnreadable(t *testing.T) {
 	if err := app.CallList(t.Context(), s.log, &list, false); err == nil || !strings.Contains(list.String(), c.id) {
 		t.Errorf("call list: %v\n%s", err, &list)
 	}
-	if err := app.CallShow(t.Context(), s.log, c.id, &show, false, false); err != nil || !strings.Contains(show.String(), "newer version") {
+	if err := app.CallShow(t.Context(), s.log, c.id, &show, false, false, nil); err != nil || !strings.Contains(show.String(), "newer version") {
 		t.Errorf("call show: %v\n%s", err, &show)
 	}
 	n.stop()

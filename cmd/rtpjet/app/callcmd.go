@@ -110,7 +110,7 @@ func mediaTypes(p *events.Party) string {
 
 // CallShow prints one call and the events behind it, ended ones from the archive included. SRTP keys are left out unless they
 // are asked for.
-func CallShow(ctx context.Context, l *embed.Log, callID string, w io.Writer, asJSON, keys bool) error {
+func CallShow(ctx context.Context, l *embed.Log, callID string, w io.Writer, asJSON, keys bool, sealer *events.Sealer) error {
 	ctx, cancel := context.WithTimeout(ctx, viewTime)
 	defer cancel()
 	entries, err := l.History(ctx, events.Key(callID))
@@ -128,6 +128,12 @@ func CallShow(ctx context.Context, l *embed.Log, callID string, w io.Writer, asJ
 		if err != nil {
 			lines = append(lines, fmt.Sprintf("  %8d  cannot be read: %v", in.Seq, err))
 			continue
+		}
+		if keys {
+			if env, err = sealer.Open(env); err != nil {
+				return fmt.Errorf("the keys of the call are sealed (%w); give --cluster-key-file, which for a node without a cluster is the file %s in its data directory",
+					err, sealKeyFile)
+			}
 		}
 		c.Apply(in.Seq, env)
 		shown = append(shown, viewOf(in.Seq, env, keys))
@@ -215,6 +221,10 @@ func Call(ctx context.Context, cmd Command, w io.Writer) error {
 		return err
 	}
 	defer l.Close()
+	sealer, err := events.NewSealer(cmd.Call.ClusterKeys...)
+	if err != nil {
+		return err
+	}
 	switch cmd.Name {
 	case "call list":
 		return CallList(ctx, l, w, cmd.Call.JSON)
@@ -225,5 +235,5 @@ func Call(ctx context.Context, cmd Command, w io.Writer) error {
 	case "node takeover":
 		return NodeTakeover(ctx, l, cmd.Node, w)
 	}
-	return CallShow(ctx, l, cmd.Call.ID, w, cmd.Call.JSON, cmd.Call.Keys)
+	return CallShow(ctx, l, cmd.Call.ID, w, cmd.Call.JSON, cmd.Call.Keys, sealer)
 }
