@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -74,9 +75,17 @@ func followLeases(t testing.TB, l *Log) *leaseRecorder {
 
 func (r *leaseRecorder) want(t testing.TB, list ...string) {
 	t.Helper()
-	for _, want := range list {
+	for i := 0; i < len(list); i++ {
+		want := list[i]
 		select {
 		case got := <-r.events:
+			if after, ok := strings.CutPrefix(want, "perhaps "); ok {
+				if got == after {
+					continue
+				}
+				want = list[i+1] // it was changed again before it was told
+				i++
+			}
 			if got != want {
 				t.Errorf("%q, want %q", got, want)
 			}
@@ -106,7 +115,7 @@ func TestFollowLeases(t *testing.T) {
 		t.Fatal(err)
 	}
 	put("node.b", "1", 0)
-	r.want(t, "node.a=2", "node.a deleted", "node.b=1")
+	r.want(t, "perhaps node.a=2", "node.a deleted", "node.b=1")
 	id, err := l.InstanceID(ctx)
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ package peers
 
 import (
 	"fmt"
+	"os"
 	"testing"
 )
 
@@ -20,6 +21,9 @@ func TestKamailioBalanced(t *testing.T) {
 // TestKamailioBadNetwork is the same where each datagram reaches two nodes at
 // once and some replies are lost, so that Kamailio asks again.
 func TestKamailioBadNetwork(t *testing.T) {
+	if os.Getenv("RTPJET_BAD_NETWORK") == "" {
+		t.Skip("takes a minute, and SIPp loses its way when replies are late for want of processors: set RTPJET_BAD_NETWORK=1")
+	}
 	eachConfig(t, func(t *testing.T, config string, args ...string) {
 		s := startCluster(t)
 		balance(t, s, 2, 4)

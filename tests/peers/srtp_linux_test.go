@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pion/rtcp"
@@ -230,14 +231,28 @@ func keyOf(t *testing.T, sdp string, u suite) (tag int, key []byte) {
 	return 0, nil
 }
 
-// freePair is an even port that is free, and so is the next one.
+// pairs are the ports that secure peers use. They bind all addresses, so that these are apart from whatever other tests have
+// on some address of the loopback device.
+const firstPair, manyPairs = 22000, 2900
+
+var lastPair atomic.Uint32
+
+// freePair is an even port that is free on all addresses, and so is the next one.
 func freePair(t *testing.T) int {
 	t.Helper()
-	p := newPhone(t)
-	p.rtp.Close()
-	p.rtcp.Close()
-	freePort(t) // so that the next pair is another one
-	return p.port
+	var port int
+	eventually(t, "a free pair of ports", func() bool {
+		port = firstPair + 2*int((uint32(os.Getpid())+lastPair.Add(1))%manyPairs)
+		for _, p := range []int{port, port + 1} {
+			conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: p})
+			if err != nil {
+				return false
+			}
+			conn.Close()
+		}
+		return true
+	})
+	return port
 }
 
 // tape is a phone that keeps every packet it hears.
