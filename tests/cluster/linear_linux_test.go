@@ -78,6 +78,8 @@ func seen(what string, r reply, err error) saw {
 		return saw{unknown: true}
 	case r.dict["result"] == "ok" && what == "delete":
 		return saw{exists: r.dict["warning"] == nil}
+	case r.dict["warning"] != nil && what == "query": // it says that it may be out of date
+		return saw{unknown: true}
 	case r.dict["result"] == "ok" && what == "query":
 		port := func(tag string) int {
 			p, _ := dig(r.dict, "tags", tag, "medias", 0, "streams", 0, "endpoint", "port").(int64)

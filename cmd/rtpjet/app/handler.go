@@ -118,10 +118,12 @@ func (n *Node) query(ctx context.Context, m *ngserver.Message) ng.Reply {
 	if e == nil {
 		return ng.Error(ng.ReasonUnknownCallID)
 	}
+	stale := false
 	if n.cluster != nil && n.cluster.hasPeers() {
 		cctx, cancel := context.WithTimeout(ctx, statsTime)
 		if err := n.catchUpOurs(cctx, e); err != nil {
 			n.log.Warn("a query is answered without a look into the log", "call-id", m.CallID, "err", err)
+			stale = true
 		}
 		cancel()
 	}
@@ -134,12 +136,18 @@ func (n *Node) query(ctx context.Context, m *ngserver.Message) ng.Reply {
 	}
 	reply := ng.OK()
 	stats, fresh := n.stats(ctx, &c)
-	if !fresh {
+	switch {
+	case stale:
+		reply = ng.Warning(warnStale)
+	case !fresh:
 		reply = ng.Warning(warnNoStats)
 	}
 	report.Query(reply.Object, &c, m.Request, stats, n.reportEnv())
 	return reply
 }
+
+// warnStale is in the reply to a query that could not be compared with the log.
+const warnStale = "The event log does not answer: this may be out of date"
 
 // warnNoStats is in the reply to a query whose counters are missing.
 const warnNoStats = "The owner of the call does not answer: no statistics"
