@@ -94,8 +94,9 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 		}
 		explained := explainOpen(err, what, cfg)
 		// A cluster that has just come together elects a leader for each of its lists, and its servers do not know all of
-		// each other yet.
-		if !errors.Is(explained, ErrUnavailable) && !hasCode(err, codeNoPeers) || ctx.Err() != nil || nc.IsClosed() {
+		// each other yet, nor all streams that another one has just created.
+		if !errors.Is(explained, ErrUnavailable) && !hasCode(err, codeNoPeers) && !hasCode(err, codeStreamNotFound) ||
+			ctx.Err() != nil || nc.IsClosed() {
 			return nil, explained
 		}
 		select {

@@ -196,6 +196,7 @@ func (n *Node) stats(ctx context.Context, c *projection.Call) (stats func(netip.
 	}
 	return func(a netip.AddrPort) (plan.Stats, bool) {
 		st, ok := got[a]
+		st.Remote, st.Confirmed = netip.AddrPort{}, false // the log has it, as of the same moment as all else
 		return st, ok
 	}, true
 }

@@ -128,9 +128,13 @@ func (n *Node) query(ctx context.Context, m *ngserver.Message) ng.Reply {
 		cancel()
 	}
 	c := e.call
-	c.Parties = slices.Clone(c.Parties) // the parties themselves are never written to
-	c.PartyDeleteAt = maps.Clone(c.PartyDeleteAt)
-	n.calls.release(e) // the owner may be slow
+	if c.Owner == n.id { // counters and state of one moment
+		defer n.calls.release(e)
+	} else {
+		c.Parties = slices.Clone(c.Parties) // the parties themselves are never written to
+		c.PartyDeleteAt = maps.Clone(c.PartyDeleteAt)
+		n.calls.release(e) // the owner may be slow
+	}
 	if !c.Live() {
 		return ng.Error(ng.ReasonUnknownCallID)
 	}
