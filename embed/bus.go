@@ -35,11 +35,11 @@ func (m Msg) Respond(data []byte) error {
 // The bus is core NATS: what nobody listens to is gone, and so is what is sent while there is no connection. Tokens are the
 // parts of a subject, joined by dots; the subjects are those of the region.
 
-func (l *Log) busPrefix() string { return "rtpjet." + l.cfg.Region + "." }
+func busPrefix(region string) string { return "rtpjet." + region + "." }
 
 // Publish sends data to all who have subscribed to tokens. It does not wait for anybody.
 func (l *Log) Publish(tokens string, data []byte) error {
-	if err := l.nc.Publish(l.busPrefix()+tokens, data); err != nil {
+	if err := l.nc.Publish(busPrefix(l.cfg.Region)+tokens, data); err != nil {
 		return requestError("send to", tokens, err)
 	}
 	return nil
@@ -50,7 +50,7 @@ func (l *Log) Publish(tokens string, data []byte) error {
 // subscription comes back with the connection. When Subscribe returns, this process's server knows of it; those of others
 // learn it within the time that a message takes.
 func (l *Log) Subscribe(tokens string, f func(Msg)) (stop func(), err error) {
-	prefix := l.busPrefix()
+	prefix := busPrefix(l.cfg.Region)
 	sub, err := l.nc.Subscribe(prefix+tokens, func(m *nats.Msg) {
 		f(Msg{Tokens: m.Subject[len(prefix):], Data: m.Data, m: m})
 	})
@@ -70,7 +70,7 @@ func (l *Log) Subscribe(tokens string, f func(Msg)) (stop func(), err error) {
 func (l *Log) Request(ctx context.Context, tokens string, data []byte) ([]byte, error) {
 	ctx, cancel := withDeadline(ctx, appendTimeout)
 	defer cancel()
-	m, err := l.req.do(ctx, &nats.Msg{Subject: l.busPrefix() + tokens, Data: data})
+	m, err := l.req.do(ctx, &nats.Msg{Subject: busPrefix(l.cfg.Region) + tokens, Data: data})
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return nil, fmt.Errorf("ask %s: %w", tokens, ErrNobody)

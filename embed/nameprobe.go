@@ -54,7 +54,7 @@ func probeName(ctx context.Context, cfg ServerConfig) error {
 			continue
 		}
 		actx, cancel := context.WithTimeout(ctx, probeAsk)
-		_, err = nc.RequestWithContext(actx, helloSubject(cfg.Region, cfg.NodeID), nil)
+		_, err = nc.RequestWithContext(actx, busPrefix(cfg.Region)+HelloTokens(cfg.NodeID), nil)
 		cancel()
 		nc.Close()
 		switch {
@@ -68,8 +68,8 @@ func probeName(ctx context.Context, cfg ServerConfig) error {
 	return nil
 }
 
-// helloSubject is where a node answers to its name.
-func helloSubject(region, node string) string { return "rtpjet." + region + ".node." + node + ".hello" }
+// HelloTokens is where on the bus a node answers to its name.
+func HelloTokens(node string) string { return "node." + node + ".hello" }
 
 // clientURLs reads the greeting of a server's route listener, which says where its clients go.
 func clientURLs(ctx context.Context, route string) []string {

@@ -194,24 +194,37 @@ func inlineKey(text []byte) int {
 	return len(text)
 }
 
-// eachInline calls f with each key in text.
-func eachInline(text []byte, f func(key []byte)) {
+// eachInline calls f with each key in text and with what stands before it, from the end of the key before. It returns what is
+// left behind the last one.
+func eachInline(text []byte, f func(before, key []byte)) (rest []byte) {
 	for {
 		i := bytes.Index(text, inlineWord)
 		if i < 0 {
-			return
+			return text
 		}
-		text = text[i+len(inlineWord):]
-		n := inlineKey(text)
-		f(text[:n])
-		text = text[n:]
+		i += len(inlineWord)
+		n := inlineKey(text[i:])
+		f(text[:i], text[i:i+n])
+		text = text[i+n:]
 	}
+}
+
+// HideKeys returns text with word in place of each key of an SDP in it.
+func HideKeys(text, word string) string {
+	var out []byte
+	rest := eachInline([]byte(text), func(before, key []byte) {
+		out = append(out, before...)
+		if len(key) > 0 {
+			out = append(out, word...)
+		}
+	})
+	return string(append(out, rest...))
 }
 
 // maskInline returns a copy of text with its keys x-ed out, and adds them to all.
 func maskInline(text []byte, all *[][]byte) []byte {
 	out := bytes.Clone(text)
-	eachInline(out, func(key []byte) {
+	eachInline(out, func(_, key []byte) {
 		*all = append(*all, bytes.Clone(key))
 		for i := range key {
 			key[i] = 'x'
@@ -223,7 +236,7 @@ func maskInline(text []byte, all *[][]byte) []byte {
 // fillInline puts keys back, and returns those that are left.
 func fillInline(text []byte, keys [][]byte) (out []byte, left [][]byte) {
 	out = bytes.Clone(text)
-	eachInline(out, func(key []byte) {
+	eachInline(out, func(_, key []byte) {
 		if len(keys) > 0 {
 			if len(keys[0]) == len(key) {
 				copy(key, keys[0])

@@ -30,7 +30,7 @@ func TestScripts(t *testing.T) {
 			return b.String()
 		}
 		dump(&b, &d.Call)
-		now := projectiontest.Sockets(&d.Call)
+		now := d.Call.Locals()
 		list(&b, "took", now, open[d])
 		list(&b, "freed", open[d], now)
 		open[d] = now

@@ -98,35 +98,11 @@ func (d *Driver) Replay() *projection.Call {
 	return c
 }
 
-// Sockets returns the sockets of a call, in the order of its parties.
-func Sockets(c *projection.Call) []netip.AddrPort {
-	var out []netip.AddrPort
-	add := func(p events.Ports) {
-		for _, a := range [...]netip.AddrPort{p.RTP, p.RTCP} {
-			if a.IsValid() {
-				out = append(out, a)
-			}
-		}
-	}
-	for _, p := range c.Parties {
-		if p == nil {
-			continue
-		}
-		for i := range p.Medias {
-			add(p.Medias[i].Local)
-			for _, e := range p.Medias[i].Earlier {
-				add(e.Local)
-			}
-		}
-	}
-	return out
-}
-
 // Check returns what is wrong with a call, nil if it keeps the rules that hold for every call: a socket belongs to one
 // section only and was given out, peers are there, the routes name every socket once and send to sockets of the call.
 func Check(c *projection.Call, res *Resources) error {
 	seen := map[netip.AddrPort]bool{}
-	for _, a := range Sockets(c) {
+	for _, a := range c.Locals() {
 		if seen[a] {
 			return fmt.Errorf("socket %s has two uses", a)
 		}

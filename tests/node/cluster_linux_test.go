@@ -11,7 +11,6 @@ import (
 	"github.com/zeebo/bencode"
 
 	"rtpjet/cmd/rtpjet/app"
-	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/relay"
 	"rtpjet/relay/plan"
@@ -45,14 +44,10 @@ func peer(t *testing.T, s *store, id string, change ...func(*settings)) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(nc.Close)
-	l, err := embed.Open(t.Context(), nc, embed.Config{Region: region, Logger: quiet()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(l.Close)
+	own := openStore(t, nc)
+	own.server = s.server
 	return startNode(t, append([]func(*settings){func(o *settings) {
-		o.ID, o.store, o.Link = id, &store{t: t, server: s.server, nc: nc, log: l}, l
+		o.ID, o.store, o.Link = id, own, own.log
 	}}, change...)...)
 }
 

@@ -250,28 +250,10 @@ func TestLogUnreadable(t *testing.T) {
 func TestLogServerAway(t *testing.T) {
 	t.Parallel()
 	host, dir := newHost(), t.TempDir()
-	run := func() *embed.Server {
-		server, err := embed.StartServer(t.Context(), embed.ServerConfig{
-			NodeID: "nats", Region: region, StoreDir: dir, Listen: host.String() + ":4222", Logger: quiet(),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(server.Shutdown)
-		return server
-	}
+	run := func() *embed.Server { return natsElsewhere(t, host, dir) }
 	server := run()
-	nc, err := embed.Connect(t.Context(), "n1", []string{server.URL()}, embed.Credentials{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	log, err := embed.Open(t.Context(), nc, embed.Config{Region: region, Logger: quiet()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(log.Close)
-	n := startNode(t, func(o *settings) { o.store = &store{t: t, nc: nc, log: log} })
+	elsewhere := connectStore(t, server)
+	n := startNode(t, func(o *settings) { o.store = elsewhere })
 	c := n.place("before")
 	server.Shutdown()
 	fresh := offer("fresh", newPhone(t).body())

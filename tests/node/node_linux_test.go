@@ -73,15 +73,48 @@ func newStore(t testing.TB) *store {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.server.Shutdown)
-	if s.nc, err = s.server.Connect(); err != nil {
+	nc, err := s.server.Connect()
+	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.nc.Close)
-	if s.log, err = embed.Open(t.Context(), s.nc, embed.Config{Region: region, Logger: quiet()}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.log.Close)
+	open := openStore(t, nc)
+	s.nc, s.log = open.nc, open.log
 	return s
+}
+
+// openStore opens the log on a connection, which it closes at the end of the test.
+func openStore(t testing.TB, nc *nats.Conn) *store {
+	t.Helper()
+	t.Cleanup(nc.Close)
+	l, err := embed.Open(t.Context(), nc, embed.Config{Region: region, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	return &store{t: t, nc: nc, log: l}
+}
+
+// natsElsewhere runs a NATS server that is no node's own.
+func natsElsewhere(t testing.TB, host netip.Addr, dir string) *embed.Server {
+	t.Helper()
+	server, err := embed.StartServer(t.Context(), embed.ServerConfig{
+		NodeID: "nats", Region: region, StoreDir: dir, Listen: host.String() + ":4222", Logger: quiet(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Shutdown)
+	return server
+}
+
+// connectStore opens the log of a NATS elsewhere.
+func connectStore(t testing.TB, server *embed.Server) *store {
+	t.Helper()
+	nc, err := embed.Connect(t.Context(), "n1", []string{server.URL()}, embed.Credentials{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openStore(t, nc)
 }
 
 // last is the sequence of the last entry of the stream.

@@ -177,7 +177,7 @@ func viewOf(seq uint64, env events.Envelope, keys bool) eventView {
 	if env.Cause != nil {
 		v.Cookie, v.Request, v.Reply = env.Cause.Cookie, string(env.Cause.Request), string(env.Cause.Reply)
 		if !keys {
-			v.Request, v.Reply = hideKeys(v.Request), hideKeys(v.Reply)
+			v.Request, v.Reply = events.HideKeys(v.Request, "[hidden]"), events.HideKeys(v.Reply, "[hidden]")
 		}
 	}
 	return v

@@ -2,17 +2,10 @@ package app
 
 import (
 	"encoding/base64"
-	"regexp"
 
 	"rtpjet/events"
 	"rtpjet/projection"
 )
-
-// inlineKey is a key in an SDP, within bencode or JSON, where a slash may be escaped.
-var inlineKey = regexp.MustCompile(`inline:[A-Za-z0-9+/=\\]+`)
-
-// hideKeys takes the SRTP keys out of a command or reply.
-func hideKeys(text string) string { return inlineKey.ReplaceAllLiteralString(text, "inline:[hidden]") }
 
 // keyView is a key for whoever has asked for it by name.
 type keyView struct {

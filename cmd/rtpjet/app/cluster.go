@@ -363,7 +363,7 @@ func (c *cluster) endLocked(err error) {
 	}
 }
 
-// peers returns the nodes whose heartbeats matter: all that have a lease.
+// peerAddrs returns where heartbeats go: to all nodes that have not given their lease back.
 func (c *cluster) peerAddrs() map[string]netip.AddrPort {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"rtpjet/embed"
@@ -124,36 +125,43 @@ const keyNone = "none"
 
 // anyPeer finds a node that runs; "" if there is none.
 func (c *cluster) anyPeer(ctx context.Context) (string, error) {
-	var peers []string
-	done := errors.New("all leases are known")
-	lctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	err := c.link.FollowLeases(lctx, func(in embed.Lease, deleted bool) {
-		if id, ok := cutLease(in.Key); ok && !deleted && id != c.n.id {
-			peers = append(peers, id)
-		}
-	}, func() { stop(done) })
-	if !errors.Is(context.Cause(lctx), done) {
-		return "", fmt.Errorf("read the leases: %w", err)
+	peers, err := nodeLeases(ctx, c.link)
+	if err != nil {
+		return "", err
 	}
-	for _, id := range peers {
-		actx, cancel := context.WithTimeout(ctx, DefaultNodeTimeout)
-		_, err := c.link.Request(actx, "node."+id+"."+verbHello, nil)
-		cancel()
-		if err == nil {
-			return id, nil
+	for _, l := range peers {
+		if l.Node != c.n.id && c.ping(ctx, l.Node, DefaultNodeTimeout) == nil {
+			return l.Node, nil
 		}
 	}
 	return "", nil
 }
 
+// nodeLeases reads the leases of all nodes once, in the order of their names. What cannot be read is left out.
+func nodeLeases(ctx context.Context, link Link) ([]members.Lease, error) {
+	var out []members.Lease
+	done := errors.New("all leases are known")
+	lctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	err := link.FollowLeases(lctx, func(in embed.Lease, deleted bool) {
+		if _, ok := cutLease(in.Key); !ok || deleted {
+			return
+		}
+		if l, err := members.DecodeLease(in.Value); err == nil {
+			out = append(out, l)
+		}
+	}, func() { stop(done) })
+	if !errors.Is(context.Cause(lctx), done) {
+		return nil, fmt.Errorf("read the leases: %w", err)
+	}
+	slices.SortFunc(out, func(a, b members.Lease) int { return strings.Compare(a.Node, b.Node) })
+	return out, nil
+}
+
 // answers tells whether a process of this node's name is there. If it is asleep or cut off, the claim's epoch keeps it from
 // coming back unnoticed.
 func (c *cluster) answers(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, DefaultNodeTimeout)
-	defer cancel()
-	_, err := c.link.Request(ctx, "node."+c.n.id+"."+verbHello, nil)
-	return err == nil
+	return c.ping(ctx, c.n.id, DefaultNodeTimeout) == nil
 }
 
 // followLeases keeps the view of the leases up to date.

@@ -14,9 +14,8 @@ import (
 	"rtpjet/relay/plan"
 )
 
-// What nodes ask of each other: subjects rtpjet.<region>.node.<id>.<verb>.
+// What nodes ask of each other, beside for a sign of life (embed.HelloTokens): subjects rtpjet.<region>.node.<id>.<verb>.
 const (
-	verbHello    = "hello"    // are you there?
 	verbReserve  = "reserve"  // ports for a call of yours
 	verbRelease  = "release"  // they were not needed
 	verbStats    = "stats"    // what sockets have counted
@@ -67,15 +66,16 @@ const grantTime = CommandBudget + 500*time.Millisecond
 
 // serve answers the requests of peers until ctx ends.
 func (c *cluster) serve(ctx context.Context) error {
-	verbs := map[string]func(embed.Msg){
-		verbHello:    func(m embed.Msg) { _ = m.Respond([]byte(c.n.id)) },
-		verbReserve:  c.serveReserve,
-		verbRelease:  c.serveRelease,
-		verbStats:    c.serveStats,
-		verbEntry:    c.serveEntry,
-		verbStatus:   c.serveStatus,
-		verbDrain:    func(m embed.Msg) { go c.serveDrain(ctx, m) },
-		verbTakeover: func(m embed.Msg) { go c.serveTakeover(ctx, m) },
+	own := func(verb string) string { return nodeTokens(c.n.id, verb) }
+	served := map[string]func(embed.Msg){
+		embed.HelloTokens(c.n.id): func(m embed.Msg) { _ = m.Respond([]byte(c.n.id)) },
+		own(verbReserve):          c.serveReserve,
+		own(verbRelease):          c.serveRelease,
+		own(verbStats):            c.serveStats,
+		own(verbEntry):            c.serveEntry,
+		own(verbStatus):           c.serveStatus,
+		own(verbDrain):            func(m embed.Msg) { go c.serveDrain(ctx, m) },
+		own(verbTakeover):         func(m embed.Msg) { go c.serveTakeover(ctx, m) },
 	}
 	var undo []func()
 	defer func() {
@@ -83,8 +83,8 @@ func (c *cluster) serve(ctx context.Context) error {
 			f()
 		}
 	}()
-	for verb, f := range verbs {
-		un, err := c.link.Subscribe("node."+c.n.id+"."+verb, f)
+	for tokens, f := range served {
+		un, err := c.link.Subscribe(tokens, f)
 		if err != nil {
 			return fmt.Errorf("cannot listen for the requests of peers: %w", err)
 		}
@@ -100,7 +100,7 @@ func (c *cluster) ask(ctx context.Context, id, verb string, in, out any) error {
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", id, err)
 	}
-	reply, err := c.link.Request(ctx, "node."+id+"."+verb, data)
+	reply, err := c.link.Request(ctx, nodeTokens(id, verb), data)
 	if err != nil {
 		c.absent(id)
 		return fmt.Errorf("ask %s: %w: %w", id, transact.ErrSilent, err)
@@ -111,14 +111,24 @@ func (c *cluster) ask(ctx context.Context, id, verb string, in, out any) error {
 	return nil
 }
 
-// hello asks a peer for a sign of life.
+// ping asks a node for a sign of life.
+func (c *cluster) ping(ctx context.Context, id string, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err := c.link.Request(ctx, embed.HelloTokens(id), nil)
+	return err
+}
+
+// hello is ping for a peer that is a member, and notes its absence.
 func (c *cluster) hello(ctx context.Context, id string) error {
-	_, err := c.link.Request(ctx, "node."+id+"."+verbHello, nil)
+	err := c.ping(ctx, id, helloTime)
 	if err != nil {
 		c.absent(id)
 	}
 	return err
 }
+
+func nodeTokens(id, verb string) string { return "node." + id + "." + verb }
 
 func respond(m embed.Msg, v any) {
 	data, err := json.Marshal(v)
@@ -178,7 +188,7 @@ func (c *cluster) serveRelease(m embed.Msg) {
 func (c *cluster) tell(id, verb string, v any) {
 	data, err := json.Marshal(v)
 	if err == nil {
-		_ = c.link.Publish("node."+id+"."+verb, data)
+		_ = c.link.Publish(nodeTokens(id, verb), data)
 	}
 }
 
@@ -215,12 +225,12 @@ func (c *cluster) nudge(ctx context.Context, was, is string, e nudge) {
 	ctx, cancel := context.WithTimeout(ctx, nudgeTime)
 	defer cancel()
 	if was != "" && was != is && was != c.n.id {
-		_ = c.link.Publish("node."+was+"."+verbEntry, e.encode())
+		_ = c.link.Publish(nodeTokens(was, verbEntry), e.encode())
 	}
 	if is == "" || is == c.n.id {
 		return
 	}
-	if _, err := c.link.Request(ctx, "node."+is+"."+verbEntry, e.encode()); err != nil {
+	if _, err := c.link.Request(ctx, nodeTokens(is, verbEntry), e.encode()); err != nil {
 		c.log.Debug("the owner of a call has to wait for an event", "owner", is, "key", e.Key, "seq", e.Seq, "err", err)
 	}
 }

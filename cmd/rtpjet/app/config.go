@@ -189,14 +189,6 @@ func (s settings) one(name, def string) string {
 	return def
 }
 
-func (s settings) values(name string) []string {
-	var out []string
-	for _, v := range s[name] {
-		out = append(out, v.value)
-	}
-	return out
-}
-
 // decoder turns settings into a Config and gathers what is wrong with them.
 type decoder struct {
 	s      settings

@@ -71,10 +71,7 @@ func (x *effects) Judge(node string) members.Verdict {
 		if v != members.Alive || node == x.n.id || time.Since(x.began) >= verdictTime {
 			return v
 		}
-		ctx, cancel := context.WithTimeout(x.ctx, helloTime)
-		err := x.n.cluster.hello(ctx, node)
-		cancel()
-		if err == nil {
+		if x.n.cluster.hello(x.ctx, node) == nil {
 			return members.Alive
 		} // its last heartbeats may still be on their way
 	}

@@ -9,34 +9,39 @@ import (
 	"rtpjet/relay/plan"
 )
 
-// learn makes events of the addresses that the relay learns, so that a restart or another node sends to the same
-// (design, decision 10).
-func (n *Node) learn(ctx context.Context) error {
-	// The latest address of each socket that the log did not take. The relay says everything once, so they are kept here:
-	// there are never more than sockets.
-	pending := make(map[netip.AddrPort]plan.Learned)
+// takeReports hands each report of the relay to write until ctx ends or the channel is closed. The relay says everything once,
+// so what write could not put into the log is kept, the latest of each key, and tried again. There are never more keys than
+// sockets, or than sources on them.
+func takeReports[K comparable, R any](ctx context.Context, reports <-chan R, key func(R) K, write func(context.Context, R) bool) error {
+	pending := make(map[K]R)
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case l, ok := <-n.engine.Learned():
+		case r, ok := <-reports:
 			if !ok {
 				return nil
 			}
-			if len(pending) > 0 || !n.learned(ctx, l) {
-				pending[l.Local] = l
+			if len(pending) > 0 || !write(ctx, r) {
+				pending[key(r)] = r
 			}
 		case <-tick.C:
-			for local, l := range pending {
-				if !n.learned(ctx, l) {
+			for k, r := range pending {
+				if !write(ctx, r) {
 					break // one in each round finds out whether the log is back
 				}
-				delete(pending, local)
+				delete(pending, k)
 			}
 		}
 	}
+}
+
+// learn makes events of the addresses that the relay learns, so that a restart or another node sends to the same
+// (design, decision 10).
+func (n *Node) learn(ctx context.Context) error {
+	return takeReports(ctx, n.engine.Learned(), func(l plan.Learned) netip.AddrPort { return l.Local }, n.learned)
 }
 
 // learned returns false if it has to be tried again.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sort"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -38,22 +37,14 @@ type NodeRow struct {
 
 // nodeRows reads the leases and asks each node.
 func nodeRows(ctx context.Context, link Link) ([]NodeRow, error) {
-	var rows []NodeRow
-	done := errors.New("all leases are known")
-	lctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	err := link.FollowLeases(lctx, func(in embed.Lease, deleted bool) {
-		if _, ok := cutLease(in.Key); !ok || deleted {
-			return
-		}
-		if l, err := members.DecodeLease(in.Value); err == nil {
-			rows = append(rows, NodeRow{Lease: l})
-		}
-	}, func() { stop(done) })
-	if !errors.Is(context.Cause(lctx), done) {
-		return nil, fmt.Errorf("read the leases: %w", err)
+	leases, err := nodeLeases(ctx, link)
+	if err != nil {
+		return nil, err
 	}
-	sort.Slice(rows, func(i, j int) bool { return rows[i].Node < rows[j].Node })
+	rows := make([]NodeRow, len(leases))
+	for i, l := range leases {
+		rows[i].Lease = l
+	}
 	for i := range rows {
 		actx, cancel := context.WithTimeout(ctx, askTime)
 		var s Status
@@ -121,7 +112,7 @@ func askNode(ctx context.Context, link Link, id, verb string, in, out any) error
 	if err != nil {
 		return fmt.Errorf("ask node %s: %w", id, err)
 	}
-	reply, err := link.Request(ctx, "node."+id+"."+verb, data)
+	reply, err := link.Request(ctx, nodeTokens(id, verb), data)
 	if errors.Is(err, embed.ErrNobody) {
 		return fmt.Errorf("node %s does not run; rtpjet node list shows those that do", id)
 	}

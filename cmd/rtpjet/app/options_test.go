@@ -88,3 +88,11 @@ func TestParseOptionsFaults(t *testing.T) {
 		}
 	}
 }
+
+func (s settings) values(name string) []string {
+	var out []string
+	for _, v := range s[name] {
+		out = append(out, v.value)
+	}
+	return out
+}

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"net/netip"
-	"time"
 
 	"rtpjet/relay/plan"
 )
@@ -18,30 +17,7 @@ type source struct {
 // rollOver makes events of how far the sources of encrypted streams have come, so that a restart or another node can go on
 // decrypting and encrypting (design, decision 10).
 func (n *Node) rollOver(ctx context.Context) error {
-	// The latest state of each source that the log did not take.
-	pending := make(map[source]plan.Crossed)
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case x, ok := <-n.engine.Crossed():
-			if !ok {
-				return nil
-			}
-			if len(pending) > 0 || !n.rolledOver(ctx, x) {
-				pending[source{x.Local, x.Out, x.SSRC}] = x
-			}
-		case <-tick.C:
-			for s, x := range pending {
-				if !n.rolledOver(ctx, x) {
-					break // one in each round finds out whether the log is back
-				}
-				delete(pending, s)
-			}
-		}
-	}
+	return takeReports(ctx, n.engine.Crossed(), func(x plan.Crossed) source { return source{x.Local, x.Out, x.SSRC} }, n.rolledOver)
 }
 
 // rolledOver returns false if it has to be tried again.

@@ -147,10 +147,12 @@ func (n *Node) own(ctx context.Context, e *entry, ev events.Event) error {
 	parent := ctx
 	ctx, cancel := context.WithTimeout(ctx, ownTime)
 	defer cancel()
+	var err error
 	if end, ok := ev.(events.Ended); ok {
-		ev = e.call.Totals(end, n.effects(ctx, e).Stats())
+		err = transact.End(n.effects(ctx, e), n.id, end.Reason)
+	} else {
+		err = n.append(ctx, e, events.Envelope{Call: e.call.ID, Gen: e.call.Gen, Node: n.id, At: n.now(), Event: ev})
 	}
-	err := n.append(ctx, e, events.Envelope{Call: e.call.ID, Gen: e.call.Gen, Node: n.id, At: n.now(), Event: ev})
 	switch {
 	case err == nil:
 	case errors.Is(err, transact.ErrConflict):
