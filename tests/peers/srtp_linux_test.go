@@ -233,7 +233,7 @@ func keyOf(t *testing.T, sdp string, u suite) (tag int, key []byte) {
 
 // pairs are the ports that secure peers use. They bind all addresses, so that these are apart from whatever other tests have
 // on some address of the loopback device.
-const firstPair, manyPairs = 22000, 2900
+const firstPair, manyPairs = 15000, 2400
 
 var lastPair atomic.Uint32
 

@@ -68,7 +68,9 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 	closers = append(closers, nc.Close)
 	logConfig := embed.Config{Region: c.Region, Replicas: c.NATSReplicas, ArchiveAge: c.ArchiveAge, Logger: log}
 	if server != nil {
-		logConfig.Health = server.Healthy
+		if c.NATSClusterListen == "" {
+			logConfig.Health = server.Healthy // in a cluster, a full disk here does not keep the log from being written elsewhere
+		}
 		logConfig.Servers = server.Servers
 	}
 	journal, err := embed.Open(ctx, nc, logConfig)
