@@ -99,12 +99,13 @@ func (n *node) list() (map[string]row, error) {
 	return byID, nil
 }
 
-// agree waits until the running nodes see each other alive and know of the same calls.
+// agree waits until the running nodes see each other alive, know of the same calls, and have followed the log to the same
+// event: the same number of calls may be another set.
 func (c *cluster) agree() {
 	c.t.Helper()
 	up := c.running()
 	eventually(c.t, "the nodes do not agree", func() error {
-		known := -1
+		known, followed := -1, uint64(0)
 		for _, n := range up {
 			rows, err := n.list()
 			if err != nil {
@@ -122,6 +123,11 @@ func (c *cluster) agree() {
 					known = sum
 				} else if sum != known {
 					return fmt.Errorf("%s knows %d calls, another one %d", m.id, sum, known)
+				}
+				if f := r.Status.Followed; followed == 0 {
+					followed = f
+				} else if f != followed {
+					return fmt.Errorf("%s has followed the log to %d, another one to %d", m.id, f, followed)
 				}
 				for _, p := range r.Status.Peers {
 					if q := c.byID(p.Node); q != nil && q.up && p.Verdict != 0 {

@@ -60,6 +60,9 @@ func (l *load) call(c *cluster, at func(step int) *node) error {
 		if err != nil {
 			return err
 		}
+		if w, ok := r.dict["warning"].(string); ok && req["command"] == "delete" && r.sends == 1 {
+			return fmt.Errorf("%s: a call that was up is deleted with the words %q", k.id, w)
+		}
 		l.mu.Lock()
 		l.took = append(l.took, r.took)
 		if r.sends > 1 {
