@@ -99,13 +99,12 @@ func (n *node) list() (map[string]row, error) {
 	return byID, nil
 }
 
-// agree waits until the running nodes see each other alive, know of the same calls, and have followed the log to the same
-// event: the same number of calls may be another set.
+// agree waits until the running nodes see each other alive and know of the same number of calls.
 func (c *cluster) agree() {
 	c.t.Helper()
 	up := c.running()
 	eventually(c.t, "the nodes do not agree", func() error {
-		known, followed := -1, uint64(0)
+		known := -1
 		for _, n := range up {
 			rows, err := n.list()
 			if err != nil {
@@ -124,17 +123,35 @@ func (c *cluster) agree() {
 				} else if sum != known {
 					return fmt.Errorf("%s knows %d calls, another one %d", m.id, sum, known)
 				}
-				if f := r.Status.Followed; followed == 0 {
-					followed = f
-				} else if f != followed {
-					return fmt.Errorf("%s has followed the log to %d, another one to %d", m.id, f, followed)
-				}
 				for _, p := range r.Status.Peers {
 					if q := c.byID(p.Node); q != nil && q.up && p.Verdict != 0 {
 						return fmt.Errorf("%s judges %s %d", m.id, p.Node, p.Verdict)
 					}
 				}
 			}
+		}
+		return nil
+	})
+}
+
+// level is agree for a cluster in which nothing goes on: all nodes have followed the log to the same event. The same number of
+// calls may be another set.
+func (c *cluster) level() {
+	c.t.Helper()
+	c.agree()
+	eventually(c.t, "the nodes have not followed the log to the same event", func() error {
+		rows, err := c.running()[0].list()
+		if err != nil {
+			return err
+		}
+		followed := make(map[uint64]string)
+		for id, r := range rows {
+			if r.Status != nil {
+				followed[r.Status.Followed] = id
+			}
+		}
+		if len(followed) != 1 {
+			return fmt.Errorf("%v", followed)
 		}
 		return nil
 	})

@@ -111,7 +111,7 @@ func TestNodeCut(t *testing.T) {
 
 	s.plug(natsNet, 3)
 	s.plug(mediaNet, 3)
-	c.agree()
+	c.level()
 	c.talkAll(ks)
 	if kinds := cut.show(k.id).kinds(); kinds["taken_over"] != 1 {
 		t.Errorf("%v", kinds)
@@ -149,7 +149,7 @@ func TestLeaderCut(t *testing.T) {
 	c.talkAll(ks)
 	l.end(t, "leader cut off")
 	s.plug(natsNet, number)
-	c.agree()
+	c.level()
 	c.replicas(callsStream, 3)
 	for _, k := range ks {
 		if err := k.again(lead, c.nodes[0]); err != nil {
