@@ -82,8 +82,8 @@ const (
 	spareAbove = 2000 // packets in spareEvery
 )
 
-func (e *epoll) bind(local netip.AddrPort) (*stream, error) {
-	fd, err := openUDP(local, e.cfg.ReceiveBuffer)
+func (e *epoll) bind(local netip.AddrPort, floating bool) (*stream, error) {
+	fd, err := openUDP(local, floating, e.cfg.ReceiveBuffer)
 	if err != nil {
 		return nil, err
 	}

@@ -83,6 +83,8 @@ type stream struct {
 	fd    int          // epoll driver
 	conn  *net.UDPConn // portable driver
 
+	permit *permit // of its address, if that floats; a shard that has none may not look at anything below
+
 	// Guarded by Sockets.mu.
 	owner *call // nil while only reserved
 	tos   uint8

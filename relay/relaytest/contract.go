@@ -59,6 +59,12 @@ func Contract(t *testing.T, open Open) {
 		"SecureBadKeys":       secureBadKeys,
 		"SecureCrossings":     secureCrossings,
 
+		"FloatingPermit":   floatingPermit,
+		"FloatingDeadline": floatingDeadline,
+		"FloatingAndFixed": floatingAndFixed,
+		"FloatingAbsent":   floatingAbsent,
+		"FloatingProbes":   floatingProbes,
+
 		"SetReplacesStreams":  setReplacesStreams,
 		"SetKeepsState":       setKeepsState,
 		"SetBindsAgain":       setBindsAgain,
