@@ -79,17 +79,20 @@ func mergeRollovers(streams []plan.Stream, p *plan.SRTP) *plan.SRTP {
 	return &merged
 }
 
-// secureRoute gives r its ends of SRTP; old is the route of the stream so far. A route that should have an end and has none
-// lets nothing through.
-func (c *call) secureRoute(r, old *route, streams []plan.Stream) error {
+// secureRoute gives r its ends of SRTP; old is the route of the stream so far. Unless it is anew, state goes on under keys that
+// stay. A route that should have an end and has none lets nothing through.
+func (c *call) secureRoute(r, old *route, streams []plan.Stream, anew bool) error {
 	var inErr, outErr error
 	if p := r.plan.Decrypt; p != nil {
 		var before []plan.Rollover
 		if old != nil && old.in != nil {
-			if secretOf(old.plan.Decrypt) == secretOf(p) {
-				r.in = old.in
-			} else {
+			switch same := secretOf(old.plan.Decrypt) == secretOf(p); {
+			case !same:
 				before = old.in.Rollovers()
+			case anew:
+				before = old.in.Before()
+			default:
+				r.in = old.in
 			}
 		}
 		if r.in == nil {
@@ -105,8 +108,38 @@ func (c *call) secureRoute(r, old *route, streams []plan.Stream) error {
 	return nil
 }
 
-// compile makes the routes of all streams of c that are open; the others stay nil.
+// compile makes the routes of all streams of c that are open; the others stay nil. Those that a call on a floating address
+// has had before may not be valid any more when it returns.
 func (c *call) compile(name string, streams []plan.Stream, open map[netip.AddrPort]*stream) (routes []*route, faults []error) {
+	if !c.begun {
+		c.begun = true
+		for _, s := range open {
+			if s.permit != nil {
+				c.gen = &generation{}
+			}
+		}
+	} else if gen, senders := c.gen, c.senders; gen != nil && gen.waits() {
+		c.gen, c.senders = &generation{}, nil
+		routes, faults = c.compileAs(name, streams, open, true)
+		for i, r := range routes {
+			if r != nil {
+				if old := open[streams[i].Local].route.Load(); old != nil {
+					old.next = r
+				}
+			}
+		}
+		if gen.replace() {
+			return routes, faults
+		}
+		c.gen, c.senders = gen, senders // a packet came meanwhile
+	}
+	return c.compileAs(name, streams, open, false)
+}
+
+// compileAs is compile with SRTP anew, or not.
+func (c *call) compileAs(
+	name string, streams []plan.Stream, open map[netip.AddrPort]*stream, anew bool,
+) (routes []*route, faults []error) {
 	routes = make([]*route, len(streams))
 	var senders map[*stream]*srtp.Sender
 	for i := range streams {
@@ -115,7 +148,8 @@ func (c *call) compile(name string, streams []plan.Stream, open map[netip.AddrPo
 			continue
 		}
 		r := newRoute(name, &streams[i], streams, open)
-		if err := c.secureRoute(r, s.route.Load(), streams); err != nil {
+		r.gen = c.gen
+		if err := c.secureRoute(r, s.route.Load(), streams, anew); err != nil {
 			faults = append(faults, err)
 		}
 		if r.out != nil {

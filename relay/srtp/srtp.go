@@ -178,6 +178,15 @@ func NewReceiver(p *plan.SRTP, before []plan.Rollover) (*Receiver, error) {
 	return r, nil
 }
 
+// Before is what NewReceiver was told of sources under the key before this one, as far as it matters.
+func (r *Receiver) Before() []plan.Rollover {
+	before := make([]plan.Rollover, 0, len(r.hints))
+	for ssrc, index := range r.hints {
+		before = append(before, plan.Rollover{SSRC: ssrc, ROC: uint32(index >> 16), Seq: uint16(index)})
+	}
+	return before
+}
+
 // Unprotect appends the plain form of pkt to dst, which needs room for len(pkt) not to be allocated anew, and must not
 // overlap pkt. The source is returned if it is news: its first packet, or an index that has crossed a step. If there is an
 // error, the packet was not authentic or not fresh, and nothing has changed but bytes behind dst.
