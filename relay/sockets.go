@@ -67,6 +67,8 @@ type call struct {
 	shard   int
 	streams []*stream
 	senders map[secret]*srtp.Sender // see senderOf
+	begun   bool                    // has had routes
+	gen     *generation             // of the routes; nil if no stream floated at first
 }
 
 var _ Engine = (*Sockets)(nil)

@@ -53,6 +53,9 @@ func floatingPermit(f *fixture) {
 	p.toB(natted, p.b)
 	p.toA(p.b, natted)
 	f.Drop("call")
+	if err := f.Close(); err != nil {
+		f.Fatal(err)
+	}
 	if got := f.Totals(); got.In.Packets != 4 || got.In.Errors != 3 || got.Calls != 0 {
 		f.Errorf("%+v, want 4 packets and 3 errors", got)
 	}
@@ -161,4 +164,175 @@ func floatingProbes(f *fixture) {
 		f.Fatalf("received % x from %v, want a probe from %v", probe, from, p.sa.Local)
 	}
 	p.toB(p.a, p.b)
+}
+
+// floatingWarm: what a call that waits has been told last is what counts.
+func floatingWarm(f *fixture) {
+	f = f.floating()
+	p := newPair(f, "call")
+	first, second := NewPhone(f, loopback4), NewPhone(f, loopback4)
+	p.apply()
+	for i, known := range []*Phone{first, second, first, second} {
+		p.refused(p.b, p.sb.Local, p.next(), uint64(i+1))
+		p.sa.Learned, p.sa.Confirmed = known.Addr(), i == 3
+		p.apply()
+		if st := f.stats(p.sa.Local); st.Remote != known.Addr() || st.Confirmed != p.sa.Confirmed {
+			f.Errorf("%+v, want remote %v", st, known.Addr())
+		}
+	}
+	f.permit(loopback4)
+	p.toA(p.b, second)
+	p.toB(first, p.b)
+	p.toA(p.b, second) // it is confirmed
+
+	// From now on what its own packets teach is newer than a plan of the same epoch.
+	p.sa.Learned, p.sa.Confirmed = first.Addr(), false
+	p.apply()
+	p.toA(p.b, second)
+}
+
+// knowing are the same keys with what is known of the source that all packets here are of.
+func knowing(p *plan.SRTP, r plan.Rollover) *plan.SRTP {
+	again := *p
+	r.SSRC = 0xcafebabe
+	again.Rollovers = []plan.Rollover{r}
+	return &again
+}
+
+// warmSecure is a call that encrypts with A and waits, behind plans that know more and more. The party is where the last says.
+func warmSecure(f *fixture) (*pair, *lock) {
+	f.Helper()
+	p := newPair(f, "call")
+	p.sa.Mux, p.sa.RTCPSinks, p.sb.Mux, p.sb.RTCPSinks = true, p.sa.RTPSinks, true, p.sb.RTPSinks
+	in, out := keys("AES_CM_128_HMAC_SHA1_80", "in"), keys("AEAD_AES_128_GCM", "out")
+	p.sa.Decrypt, p.sa.Encrypt = in, out
+	p.apply()
+	var last plan.Rollover
+	for i := range uint32(3) {
+		last = plan.Rollover{ROC: 4 * (i + 1), Seq: 0x8000, Index: 5000 * (i + 1)}
+		p.sa.Decrypt, p.sa.Encrypt = knowing(in, last), knowing(out, last)
+		p.apply()
+		p.refused(p.a, p.sa.Local, p.next(), uint64(i+1))
+	}
+	p.sequence = last.Seq + 10
+	// A party that sends and receives under lower indices is not understood.
+	return p, newLock(f, knowing(in, last), knowing(out, last))
+}
+
+// bothWays sends RTP and RTCP in both directions.
+func (p *pair) bothWays(l *lock) {
+	p.Helper()
+	for _, pkt := range [][]byte{p.next(), RTCP(200, "report")} {
+		p.a.Send(p.sa.Local, l.seal(pkt))
+		p.b.Expect(p.sb.Local, pkt)
+		p.b.Send(p.sb.Local, pkt)
+		l.expect(p.a, p.sa.Local, pkt)
+	}
+}
+
+func floatingWarmSecure(f *fixture) {
+	f = f.floating()
+	p, l := warmSecure(f)
+	f.permit(loopback4)
+	for range 3 {
+		p.bothWays(l)
+	}
+	// Over the wrap and on, whatever later plans knew.
+	p.sequence = 0xfffd
+	for range 5 {
+		p.bothWays(l)
+	}
+	p.sa.Epoch++
+	p.apply()
+	p.bothWays(l)
+	if in, out := f.Rollovers(p.sa.Local); len(in) != 1 || in[0].ROC != 13 || len(out) != 1 || out[0].ROC != 13 {
+		f.Errorf("rollovers %+v and %+v, want 13", in, out)
+	}
+}
+
+// floatingNewKeys: where the old key's counter was is still known when a plan comes a second time under the new one.
+func floatingNewKeys(f *fixture) {
+	f = f.floating()
+	p, _ := warmSecure(f)
+	before := p.sa.Decrypt.Rollovers[0]
+	in, out := keys("AES_CM_128_HMAC_SHA1_80", "next in"), keys("AEAD_AES_128_GCM", "next out")
+	p.sa.Decrypt, p.sa.Encrypt = in, out
+	for range 3 {
+		p.sa.Epoch++
+		p.apply()
+	}
+	f.permit(loopback4)
+	l := newLock(f, knowing(in, before), out) // the party's counter went on over the change of keys
+	for range 3 {
+		pkt := p.next()
+		p.a.Send(p.sa.Local, l.seal(pkt))
+		p.b.Expect(p.sb.Local, pkt)
+		p.b.Send(p.sb.Local, pkt)
+		l.expect(p.a, p.sa.Local, pkt)
+	}
+}
+
+// floatingLapse: a call that has carried packets goes on where it was when the permission comes back, plans or not.
+func floatingLapse(f *fixture) {
+	f = f.floating()
+	p, l := warmSecure(f)
+	p.sa.Mode = plan.LearnImmediate
+	p.apply()
+	f.permit(loopback4)
+	natted := NewPhone(f, loopback4)
+	pkt := p.next()
+	recorded := l.seal(pkt)
+	natted.Send(p.sa.Local, recorded)
+	p.b.Expect(p.sb.Local, pkt)
+	p.a = natted
+	p.bothWays(l)
+	before := f.stats(p.sa.Local)
+	lapse := func(n uint64) {
+		f.Permit(time.Time{}, loopback4)
+		p.refused(NewPhone(f, loopback4), p.sa.Local, l.seal(p.next()), n)
+	}
+	lapse(4)
+	f.permit(loopback4)
+	p.bothWays(l)
+
+	lapse(5)
+	p.sa.Epoch++ // a plan that knows less than the packets have taught
+	p.apply()
+	f.permit(loopback4)
+	natted.Send(p.sa.Local, recorded)
+	p.bothWays(l)
+	after := f.stats(p.sa.Local)
+	if after.In.Packets != before.In.Packets+4 || after.In.Errors != 6 || after.Remote != natted.Addr() {
+		f.Errorf("%+v after two lapses, was %+v; want 4 packets more, 6 errors, 1 of them a replay", after, before)
+	}
+}
+
+// floatingDrop: who loses an address and is to be its successor drops the call and waits anew.
+func floatingDrop(f *fixture) {
+	f = f.floating()
+	p, l := warmSecure(f)
+	fresh := []plan.Stream{p.sa, p.sb}
+	p.sa.Mode = plan.LearnImmediate
+	p.apply()
+	f.permit(loopback4)
+	p.a = NewPhone(f, loopback4)
+	p.bothWays(l)
+	f.Permit(time.Time{}, loopback4)
+	p.refused(p.a, p.sa.Local, l.seal(p.next()), 4)
+	f.Drop("call")
+
+	away := NewPhone(f, loopback4) // where the next holder has found A
+	in, out := *fresh[0].Decrypt, *fresh[0].Encrypt
+	known := plan.Rollover{ROC: 99, Seq: 1000, Index: 90000}
+	for range 2 {
+		fresh[0].Learned, fresh[0].Confirmed = away.Addr(), true
+		fresh[0].Decrypt, fresh[0].Encrypt = knowing(&in, known), knowing(&out, known)
+		f.set("call", fresh...)
+	}
+	if st := f.stats(p.sa.Local); st.In != (plan.Counters{}) || st.Out != (plan.Counters{}) || st.Remote != away.Addr() {
+		f.Errorf("%+v, want nothing but remote %v", st, away.Addr())
+	}
+	f.permit(loopback4)
+	p.a, p.sequence = away, 1000
+	p.bothWays(newLock(f, fresh[0].Decrypt, fresh[0].Encrypt))
 }
