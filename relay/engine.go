@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"rtpjet/relay/plan"
@@ -97,6 +98,9 @@ type Pool struct {
 	// Floating is true for an address that moves between nodes. Its sockets can be bound whether the machine has it or not
 	// (on Linux), and its streams carry packets only while Permit allows it.
 	Floating bool
+	// Deadline, if it is not nil, is what Permit sets, for somebody who may set it by himself, from another process: the time
+	// until which streams on the floating address may carry packets, in ns of CLOCK_MONOTONIC; 0: they may not.
+	Deadline *atomic.Int64
 	// First, if it is not 0, has nodes that share the pool begin to give out ports at different places, so that none begins
 	// with ports that another one has just freed. It is counted in pairs and may be any number, such as a hash of the node's
 	// name. Ports are then in random order only within each sixteenth of the pool. Default: random order throughout.

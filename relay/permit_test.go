@@ -3,6 +3,7 @@ package relay
 import (
 	"bytes"
 	"net/netip"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -112,7 +113,7 @@ func TestSinkOnAnotherFloatingAddress(t *testing.T) {
 	sc := newBareScript(64, a, b)
 	until, _ := sc.float()
 	until.Store(1)
-	other := &permit{}
+	other := &permit{until: new(atomic.Int64)}
 	sc.streams[b.Local].permit = other
 	sc.set(a, b)
 	sc.handle(sc.streams[a.Local], voice, a.Signalled, 1)
@@ -135,14 +136,14 @@ func TestPermitReadsNoClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = e.Close() }()
-	until := &e.pools[float].permit.until
+	until := e.pools[float].permit.until
 	now := time.Now()
 	for _, tt := range []struct {
 		until time.Time
 		want  int64
 	}{
-		{now, now.Sub(started).Nanoseconds()},
-		{now.Add(time.Second), (now.Sub(started) + time.Second).Nanoseconds()},
+		{now, now.Sub(started).Nanoseconds() + startedAt},
+		{now.Add(time.Second), (now.Sub(started) + time.Second).Nanoseconds() + startedAt},
 		{started, 0}, {started.Add(-time.Hour), 0}, {time.Time{}, 0}, {time.Unix(0, 0), 0},
 	} {
 		e.Permit(tt.until, fixed, netip.Addr{}, float)

@@ -53,13 +53,13 @@ func newBareScript(queue int, plans ...plan.Stream) *script {
 
 // float puts all streams on one floating address, which is permitted until the returned deadline by the returned clock.
 func (sc *script) float() (until, clock *atomic.Int64) {
-	p := &permit{}
+	p := &permit{until: new(atomic.Int64)}
 	for _, s := range sc.streams {
 		s.permit = p
 	}
 	clock = &atomic.Int64{}
 	sc.mono = clock.Load
-	return &p.until, clock
+	return p.until, clock
 }
 
 func (sc *script) set(plans ...plan.Stream) {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -106,7 +107,10 @@ func newSockets(cfg Config, start func(Config, news) (driver, error)) (*Sockets,
 		}
 		pl := &pool{cfg: p, ports: newPorts(p.Min, p.Max, p.First, cfg.PortRest.Microseconds(), nil)}
 		if p.Floating {
-			pl.permit = &permit{}
+			if p.Deadline == nil {
+				p.Deadline = new(atomic.Int64)
+			}
+			pl.permit = &permit{until: p.Deadline}
 		}
 		for _, r := range p.Exclude {
 			pl.ports.exclude(r.Min, r.Max)

@@ -82,8 +82,7 @@ func (m *Machine) renew(f *float, now int64) {
 		f.until = max(f.until, min(at[need-1], sure)+m.cfg.Hold)
 	}
 	if since := max(f.until, f.claimed); now-since >= claimFor*m.cfg.Silence {
-		m.Release(f.id, "", now) // somebody else may be luckier
-		f.successor = ""         // in the order that all know
+		m.Release(f.id, Anybody, now) // somebody else may be luckier
 	}
 }
 

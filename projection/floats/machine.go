@@ -10,7 +10,7 @@ type Config struct {
 	Self string
 	// Run is the process: a number that grows with each start of the node. Not 0.
 	Run uint64
-	// Carry are the floats that this node can hold.
+	// Carry are the floats that this node can hold, once it is Ready.
 	Carry []string
 	// Silence is how long a process must not be heard of to be gone.
 	Silence int64
@@ -92,10 +92,20 @@ func New(cfg Config, now int64) *Machine {
 		peers: make(map[string]*peer), floats: make(map[string]*float),
 	}
 	for _, id := range cfg.Carry {
-		m.float(id).carry = true
+		m.float(id)
 	}
 	return m
 }
+
+// Ready says that this node knows the calls, so that it can hold floats.
+func (m *Machine) Ready() {
+	for _, id := range m.cfg.Carry {
+		m.float(id).carry = true
+	}
+}
+
+// Active tells whether there is any float to decide about.
+func (m *Machine) Active() bool { return len(m.order) > 0 }
 
 func (m *Machine) float(id string) *float {
 	f := m.floats[id]
@@ -294,6 +304,7 @@ type State struct {
 	// Yield is the node for whom the float has to be given up: stop, take the address away, and call Release. Empty: none.
 	Yield string
 	Carry bool
+	Warm  bool   // all calls are ready here
 	Moves string // the node that a planned move leads to; empty: none
 }
 
@@ -312,13 +323,13 @@ func (m *Machine) State(id string, now int64) State {
 	if f == nil {
 		return State{Float: id}
 	}
-	s := State{Float: id, Epoch: f.epoch, Successor: f.successor, Carry: f.carry}
+	s := State{Float: id, Epoch: f.epoch, Successor: f.successor, Carry: f.carry, Warm: f.warm}
 	if f.released == "" {
 		s.Holder = f.holder
 	}
 	if m.mine(f) {
 		s.Hold, s.Until, s.Live, s.Moves = f.until > now, f.until, f.until > now, f.target
-		if s.Hold && f.target != "" && (f.forced || m.ready(f, f.target, now)) {
+		if f.target != "" && (f.forced || s.Hold && m.ready(f, f.target, now)) {
 			s.Yield = f.target
 		}
 		s.Keep = !s.Hold && f.carry
@@ -337,9 +348,10 @@ func (m *Machine) Release(id, to string, now int64) {
 	if f == nil || !m.mine(f) {
 		return
 	}
-	if to == "" {
-		to = Anybody
-	} else {
+	switch to {
+	case "", Anybody:
+		to, f.successor = Anybody, "" // in the order that all know
+	default:
 		f.successor = to
 	}
 	f.released, f.until, f.target, f.forced, f.freeSince = to, 0, "", false, now

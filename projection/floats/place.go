@@ -14,13 +14,13 @@ var (
 
 // nameSuccessor chooses who is to follow: the same node as long as it is there, else the one with the least to do.
 func (m *Machine) nameSuccessor(f *float, now int64) {
-	if f.target != "" {
-		if !slices.Contains(m.alive(f, now, successorBy*m.cfg.Silence), f.target) {
-			f.target, f.forced = "", false
-		} else {
-			f.successor = f.target
-			return
-		}
+	switch {
+	case f.target == "" || f.target == Anybody:
+	case slices.Contains(m.alive(f, now, successorBy*m.cfg.Silence), f.target):
+		f.successor = f.target
+		return
+	default:
+		f.target, f.forced = "", false
 	}
 	best := ""
 	for _, id := range m.alive(f, now, successorBy*m.cfg.Silence) {
@@ -150,4 +150,21 @@ func (m *Machine) mediaCut(now int64) {
 			}
 		}
 	}
+}
+
+// Suspend gives all floats up at once, ready or not, and has this node hold none until Ready is called again: it cannot serve
+// calls now.
+func (m *Machine) Suspend(now int64) {
+	for _, id := range m.order {
+		f := m.floats[id]
+		f.carry, f.warm = false, false
+		if !m.mine(f) {
+			continue
+		}
+		f.target, f.forced = Anybody, true
+		if slices.Contains(m.alive(f, now, m.cfg.Silence), f.successor) {
+			f.target = f.successor
+		}
+	}
+	m.urgent = true
 }

@@ -160,6 +160,7 @@ func (n *floatNode) start() {
 		began = 1
 	}
 	n.m = floats.New(cfg, began)
+	n.m.Ready()
 	n.m.SetDraining(n.drain)
 	if n.w.bug != floatsAlone {
 		var all []string
