@@ -15,6 +15,7 @@ import (
 	"rtpjet/cmd/rtpjet/app"
 	"rtpjet/cmd/rtpjet/bench"
 	"rtpjet/cmd/rtpjet/demo"
+	"rtpjet/relay/netaddr"
 )
 
 // Exit codes.
@@ -25,6 +26,10 @@ const (
 )
 
 func main() {
+	// Not a command: rtpjet starts itself so, to remove its floating addresses if it dies.
+	if len(os.Args) > 1 && os.Args[1] == netaddr.GuardArg {
+		os.Exit(netaddr.RunGuard(os.Args[2:]))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
