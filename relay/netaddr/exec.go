@@ -1,7 +1,6 @@
 package netaddr
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -68,8 +67,11 @@ func OpenExec(script string, cfg Config) (*Exec, error) {
 		return nil, err
 	}
 	p := &Exec{log: cfg.Log, script: script, timeout: cfg.ScriptTimeout, slots: make(map[Address]*slot)}
+	if err := p.usable(); err != nil {
+		return nil, err
+	}
 	p.stopping, p.stop = context.WithCancel(context.Background())
-	return p, p.usable()
+	return p, nil
 }
 
 func (p *Exec) usable() error {
@@ -220,8 +222,11 @@ func (p *Exec) call(ctx context.Context, verb string, a Address, held bool) (cod
 	return code, err
 }
 
-// maxOutput is how much of what a script writes is kept.
-const maxOutput = 16 << 10
+// How much of what a script writes last is kept, and logged.
+const (
+	maxOutput = 8 << 10
+	maxLines  = 100
+)
 
 func (p *Exec) run(ctx context.Context, verb string, a Address) (code int, err error) {
 	limit, cancel := context.WithTimeout(ctx, p.timeout)
@@ -230,7 +235,7 @@ func (p *Exec) run(ctx context.Context, verb string, a Address) (code int, err e
 	if a.Addr().Is6() {
 		family = 6
 	}
-	output := new(firstBytes)
+	output := new(lastBytes)
 	cmd := exec.CommandContext(limit, p.script, verb, a.Prefix.String(), a.Device)
 	cmd.Env = append(os.Environ(),
 		"RTPJET_FLOAT_ACTION="+verb,
@@ -245,7 +250,7 @@ func (p *Exec) run(ctx context.Context, verb string, a Address) (code int, err e
 	inOwnGroup(cmd)
 	began := time.Now()
 	err = cmd.Run()
-	last := p.logOutput(verb, a, output.Bytes(), err != nil && verb != verbCheck)
+	last := p.logOutput(verb, a, output.bytes, err != nil && verb != verbCheck)
 	p.log.Debug("a script has run", "action", verb, "address", a.String(), "took", time.Since(began))
 	if err == nil || errors.Is(err, exec.ErrWaitDelay) { // it has succeeded, and left a process behind
 		return 0, nil
@@ -267,7 +272,8 @@ func (p *Exec) logOutput(verb string, a Address, output []byte, failed bool) (la
 	if failed {
 		level = slog.LevelWarn
 	}
-	for line := range strings.Lines(strings.ToValidUTF8(string(output), "?")) {
+	lines := strings.FieldsFunc(strings.ToValidUTF8(string(output), "?"), func(r rune) bool { return r == '\n' || r == '\r' })
+	for _, line := range lines[max(0, len(lines)-maxLines):] {
 		if line = strings.TrimSpace(line); line != "" {
 			last = line
 			p.log.Log(context.Background(), level, "a script says", "action", verb, "address", a.String(), "line", line)
@@ -276,11 +282,14 @@ func (p *Exec) logOutput(verb string, a Address, output []byte, failed bool) (la
 	return last
 }
 
-// firstBytes keeps the beginning of what is written.
-type firstBytes struct{ bytes.Buffer }
+// lastBytes keeps the end of what is written.
+type lastBytes struct{ bytes []byte }
 
-func (b *firstBytes) Write(p []byte) (int, error) {
-	b.Buffer.Write(p[:min(len(p), maxOutput-b.Len())])
+func (b *lastBytes) Write(p []byte) (int, error) {
+	b.bytes = append(b.bytes, p...)
+	if extra := len(b.bytes) - maxOutput; extra > 0 {
+		b.bytes = append(b.bytes[:0], b.bytes[extra:]...)
+	}
 	return len(p), nil
 }
 
