@@ -26,6 +26,7 @@ const (
 )
 
 func main() {
+	// Not a command: rtpjet starts itself so, beside a node.
 	if len(os.Args) == 2 && os.Args[1] == keeper.Arg {
 		os.Exit(keeper.Run(os.Stderr))
 	}
