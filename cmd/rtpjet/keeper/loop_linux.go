@@ -19,7 +19,7 @@ const (
 	// pulsesASilence is how many pulses go out in the time after which silence counts, and natsEvery is how many of them
 	// also go by NATS: one of so many.
 	pulsesASilence = 6
-	natsEvery      = 2
+	natsEvery      = 3
 	// idle is the longest time between two looks.
 	idle = 100_000 // µs
 	// addressRetry is the time between two tries to add or remove an address, µs.
