@@ -18,9 +18,10 @@ import (
 
 // secure is one direction between a phone and the relay, on pion's side.
 type secure struct {
-	t   testing.TB
-	ctx *srtp.Context
-	seq uint32 // with its rollovers
+	t     testing.TB
+	suite string
+	ctx   *srtp.Context
+	seq   uint32 // with its rollovers
 }
 
 var profiles = map[string]srtp.ProtectionProfile{
@@ -43,7 +44,7 @@ func newSecure(t testing.TB, suite string, key []byte) *secure {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &secure{t: t, ctx: ctx, seq: 1}
+	return &secure{t: t, suite: suite, ctx: ctx, seq: 1}
 }
 
 // packet makes the next RTP packet in the clear.
