@@ -44,10 +44,10 @@ func (m *moderator) served(n int, now int64) step {
 	return stepWait
 }
 
-// turns decides when a busy loop ends its turn with the Go scheduler, only to begin the next one. The runtime's monitor thread
-// finds fault with a goroutine that has had the same turn for 10 ms: it takes the processor away in the next wait and, since
-// it had something to do, looks again every 20 µs for a while. That took a sixth of the relay's CPU time at 20,000 packets/s. To
-// end a turn costs some 50 µs, for the loop has a thread of its own: too much where hardly anything comes.
+// turns decides when a busy loop ends its turn with the Go scheduler, only to begin the next one. The runtime's monitor
+// thread finds fault with a goroutine that has had the same turn for 10 ms: it takes the processor away in the next wait and,
+// since it had something to do, looks again every 20 µs for a while. That took a sixth of the relay's CPU time at 20,000
+// packets/s. To end a turn costs some 50 µs, for the loop has a thread of its own: too much where hardly anything comes.
 type turns struct {
 	end     int64 // of this turn, µs
 	packets int   // in it so far
