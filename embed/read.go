@@ -213,24 +213,31 @@ var errRead = errors.New("read far enough")
 
 // readStream reads the messages of a subject from a sequence on to what is now the last one.
 func (l *Log) readStream(ctx context.Context, stream, subject string, from uint64, f func(seq uint64, data []byte) error) error {
+	cfg := jetstream.ConsumerConfig{}
+	if from > 0 {
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
+	}
+	return l.readStreamFrom(ctx, stream, subject, cfg, f)
+}
+
+// readStreamFrom is readStream from where cfg says.
+func (l *Log) readStreamFrom(ctx context.Context, stream, subject string, cfg jetstream.ConsumerConfig, f func(seq uint64, data []byte) error) error {
 	last, err := l.lastOf(ctx, stream, subject)
-	if err != nil || last == 0 || last < from {
+	if err != nil || last == 0 || last < cfg.OptStartSeq {
 		return err
 	}
 	cctx, cancel := context.WithTimeout(ctx, archivedPatience) // a request is lost if its leader is
 	defer cancel()
-	cfg := jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, FilterSubject: subject, MemoryStorage: true, Replicas: 1,
-		InactiveThreshold: 10 * time.Second,
-	}
-	if from > 0 {
-		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
-	}
+	cfg.AckPolicy, cfg.FilterSubject = jetstream.AckNonePolicy, subject
+	cfg.MemoryStorage, cfg.Replicas, cfg.InactiveThreshold = true, 1, 10*time.Second
 	cons, err := l.js.CreateConsumer(cctx, stream, cfg)
 	if err != nil {
 		return requestError("read", stream, err)
 	}
 	defer l.dropConsumer(stream, cons.CachedInfo().Name)
+	if cons.CachedInfo().NumPending == 0 {
+		return nil // nothing since that time
+	}
 	it, err := cons.Messages(jetstream.PullMaxMessages(64), jetstream.PullHeartbeat(time.Second))
 	if err != nil {
 		return requestError("read", stream, err)
