@@ -50,6 +50,11 @@ func startCluster(t *testing.T, interfaces ...string) *server {
 		n.answers(t)
 	}
 	copied(t, s.nodes[0].nats)
+	t.Cleanup(func() {
+		for _, n := range s.nodes {
+			n.rerun(t)
+		}
+	})
 	return s
 }
 

@@ -198,13 +198,24 @@ type Tally struct {
 
 // replayAll makes every decision of a region again, since a while ago.
 func replayAll(ctx context.Context, l *embed.Log, cmd Command, w io.Writer) error {
-	since := time.Time{}
-	if cmd.History.Since > 0 {
-		since = time.Now().Add(-cmd.History.Since)
+	t, err := ReplayAll(ctx, l, cmd.History.Since, cmd.Call.JSON, w)
+	switch {
+	case err != nil:
+		return err
+	case cmd.Call.JSON:
+		return json.NewEncoder(w).Encode(t)
 	}
+	fmt.Fprintf(w, "%d calls, %d events, %d decisions made again: no difference\n", t.Calls, t.Events, t.Rerun)
+	t.headless(w)
+	return nil
+}
+
+// ReplayAll makes every decision of a region again, of the calls of the time since, 0: of all. What comes out otherwise goes to w,
+// and is an error.
+func ReplayAll(ctx context.Context, l *embed.Log, since time.Duration, asJSON bool, w io.Writer) (Tally, error) {
 	t := Tally{}
 	enc := json.NewEncoder(w)
-	s := sweeper{since: since, calls: map[string][]replay.Record{}, done: map[string]uint64{}, rerun: func(callID string, list []replay.Record) error {
+	s := sweeper{calls: map[string][]replay.Record{}, done: map[string]uint64{}, rerun: func(callID string, list []replay.Record) error {
 		r := replay.Rerun(callID, replay.Entries(list))
 		t.Calls++
 		t.Events += r.Events
@@ -217,29 +228,33 @@ func replayAll(ctx context.Context, l *embed.Log, cmd Command, w io.Writer) erro
 		}
 		t.Differ += len(r.Steps)
 		t.In++
-		if cmd.Call.JSON {
+		if asJSON {
 			return enc.Encode(r)
 		}
 		writeReport(w, r)
 		return nil
 	}}
+	if since > 0 {
+		s.since = time.Now().Add(-since)
+	}
 	if err := s.read(ctx, l); err != nil {
-		return err
+		return t, err
 	}
-	if cmd.Call.JSON {
+	if t.Differ == 0 {
+		return t, nil
+	}
+	if asJSON {
 		if err := enc.Encode(t); err != nil {
-			return err
-		}
-	} else {
-		fmt.Fprintf(w, "%d calls, %d events, %d decisions made again: %d differ, in %d calls\n", t.Calls, t.Events, t.Rerun, t.Differ, t.In)
-		if t.Headless > 0 {
-			fmt.Fprintf(w, "%d calls had no decision to make again: they began before that time, or their events cannot be read\n", t.Headless)
+			return t, err
 		}
 	}
-	if t.Differ > 0 {
-		return fmt.Errorf("%d of %d decisions come out otherwise in this build", t.Differ, t.Rerun)
+	return t, fmt.Errorf("%d of %d decisions, in %d of %d calls, come out otherwise in this build", t.Differ, t.Rerun, t.In, t.Calls)
+}
+
+func (t *Tally) headless(w io.Writer) {
+	if t.Headless > 0 {
+		fmt.Fprintf(w, "%d of the calls had no decision to make again: they began before that time, or their events cannot be read\n", t.Headless)
 	}
-	return nil
 }
 
 // sweeper puts the entries of many calls together. It holds those of calls that have not ended yet, and no more.
