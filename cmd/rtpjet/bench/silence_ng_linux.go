@@ -204,7 +204,9 @@ func (r *silenceRun) sumUp(rec *Recording) *SilenceResult {
 	for _, w := range r.workers {
 		result.Foreign += w.foreign
 		result.Skipped += w.pace.skipped
-		result.WorstLagMS = max(result.WorstLagMS, milliseconds(time.Duration(w.pace.worstLag)))
+		if lag := milliseconds(time.Duration(w.pace.worstLag)); lag > result.WorstLagMS {
+			result.WorstLagMS, result.WorstLagAt = lag, w.pace.worstAt
+		}
 	}
 	for _, l := range r.legs() {
 		result.Sent += l.sent

@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"rtpjet/tests/lab"
 )
 
 // fault is something that is broken while media flows.
 type fault struct {
-	name  string
-	title string // in table and plot
+	name string // titles has it for people
 	// strike breaks it, on the node that has the floating address, and returns when
 	// it has been broken.
 	strike func(ctx context.Context, r *run, holder int) error
@@ -28,35 +25,43 @@ type fault struct {
 // faults are in the order of the table.
 var faults = []fault{
 	{
-		name: "kill", title: "kill -9 of the process", settle: 4 * time.Second,
+		name: "none", settle: 4 * time.Second,
+		strike: func(context.Context, *run, int) error { return nil },
+	},
+	{
+		name: "kill", settle: 4 * time.Second,
 		strike: func(_ context.Context, r *run, holder int) error { return r.system.kill(holder) },
 	},
 	{
-		name: "leader", title: "kill -9 of the leader", settle: 5 * time.Second,
+		name: "leader", settle: 5 * time.Second,
 		prepare: func(ctx context.Context, r *run, holder int) error { return r.system.leader(ctx, holder) },
 		strike:  func(_ context.Context, r *run, holder int) error { return r.system.kill(holder) },
 	},
 	{
-		name: "freeze", title: "frozen host", settle: 4 * time.Second,
+		name: "freeze", settle: 4 * time.Second,
 		strike: func(_ context.Context, r *run, holder int) error { return r.nodes[holder].Freeze() },
 		heal:   func(_ context.Context, r *run, holder int) error { return r.nodes[holder].Thaw() },
 	},
 	{
-		name: "cut", title: "cut cable", settle: 4 * time.Second,
+		name: "cut", settle: 4 * time.Second,
 		strike: func(_ context.Context, r *run, holder int) error { return r.nodes[holder].Cut() },
 		heal:   func(_ context.Context, r *run, holder int) error { return r.nodes[holder].Mend() },
 	},
 	{
-		name: "isolate", title: "cut off behind the switch", settle: 4 * time.Second,
+		name: "isolate", settle: 4 * time.Second,
 		strike: func(_ context.Context, r *run, holder int) error { return r.nodes[holder].Isolate() },
 		heal:   func(_ context.Context, r *run, holder int) error { return r.nodes[holder].Rejoin() },
 	},
 	{
-		name: "move", title: "planned move", settle: 3 * time.Second,
+		name: "move", settle: 3 * time.Second,
 		strike: func(ctx context.Context, r *run, holder int) error { return r.system.move(ctx, holder) },
 	},
 	{
-		name: "upgrade", title: "rolling upgrade", settle: 2 * time.Second,
+		name: "drain", settle: 3 * time.Second,
+		strike: func(ctx context.Context, r *run, holder int) error { return r.system.drain(ctx, holder) },
+	},
+	{
+		name: "upgrade", settle: 2 * time.Second,
 		strike: func(ctx context.Context, r *run, _ int) error {
 			for i := range r.nodes {
 				if err := r.system.restart(ctx, i); err != nil {
@@ -70,7 +75,7 @@ var faults = []fault{
 		},
 	},
 	{
-		name: "store", title: "NATS or Redis away for a minute", settle: time.Minute, outside: true,
+		name: "store", settle: time.Minute, outside: true,
 		strike: func(_ context.Context, r *run, _ int) error { return r.system.storeDown() },
 		heal:   func(ctx context.Context, r *run, _ int) error { return r.system.storeUp(ctx) },
 	},
@@ -92,12 +97,13 @@ type run struct {
 }
 
 const (
-	settleBefore = 2 * time.Second // media flows before the fault
+	settleBefore = 6 * time.Second // media flows before the fault: long enough for relays to have learned their streams
+	control      = 2 * time.Second // of that, the last part shows whether the machine has time for us
 	settleAfter  = 3 * time.Second // and after it was healed
 )
 
 // carryOut lets media flow, strikes, heals, and measures.
-func (r *run) carryOut(ctx context.Context, self string, f fault, l load) (o *outcome, err error) {
+func (r *run) carryOut(ctx context.Context, self string, f fault, s scene) (o *outcome, err error) {
 	if err := r.system.start(ctx); err != nil {
 		return nil, err
 	}
@@ -111,7 +117,7 @@ func (r *run) carryOut(ctx context.Context, self string, f fault, l load) (o *ou
 			return nil, err
 		}
 	}
-	g, err := startGenerator(ctx, r.world, self, l)
+	g, err := startGenerator(ctx, r.world, self, s)
 	if err != nil {
 		return nil, err
 	}
@@ -120,15 +126,14 @@ func (r *run) carryOut(ctx context.Context, self string, f fault, l load) (o *ou
 	if err != nil {
 		return nil, err
 	}
-	stopCapture := func() ([]lab.Frame, error) { return capture.Stop() }
 	if err := pause(ctx, settleBefore); err != nil {
-		_, _ = stopCapture()
+		_, _ = capture.Stop()
 		return nil, err
 	}
 	struck := time.Now().UnixNano()
-	o = &outcome{}
+	o = &outcome{Fault: f.name, scene: s}
 	err = r.strikeAndHeal(ctx, g, f, holder, o)
-	frames, cerr := stopCapture()
+	frames, cerr := capture.Stop()
 	if err == nil {
 		err = cerr
 	}
@@ -140,7 +145,7 @@ func (r *run) carryOut(ctx context.Context, self string, f fault, l load) (o *ou
 		return nil, err
 	}
 	o.SilenceSummary = recording.Summary(struck)
-	o.BeforeMS = recording.Before(struck)
+	o.BeforeMS = recording.Longest(struck-int64(control), struck)
 	words := make([]spoken, 0, len(frames))
 	for _, f := range frames {
 		if !f.ARP {
