@@ -186,6 +186,15 @@ func (l *Log) readArchive(ctx context.Context, key string) ([]Entry, error) {
 	}
 }
 
+// Head is the sequence of the last entry of all live calls, as the leader of the stream has it.
+func (l *Log) Head(ctx context.Context) (uint64, error) {
+	ctx, cancel := withDeadline(ctx, appendTimeout)
+	defer cancel()
+	info := &streamReply{}
+	err := l.ask(ctx, "read the end of", l.callsStream(), "STREAM.INFO."+l.callsStream(), nil, info)
+	return info.State.LastSeq, err
+}
+
 // lastOf is the sequence of the last message of a subject; 0 if there is none.
 func (l *Log) lastOf(ctx context.Context, stream, subject string) (uint64, error) {
 	e, err := l.getFrom(ctx, stream, stream, fmt.Sprintf(`{"last_by_subj":%q}`, subject))

@@ -28,7 +28,7 @@ type socket struct {
 
 // listenAll opens the sockets of one [ADDR:]PORT. A bare port is two sockets, for all IPv4 and for all IPv6 addresses; on a
 // host without IPv6 it is one (ng-reference §18).
-func listenAll(addr string, tos int) ([]*socket, error) {
+func listenAll(addr string, tos int, floating bool) ([]*socket, error) {
 	host, port, err := splitListen(addr)
 	if err != nil {
 		return nil, err
@@ -38,18 +38,18 @@ func listenAll(addr string, tos int) ([]*socket, error) {
 		if err != nil {
 			return nil, fmt.Errorf("ngserver: listen on %q: %w", addr, err)
 		}
-		s, err := listenOne(netip.AddrPortFrom(ip, port), tos)
+		s, err := listenOne(netip.AddrPortFrom(ip, port), tos, floating)
 		if err != nil {
 			return nil, fmt.Errorf("ngserver: listen on %q: %w", addr, err)
 		}
 		return []*socket{s}, nil
 	}
-	v4, err := listenOne(netip.AddrPortFrom(netip.IPv4Unspecified(), port), tos)
+	v4, err := listenOne(netip.AddrPortFrom(netip.IPv4Unspecified(), port), tos, false)
 	if err != nil {
 		return nil, fmt.Errorf("ngserver: listen on %q: %w", addr, err)
 	}
 	// With port 0 the second socket takes the port that the first one was given.
-	v6, err := listenOne(netip.AddrPortFrom(netip.IPv6Unspecified(), v4.local.Port()), tos)
+	v6, err := listenOne(netip.AddrPortFrom(netip.IPv6Unspecified(), v4.local.Port()), tos, false)
 	if errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 		return []*socket{v4}, nil
 	}
@@ -87,12 +87,15 @@ func resolve(host string) (netip.Addr, error) {
 	return ip.Unmap().WithZone(a.Zone), nil
 }
 
-func listenOne(addr netip.AddrPort, tos int) (*socket, error) {
+func listenOne(addr netip.AddrPort, tos int, floating bool) (*socket, error) {
 	network := "udp4"
 	if addr.Addr().Is6() {
 		network = "udp6" // Go makes such a socket IPv6 only
 	}
 	var lc net.ListenConfig
+	if floating {
+		lc.Control = freebind
+	}
 	pc, err := lc.ListenPacket(context.Background(), network, addr.String())
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -29,6 +30,8 @@ const (
 type Config struct {
 	// Listen are addresses as [ADDR:]PORT; a bare port means all IPv4 and all IPv6 addresses.
 	Listen []string
+	// Floating are addresses as ADDR:PORT that this machine need not have (on Linux): commands arrive while it does.
+	Floating []string
 	// ControlTOS is the TOS or traffic class of replies, 0 for the system's.
 	ControlTOS int
 	// Workers bounds the commands in execution, Queue those that wait; 0 for the defaults. A command that finds the queue
@@ -72,7 +75,7 @@ func Listen(cfg Config) (*Server, error) {
 			return nil, err
 		}
 	}
-	if len(cfg.Listen) == 0 {
+	if len(cfg.Listen)+len(cfg.Floating) == 0 {
 		return nil, errors.New("ngserver: no address to listen on")
 	}
 	if cfg.ControlTOS < 0 || cfg.ControlTOS > 255 {
@@ -86,8 +89,8 @@ func Listen(cfg Config) (*Server, error) {
 	}
 	s := &Server{d: d, stop: make(chan struct{})}
 	s.pool = newPool(cfg.Workers, cfg.Queue, s.run)
-	for _, addr := range cfg.Listen {
-		socks, err := listenAll(addr, cfg.ControlTOS)
+	for i, addr := range slices.Concat(cfg.Listen, cfg.Floating) {
+		socks, err := listenAll(addr, cfg.ControlTOS, i >= len(cfg.Listen))
 		if err != nil {
 			s.closeSockets()
 			return nil, err
@@ -97,7 +100,7 @@ func Listen(cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Addrs are the addresses of the sockets, in the order of Config.Listen, with the ports that were really bound.
+// Addrs are the addresses of the sockets, in the order of Config.Listen and Config.Floating, with the ports that were really bound.
 func (s *Server) Addrs() []netip.AddrPort {
 	out := make([]netip.AddrPort, len(s.sockets))
 	for i, sock := range s.sockets {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"rtpjet/relay/plan"
@@ -32,6 +33,12 @@ type Engine interface {
 
 	// Drop closes all sockets of a call; their ports go to rest. A call that is not known is ignored.
 	Drop(call string)
+
+	// Permit lets the streams on these floating addresses carry packets until then, and no longer; a zero time or one that is
+	// past forbids it at once. Addresses that do not float are ignored. It counts for the very next packet, in the time that
+	// it takes to store a number, so a holder calls it again with each sign that the address is its own. What a thread has in
+	// hand at that moment may still leave: one packet. until needs the monotonic reading of time.Now. See the package comment.
+	Permit(until time.Time, addrs ...netip.Addr)
 
 	// Stats returns the counters of a stream since its socket was bound, false if no such socket is open here.
 	Stats(local netip.AddrPort) (plan.Stats, bool)
@@ -88,6 +95,16 @@ type Pool struct {
 	Min, Max uint16
 	// Exclude are ports of the range that must not be used; their neighbours in the pair are not used either.
 	Exclude []plan.PortRange
+	// Floating is true for an address that moves between nodes. Its sockets can be bound whether the machine has it or not
+	// (on Linux), and its streams carry packets only while Permit allows it.
+	Floating bool
+	// Deadline, if it is not nil, is what Permit sets, for somebody who may set it by himself, from another process: the time
+	// until which streams on the floating address may carry packets, in ns of CLOCK_MONOTONIC; 0: they may not.
+	Deadline *atomic.Int64
+	// First, if it is not 0, has nodes that share the pool begin to give out ports at different places, so that none begins
+	// with ports that another one has just freed. It is counted in pairs and may be any number, such as a hash of the node's
+	// name. Ports are then in random order only within each sixteenth of the pool. Default: random order throughout.
+	First uint16
 }
 
 // Config says how an engine is set up. The zero value of each field but Pools means its default.

@@ -82,8 +82,8 @@ const (
 	spareAbove = 2000 // packets in spareEvery
 )
 
-func (e *epoll) bind(local netip.AddrPort) (*stream, error) {
-	fd, err := openUDP(local, e.cfg.ReceiveBuffer)
+func (e *epoll) bind(local netip.AddrPort, floating bool) (*stream, error) {
+	fd, err := openUDP(local, floating, e.cfg.ReceiveBuffer)
 	if err != nil {
 		return nil, err
 	}
@@ -167,6 +167,7 @@ type loop struct {
 	// The loop's own.
 	shard     shard
 	moderator moderator
+	turns     turns
 	from      sockaddr
 	buf       []byte
 	events    []unix.EpollEvent
@@ -327,6 +328,9 @@ func (l *loop) run() {
 		}
 		timeout = l.untilDue(now)
 		l.shard.publish()
+		if l.turns.served(n, now) {
+			runtime.Gosched()
+		}
 		switch l.moderator.served(n, now) {
 		case stepWait:
 		case stepPoll:

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -110,13 +111,17 @@ func TestRealPacketsAllocateNothing(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	const suite = "AES_CM_128_HMAC_SHA1_80"
-	t.Run("plain", func(t *testing.T) { allocateNothing(t, "", "") })
-	t.Run("SRTP to plain", func(t *testing.T) { allocateNothing(t, suite, "") })
-	t.Run("SRTP to SRTP", func(t *testing.T) { allocateNothing(t, suite, "AEAD_AES_256_GCM") })
+	for _, floating := range []bool{false, true} {
+		on := fmt.Sprintf("floating %v", floating)
+		t.Run("plain, "+on, func(t *testing.T) { allocateNothing(t, floating, "", "") })
+		t.Run("SRTP to plain, "+on, func(t *testing.T) { allocateNothing(t, floating, suite, "") })
+		t.Run("SRTP to SRTP, "+on, func(t *testing.T) { allocateNothing(t, floating, suite, "AEAD_AES_256_GCM") })
+	}
 }
 
-func allocateNothing(t *testing.T, in, out string) {
-	e := newEngine(t, relay.Config{})
+func allocateNothing(t *testing.T, floating bool, in, out string) {
+	e := newEngine(t, relay.Config{Pools: []relay.Pool{{Addr: loopback, Min: 10000, Max: 29999, Floating: floating}}})
+	e.Permit(time.Now().Add(time.Hour), loopback)
 	party := listen(t)
 	locals := reserve(t, e, 2)
 	streams := between(locals[0], locals[1], addrOf(party))
@@ -380,9 +385,16 @@ func BenchmarkRelay(b *testing.B) {
 	}
 }
 
-// BenchmarkRestart binds the sockets of 4,000 calls of two parties with RTP and RTCP, as after a restart, and reports the
-// time and the memory of a call.
+// BenchmarkRestart binds the sockets of 4,000 calls of two parties with RTP and RTCP, as after a restart or to wait for a
+// floating address, and reports the time, the memory and the descriptors of a call.
 func BenchmarkRestart(b *testing.B) {
+	for _, suite := range []string{"", "AES_CM_128_HMAC_SHA1_80"} {
+		b.Run("fixed "+suite, func(b *testing.B) { restart(b, false, suite) })
+		b.Run("floating "+suite, func(b *testing.B) { restart(b, true, suite) })
+	}
+}
+
+func restart(b *testing.B, floating bool, suite string) {
 	const calls = 4000
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < 4*calls+100 {
@@ -394,14 +406,16 @@ func BenchmarkRestart(b *testing.B) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
-		e, err := relay.New(relay.Config{Pools: []relay.Pool{{Addr: loopback, Min: 10000, Max: 30000}}})
+		files := openFiles(b)
+		e, err := relay.New(relay.Config{Pools: []relay.Pool{{Addr: loopback, Min: 10000, Max: 30000, Floating: floating}}})
 		if err != nil {
 			b.Fatal(err)
 		}
 		plans := make([][]plan.Stream, calls)
 		for c := range plans {
 			p := 4 * c
-			plans[c] = append(between(port(p), port(p+2), port(65000)), between(port(p+1), port(p+3), port(65001))...)
+			plans[c] = append(between(port(p), port(p+2), port(55000)), between(port(p+1), port(p+3), port(55001))...)
+			protect(plans[c], suite)
 		}
 		b.StartTimer()
 		failed := 0
@@ -417,7 +431,88 @@ func BenchmarkRestart(b *testing.B) {
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/calls, "B/call")
+		b.ReportMetric(float64(openFiles(b)-files)/calls, "files/call")
 		_ = e.Close()
 		b.StartTimer()
+	}
+}
+
+// protect has a call encrypt towards both parties, with keys for each.
+func protect(streams []plan.Stream, suite string) {
+	if suite == "" {
+		return
+	}
+	for i := range streams {
+		party := string(rune('a' + i%2))
+		streams[i].Decrypt, streams[i].Encrypt = secureKeys(suite), secureKeys(suite)
+		streams[i].Decrypt.MKI, streams[i].Encrypt.MKI = party, party+"'"
+	}
+}
+
+// BenchmarkSetAgain tells an engine something new of a call that it has, one that carries packets and one that waits for its
+// address.
+func BenchmarkSetAgain(b *testing.B) {
+	for _, floating := range []bool{false, true} {
+		for _, suite := range []string{"", "AES_CM_128_HMAC_SHA1_80"} {
+			b.Run(fmt.Sprintf("floating %v %s", floating, suite), func(b *testing.B) {
+				e := newEngine(b, relay.Config{Pools: []relay.Pool{{Addr: loopback, Min: 10000, Max: 29999, Floating: floating}}})
+				locals := reserve(b, e, 4)
+				party := netip.AddrPortFrom(loopback, 55000)
+				streams := append(between(locals[0], locals[1], party), between(locals[2], locals[3], party)...)
+				protect(streams, suite)
+				b.ReportAllocs()
+				for b.Loop() {
+					streams[0].Learned = netip.AddrPortFrom(loopback, streams[0].Learned.Port()+1)
+					if err := e.Set("call", streams); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkTakeover is the time from Permit to the first packet that is heard, of one of many calls that wait.
+func BenchmarkTakeover(b *testing.B) {
+	for _, calls := range []int{1, 2000} {
+		for _, suite := range []string{"", "AES_CM_128_HMAC_SHA1_80"} {
+			b.Run(fmt.Sprintf("%d calls %s", calls, suite), func(b *testing.B) {
+				e := newEngine(b, relay.Config{Pools: []relay.Pool{{Addr: loopback, Min: 10000, Max: 29999, Floating: true}}, Moderation: -1})
+				party := listen(b)
+				pkt, buf := numbered(b, suite, 1)[0], make([]byte, 1500)
+				targets := reserve(b, e, 2*calls)
+				set := func(c int) {
+					streams := between(targets[2*c], targets[2*c+1], addrOf(party))
+					streams[0].Decrypt, streams[1].Encrypt = secureKeys(suite), secureKeys(suite)
+					if err := e.Set(fmt.Sprint(c), streams); err != nil {
+						b.Fatal(err)
+					}
+				}
+				for c := range calls {
+					set(c)
+				}
+				var waited []time.Duration
+				for n := 0; b.Loop(); n++ {
+					b.StopTimer()
+					c := n % calls
+					e.Drop(fmt.Sprint(c)) // it may have carried packets
+					set(c)
+					e.Permit(time.Time{}, loopback)
+					b.StartTimer()
+					began := time.Now()
+					e.Permit(began.Add(time.Hour), loopback)
+					if _, err := party.WriteToUDPAddrPort(pkt, targets[2*c]); err != nil {
+						b.Fatal(err)
+					}
+					if _, _, err := party.ReadFromUDPAddrPort(buf); err != nil {
+						b.Fatal(err)
+					}
+					waited = append(waited, time.Since(began))
+				}
+				slices.Sort(waited)
+				b.ReportMetric(float64(waited[len(waited)/2].Nanoseconds()), "median-ns")
+				b.ReportMetric(float64(waited[len(waited)*99/100].Nanoseconds()), "p99-ns")
+			})
+		}
 	}
 }

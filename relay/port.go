@@ -23,20 +23,27 @@ type pair struct {
 	free       int64 // µs: may be given out from then on
 }
 
-// newPorts manages the pairs from min to max, both included. perm returns a permutation of n numbers, as rand.Perm does.
-func newPorts(min, max uint16, rest int64, perm func(n int) []int) *ports {
-	first := int(min) + int(min)&1
+// newPorts manages the pairs from low to high, both included. If skip is not 0, it begins behind so many pairs, from there on in
+// random order only within each sixteenth. perm returns a permutation of n numbers, as rand.Perm does.
+func newPorts(low, high, skip uint16, rest int64, perm func(n int) []int) *ports {
+	first := int(low) + int(low)&1
 	n := 0
-	if int(max) > first {
-		n = (int(max) - first + 1) / 2
+	if int(high) > first {
+		n = (int(high) - first + 1) / 2
 	}
 	if perm == nil {
 		perm = rand.Perm
 	}
 	p := &ports{first: first, rest: rest, pairs: make([]pair, n+1)}
 	p.pairs[n] = pair{next: int32(n), prev: int32(n)}
-	for _, i := range perm(n) {
-		p.push(int32(i))
+	part := n
+	if skip != 0 {
+		part = (n + 15) / 16
+	}
+	for begin := 0; begin < n; begin += part {
+		for _, i := range perm(min(part, n-begin)) {
+			p.push(int32((int(skip) + begin + i) % n))
+		}
 	}
 	return p
 }

@@ -29,7 +29,7 @@ func TestPortRanges(t *testing.T) {
 		{65534, 65535, 1, 65534, 65534},
 		{65535, 65535, 0, 0, 0},
 	} {
-		p := newPorts(tt.min, tt.max, 0, inOrder)
+		p := newPorts(tt.min, tt.max, 0, 0, inOrder)
 		var got []uint16
 		for port, ok := p.take(2, 0); ok; port, ok = p.take(2, 0) {
 			got = append(got, port)
@@ -41,8 +41,8 @@ func TestPortRanges(t *testing.T) {
 }
 
 func TestPortsRandomStart(t *testing.T) {
-	p := newPorts(10000, 59999, 0, nil)
-	q := newPorts(10000, 59999, 0, nil)
+	p := newPorts(10000, 59999, 0, 0, nil)
+	q := newPorts(10000, 59999, 0, 0, nil)
 	for range 3 {
 		a, _ := p.take(2, 0)
 		b, _ := q.take(2, 0)
@@ -53,8 +53,36 @@ func TestPortsRandomStart(t *testing.T) {
 	t.Error("two pools start alike")
 }
 
+// TestPortsBeginAtDifferentPlaces: each sixteenth is in random order, and each pair is given out once.
+func TestPortsBeginAtDifferentPlaces(t *testing.T) {
+	const pairs = 100
+	for _, tt := range []struct {
+		skip  uint16
+		first int // pair
+	}{{1, 1}, {50, 50}, {99, 99}, {100, 0}, {65535, 35}} {
+		p := newPorts(30000, 30000+2*pairs-1, tt.skip, 0, inOrder)
+		for i := range pairs {
+			port, _ := p.take(2, 0)
+			if want := uint16(30000 + 2*((tt.first+i)%pairs)); port != want {
+				t.Fatalf("skip %d: number %d is port %d, want %d", tt.skip, i, port, want)
+			}
+		}
+		random := newPorts(30000, 30000+2*pairs-1, tt.skip, 0, nil)
+		part := map[int]bool{}
+		for range (pairs + 15) / 16 {
+			port, _ := random.take(2, 0)
+			part[(int(port-30000)/2-tt.first+pairs)%pairs] = true
+		}
+		for i := range (pairs + 15) / 16 {
+			if !part[i] {
+				t.Errorf("skip %d: pair %d is not among the first, %v", tt.skip, i, part)
+			}
+		}
+	}
+}
+
 func TestPortsRefund(t *testing.T) {
-	p := newPorts(30000, 30001, 1000, inOrder)
+	p := newPorts(30000, 30001, 0, 1000, inOrder)
 	even, _ := p.take(2, 0)
 	p.refund(even, 0)
 	if _, ok := p.take(2, 0); !ok {
@@ -69,7 +97,7 @@ func TestPortsModel(t *testing.T) {
 		min := uint16(rapid.SampledFrom([]int{30000, 30001, 65536 - 2*pairs}).Draw(t, "min"))
 		first := min + min&1
 		rest := int64(rapid.IntRange(0, 20).Draw(t, "rest"))
-		p := newPorts(min, first+2*pairs-1, rest, inOrder)
+		p := newPorts(min, first+2*pairs-1, 0, rest, inOrder)
 
 		bound := map[uint16]bool{}   // by port
 		rested := map[uint16]int64{} // by even port: free from
@@ -154,7 +182,7 @@ func TestPortsModel(t *testing.T) {
 }
 
 func TestPortsExclude(t *testing.T) {
-	p := newPorts(30000, 30009, 0, inOrder)
+	p := newPorts(30000, 30009, 0, 0, inOrder)
 	p.exclude(30003, 30004) // touches two pairs
 	p.exclude(29000, 29999)
 	var got []uint16

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -53,15 +54,20 @@ func (portableSender) send(s *stream, pkt []byte) bool {
 	return err == nil
 }
 
-func (p *portable) bind(local netip.AddrPort) (*stream, error) {
+func (p *portable) bind(local netip.AddrPort, floating bool) (*stream, error) {
 	network := "udp4"
 	if !local.Addr().Is4() {
 		network = "udp6"
 	}
-	conn, err := net.ListenUDP(network, net.UDPAddrFromAddrPort(local))
+	var config net.ListenConfig
+	if floating {
+		config.Control = controlFreebind(local.Addr())
+	}
+	bound, err := config.ListenPacket(context.Background(), network, local.String())
 	if err != nil {
 		return nil, err
 	}
+	conn := bound.(*net.UDPConn)
 	_ = conn.SetReadBuffer(p.cfg.ReceiveBuffer) // a wish
 	return &stream{local: local, conn: conn}, nil
 }

@@ -25,14 +25,15 @@ const maxSenders = 32
 
 // senderOf returns the call's sender for p. Streams that send with the same keys share it, such as RTP and RTCP on two ports
 // or several branches of a forked call: an index must not be used for two packets. For the same reason a sender outlives
-// its streams, in case the keys come back.
-func (c *call) senderOf(p *plan.SRTP, streams []plan.Stream) (*srtp.Sender, error) {
+// its streams, in case the keys come back. waited are senders of the call that have not sent and will not.
+func (c *call) senderOf(p *plan.SRTP, streams []plan.Stream, waited map[secret]*srtp.Sender) (s *srtp.Sender, err error) {
 	key := secretOf(p)
 	if s := c.senders[key]; s != nil {
 		return s, nil
 	}
-	s, err := srtp.NewSender(mergeRollovers(streams, p))
-	if err != nil {
+	if merged := mergeRollovers(streams, p); waited[key] != nil {
+		s = waited[key].Anew(merged)
+	} else if s, err = srtp.NewSender(merged); err != nil {
 		return nil, err
 	}
 	if c.senders == nil {
@@ -80,16 +81,19 @@ func mergeRollovers(streams []plan.Stream, p *plan.SRTP) *plan.SRTP {
 }
 
 // secureRoute gives r its ends of SRTP; old is the route of the stream so far. A route that should have an end and has none
-// lets nothing through.
-func (c *call) secureRoute(r, old *route, streams []plan.Stream) error {
+// lets nothing through. Under keys that stay, state goes on, unless the call begins anew; waited is as for senderOf.
+func (c *call) secureRoute(r, old *route, streams []plan.Stream, anew bool, waited map[secret]*srtp.Sender) error {
 	var inErr, outErr error
 	if p := r.plan.Decrypt; p != nil {
 		var before []plan.Rollover
 		if old != nil && old.in != nil {
-			if secretOf(old.plan.Decrypt) == secretOf(p) {
-				r.in = old.in
-			} else {
+			switch same := secretOf(old.plan.Decrypt) == secretOf(p); {
+			case !same:
 				before = old.in.Rollovers()
+			case anew:
+				r.in = old.in.Anew(p)
+			default:
+				r.in = old.in
 			}
 		}
 		if r.in == nil {
@@ -97,7 +101,7 @@ func (c *call) secureRoute(r, old *route, streams []plan.Stream) error {
 		}
 	}
 	if p := r.plan.Encrypt; p != nil {
-		r.out, outErr = c.senderOf(p, streams)
+		r.out, outErr = c.senderOf(p, streams, waited)
 	}
 	if err := errors.Join(inErr, outErr); err != nil {
 		return fmt.Errorf("protect media of %v: %w", r.plan.Local, err)
@@ -105,8 +109,38 @@ func (c *call) secureRoute(r, old *route, streams []plan.Stream) error {
 	return nil
 }
 
-// compile makes the routes of all streams of c that are open; the others stay nil.
+// compile makes the routes of all streams of c that are open; the others stay nil. Those that a call on a floating address
+// has had before may not be valid any more when it returns.
 func (c *call) compile(name string, streams []plan.Stream, open map[netip.AddrPort]*stream) (routes []*route, faults []error) {
+	if !c.begun {
+		c.begun = true
+		for _, s := range open {
+			if s.permit != nil {
+				c.gen = &generation{}
+			}
+		}
+	} else if gen, senders := c.gen, c.senders; gen != nil && gen.waits() {
+		c.gen, c.senders = &generation{}, nil
+		routes, faults = c.compileAs(name, streams, open, true, senders)
+		for i, r := range routes {
+			if r != nil {
+				if old := open[streams[i].Local].route.Load(); old != nil {
+					old.next = r
+				}
+			}
+		}
+		if gen.replace() {
+			return routes, faults
+		}
+		c.gen, c.senders = gen, senders // a packet came meanwhile
+	}
+	return c.compileAs(name, streams, open, false, nil)
+}
+
+// compileAs is compile with SRTP anew, or not; waited is as for senderOf.
+func (c *call) compileAs(
+	name string, streams []plan.Stream, open map[netip.AddrPort]*stream, anew bool, waited map[secret]*srtp.Sender,
+) (routes []*route, faults []error) {
 	routes = make([]*route, len(streams))
 	var senders map[*stream]*srtp.Sender
 	for i := range streams {
@@ -115,7 +149,8 @@ func (c *call) compile(name string, streams []plan.Stream, open map[netip.AddrPo
 			continue
 		}
 		r := newRoute(name, &streams[i], streams, open)
-		if err := c.secureRoute(r, s.route.Load(), streams); err != nil {
+		r.gen = c.gen
+		if err := c.secureRoute(r, s.route.Load(), streams, anew, waited); err != nil {
 			faults = append(faults, err)
 		}
 		if r.out != nil {

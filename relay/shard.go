@@ -28,6 +28,7 @@ type sender interface {
 type shard struct {
 	tx   sender
 	news news
+	mono func() int64 // monotonic, but in tests
 
 	// What packets are decrypted into and encrypted into.
 	opened, sealed []byte
@@ -48,7 +49,7 @@ type news struct {
 }
 
 func newShard(tx sender, news news) shard {
-	return shard{tx: tx, news: news, opened: make([]byte, 0, maxDatagram), sealed: make([]byte, 0, maxDatagram+srtp.Overhead)}
+	return shard{tx: tx, news: news, mono: monotonic, opened: make([]byte, 0, maxDatagram), sealed: make([]byte, 0, maxDatagram+srtp.Overhead)}
 }
 
 // maxDatagram is the longest UDP payload.
@@ -56,6 +57,11 @@ const maxDatagram = 1<<16 - 1
 
 // handle relays one datagram that has arrived on s from src at now, µs of Unix time.
 func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
+	if !h.permitted(s) {
+		s.in.errors.add(1)
+		h.in.Errors++
+		return
+	}
 	k, plain, sinks, ok := s.receive(h, pkt, src, now)
 	if s.dirty {
 		h.report(s, now)
@@ -69,6 +75,10 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 	var sealed []byte   // plain as it leaves from a stream that encrypts
 	var by *srtp.Sender // and by whom
 	for _, sink := range sinks {
+		if sink.permit != s.permit && !h.permitted(sink) {
+			h.notSent(sink)
+			continue
+		}
 		ready := sink.ready()
 		if sink.dirty {
 			h.report(sink, now)
@@ -83,9 +93,8 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 			}
 			leaving = sealed
 		}
-		if leaving == nil || !h.tx.send(sink, leaving) {
-			sink.out.errors.add(1)
-			h.out.Errors++
+		if leaving == nil || !h.permitted(sink) || !h.tx.send(sink, leaving) {
+			h.notSent(sink)
 			continue
 		}
 		sink.count(&sink.out, &sink.outSSRC, k, leaving)
@@ -94,16 +103,27 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 	}
 }
 
+// notSent counts a packet that should have left from sink.
+func (h *shard) notSent(sink *stream) {
+	sink.out.errors.add(1)
+	h.out.Errors++
+}
+
 // attend takes up the newest route of s without waiting for a packet and does what the route asks for by itself.
 func (h *shard) attend(s *stream, now int64) {
-	if !s.probing && s.wantsProbe() {
+	if !s.probing && s.wantsProbe(h.permitted(s)) {
 		s.probing, s.probeDue = true, now
 		h.probing = append(h.probing, s)
 		h.due = earlier(h.due, now)
 	}
 }
 
-func (s *stream) wantsProbe() bool {
+// wantsProbe tells whether s probes, or, while it is not permitted, may have to once it is.
+func (s *stream) wantsProbe(permitted bool) bool {
+	if !permitted {
+		r := s.route.Load()
+		return r != nil && r.plan.PierceNAT
+	}
 	r := s.sync()
 	return r != nil && r.plan.PierceNAT && !s.heard && s.open
 }
@@ -164,13 +184,18 @@ func (h *shard) chores(now int64) int64 {
 		return true
 	})
 	h.probing = slices.DeleteFunc(h.probing, func(s *stream) bool {
-		if !s.wantsProbe() {
+		permitted := h.permitted(s)
+		if !s.wantsProbe(permitted) {
 			s.probing = false
 			return true
 		}
 		if now >= s.probeDue {
-			h.tx.send(s, piercer[:])
 			s.probeDue = now + probeInterval
+			if permitted {
+				h.tx.send(s, piercer[:])
+			} else {
+				s.probeDue -= now % probeInterval // one wake-up for all that wait
+			}
 		}
 		h.due = earlier(h.due, s.probeDue)
 		return false

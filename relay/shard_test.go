@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"rtpjet/relay/plan"
@@ -35,13 +36,30 @@ type script struct {
 }
 
 func newScript(queue int, plans ...plan.Stream) *script {
+	sc := newBareScript(queue, plans...)
+	sc.set(plans...)
+	return sc
+}
+
+// newBareScript has sockets, but no routes yet.
+func newBareScript(queue int, plans ...plan.Stream) *script {
 	sc := &script{news: make(chan plan.Learned, queue), crossed: make(chan plan.Crossed, queue), streams: map[netip.AddrPort]*stream{}}
 	sc.shard = newShard(&sc.out, news{learned: sc.news, crossed: sc.crossed})
 	for i := range plans {
 		sc.streams[plans[i].Local] = &stream{local: plans[i].Local}
 	}
-	sc.set(plans...)
 	return sc
+}
+
+// float puts all streams on one floating address, which is permitted until the returned deadline by the returned clock.
+func (sc *script) float() (until, clock *atomic.Int64) {
+	p := &permit{until: new(atomic.Int64)}
+	for _, s := range sc.streams {
+		s.permit = p
+	}
+	clock = &atomic.Int64{}
+	sc.mono = clock.Load
+	return p.until, clock
 }
 
 func (sc *script) set(plans ...plan.Stream) {
@@ -97,6 +115,25 @@ func TestPacketPathAllocatesNothing(t *testing.T) {
 		})
 		if allocs != 0 || sc.out.sent == 0 {
 			t.Errorf("%s: %v allocations a packet, %d sent", name, allocs, sc.out.sent)
+		}
+	}
+	// On a floating address, permitted and not.
+	for _, until := range []int64{1 << 62, 0} {
+		a, b := twoParties()
+		sc := newBareScript(64, a, b)
+		deadline, _ := sc.float()
+		sc.mono = monotonic
+		sc.set(a, b)
+		deadline.Store(until)
+		now := int64(1)
+		allocs := testing.AllocsPerRun(1000, func() {
+			now++
+			sc.handle(sc.streams[a.Local], voice, a.Signalled, now)
+			sc.chores(now)
+			sc.publish()
+		})
+		if allocs != 0 || sc.out.sent > 0 != (until > 0) {
+			t.Errorf("floating until %d: %v allocations a packet, %d sent", until, allocs, sc.out.sent)
 		}
 	}
 	// Each way of SRTP. What is sent twice is replayed, so the party has to protect each packet, which allocates nothing either.
@@ -294,13 +331,18 @@ func TestMappedAddressesAreOne(t *testing.T) {
 
 // BenchmarkHandle is the packet path without the system calls.
 func BenchmarkHandle(b *testing.B) {
-	for _, v := range []struct{ name, in, out string }{
-		{"plain", "", ""},
-		{"AES_CM_128_HMAC_SHA1_80 to plain", "AES_CM_128_HMAC_SHA1_80", ""},
-		{"plain to AES_CM_128_HMAC_SHA1_80", "", "AES_CM_128_HMAC_SHA1_80"},
-		{"AES_CM_128_HMAC_SHA1_80 to the same", "AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_80"},
-		{"AEAD_AES_128_GCM to plain", "AEAD_AES_128_GCM", ""},
-		{"AEAD_AES_128_GCM to the same", "AEAD_AES_128_GCM", "AEAD_AES_128_GCM"},
+	for _, v := range []struct {
+		name, in, out string
+		floating      bool
+	}{
+		{name: "plain"},
+		{name: "plain, floating", floating: true},
+		{name: "AES_CM_128_HMAC_SHA1_80 to plain", in: "AES_CM_128_HMAC_SHA1_80"},
+		{name: "plain to AES_CM_128_HMAC_SHA1_80", out: "AES_CM_128_HMAC_SHA1_80"},
+		{name: "AES_CM_128_HMAC_SHA1_80 to the same", in: "AES_CM_128_HMAC_SHA1_80", out: "AES_CM_128_HMAC_SHA1_80"},
+		{name: "AES_CM_128_HMAC_SHA1_80 to the same, floating", in: "AES_CM_128_HMAC_SHA1_80", out: "AES_CM_128_HMAC_SHA1_80", floating: true},
+		{name: "AEAD_AES_128_GCM to plain", in: "AEAD_AES_128_GCM"},
+		{name: "AEAD_AES_128_GCM to the same", in: "AEAD_AES_128_GCM", out: "AEAD_AES_128_GCM"},
 	} {
 		b.Run(v.name, func(b *testing.B) {
 			pa, pb := twoParties()
@@ -324,7 +366,13 @@ func BenchmarkHandle(b *testing.B) {
 			now, next := int64(1), 0
 			for b.Loop() {
 				if next%len(packets) == 0 { // else they would be replayed
-					sc, next = newScript(64, pa, pb), 0
+					sc, next = newBareScript(64, pa, pb), 0
+					if v.floating {
+						until, _ := sc.float()
+						until.Store(1 << 62)
+						sc.mono = monotonic
+					}
+					sc.set(pa, pb)
 				}
 				now++
 				sc.handle(sc.streams[pa.Local], packets[next], pa.Signalled, now)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,8 +20,9 @@ const bindTries = 64
 
 // driver moves the packets of bound sockets. The control side calls it with Sockets.mu held.
 type driver interface {
-	// bind opens a socket on local and returns a stream that nobody receives on yet.
-	bind(local netip.AddrPort) (*stream, error)
+	// bind opens a socket on local and returns a stream that nobody receives on yet. If it is floating, the machine need not
+	// have the address. Unlike the rest, it may be called without the lock.
+	bind(local netip.AddrPort, floating bool) (*stream, error)
 	// setTOS sets the TOS or traffic class of what leaves from s.
 	setTOS(s *stream, tos uint8) error
 	// assign chooses a shard for a new call.
@@ -48,24 +50,26 @@ type Sockets struct {
 	drv     driver
 	learned chan plan.Learned
 	crossed chan plan.Crossed
-	pools   []*pool
+	pools   map[netip.Addr]*pool
 
 	mu      sync.RWMutex // guards what follows; a shard never takes it
 	closed  bool
 	streams map[netip.AddrPort]*stream // every bound socket
 	calls   map[string]*call
-	byAddr  map[netip.Addr]*pool
 }
 
 type pool struct {
-	cfg   Pool
-	ports *ports
+	cfg    Pool
+	ports  *ports  // guarded by Sockets.mu
+	permit *permit // nil unless the address floats
 }
 
 type call struct {
 	shard   int
 	streams []*stream
 	senders map[secret]*srtp.Sender // see senderOf
+	begun   bool                    // has had routes
+	gen     *generation             // of the routes; nil if no stream floated at first
 }
 
 var _ Engine = (*Sockets)(nil)
@@ -92,21 +96,26 @@ func newSockets(cfg Config, start func(Config, news) (driver, error)) (*Sockets,
 		crossed: make(chan plan.Crossed, cfg.LearnedQueue),
 		streams: make(map[netip.AddrPort]*stream),
 		calls:   make(map[string]*call),
-		byAddr:  make(map[netip.Addr]*pool),
+		pools:   make(map[netip.Addr]*pool),
 	}
 	for _, p := range cfg.Pools {
 		if !p.Addr.IsValid() || p.Min == 0 || p.Max <= p.Min {
 			return nil, fmt.Errorf("port pool %v %d-%d is empty", p.Addr, p.Min, p.Max)
 		}
-		if e.byAddr[p.Addr] != nil {
+		if e.pools[p.Addr] != nil {
 			return nil, fmt.Errorf("address %v has two port pools", p.Addr)
 		}
-		pl := &pool{cfg: p, ports: newPorts(p.Min, p.Max, cfg.PortRest.Microseconds(), nil)}
+		pl := &pool{cfg: p, ports: newPorts(p.Min, p.Max, p.First, cfg.PortRest.Microseconds(), nil)}
+		if p.Floating {
+			if p.Deadline == nil {
+				p.Deadline = new(atomic.Int64)
+			}
+			pl.permit = &permit{until: p.Deadline}
+		}
 		for _, r := range p.Exclude {
 			pl.ports.exclude(r.Min, r.Max)
 		}
-		e.pools = append(e.pools, pl)
-		e.byAddr[p.Addr] = pl
+		e.pools[p.Addr] = pl
 	}
 	drv, err := start(cfg, news{learned: e.learned, crossed: e.crossed})
 	if err != nil {
@@ -139,7 +148,7 @@ func (e *Sockets) Reserve(addr netip.Addr, n int) ([]netip.AddrPort, error) {
 	if e.closed {
 		return nil, ErrClosed
 	}
-	p := e.byAddr[addr]
+	p := e.pools[addr]
 	if p == nil {
 		return nil, fmt.Errorf("%w: %v", ErrUnknownAddress, addr)
 	}
@@ -164,12 +173,26 @@ func (e *Sockets) Reserve(addr netip.Addr, n int) ([]netip.AddrPort, error) {
 		ErrNoPorts, addr, p.cfg.Min, p.cfg.Max, bindTries)
 }
 
+// bind opens the socket of a stream. It is called with or without the lock.
+func (e *Sockets) bind(local netip.AddrPort) (*stream, error) {
+	var its *permit
+	if p := e.pools[local.Addr()]; p != nil {
+		its = p.permit
+	}
+	s, err := e.drv.bind(local, its != nil)
+	if err != nil {
+		return nil, err
+	}
+	s.permit = its
+	return s, nil
+}
+
 // bindAll binds n consecutive ports or none.
 func (e *Sockets) bindAll(addr netip.Addr, first uint16, n int) ([]netip.AddrPort, error) {
 	locals := make([]netip.AddrPort, 0, n)
 	for i := range n {
 		local := netip.AddrPortFrom(addr, first+uint16(i))
-		s, err := e.drv.bind(local)
+		s, err := e.bind(local)
 		if err != nil {
 			for _, l := range locals {
 				e.drv.discard(e.streams[l])
@@ -285,10 +308,10 @@ func (e *Sockets) obtain(c *call, local netip.AddrPort, ahead map[netip.AddrPort
 		e.enter(s)
 	case s == nil:
 		var err error
-		if s, err = e.drv.bind(local); errors.Is(err, syscall.EADDRINUSE) {
+		if s, err = e.bind(local); errors.Is(err, syscall.EADDRINUSE) {
 			// It may be one of ours that is just being closed.
 			e.drv.settle()
-			s, err = e.drv.bind(local)
+			s, err = e.bind(local)
 		}
 		if err != nil {
 			return nil, &BindError{Local: local, Err: err}
@@ -301,7 +324,6 @@ func (e *Sockets) obtain(c *call, local netip.AddrPort, ahead map[netip.AddrPort
 	return s, nil
 }
 
-// retire ends a stream of c.
 // bindAhead binds the sockets that a plan names and that are not there yet, outside of the lock: after a restart these are
 // all, and several callers can bind at once. Those that cannot be had are left to obtain.
 func (e *Sockets) bindAhead(streams []plan.Stream) map[netip.AddrPort]*stream {
@@ -318,7 +340,7 @@ func (e *Sockets) bindAhead(streams []plan.Stream) map[netip.AddrPort]*stream {
 	}
 	ahead := make(map[netip.AddrPort]*stream, len(missing))
 	for _, local := range missing {
-		if s, err := e.drv.bind(local); err == nil {
+		if s, err := e.bind(local); err == nil {
 			ahead[local] = s
 		}
 	}
@@ -328,11 +350,12 @@ func (e *Sockets) bindAhead(streams []plan.Stream) map[netip.AddrPort]*stream {
 // enter makes a socket that was bound by its number known.
 func (e *Sockets) enter(s *stream) {
 	e.streams[s.local] = s
-	if p := e.byAddr[s.local.Addr()]; p != nil {
+	if p := e.pools[s.local.Addr()]; p != nil {
 		p.ports.claim(s.local.Port())
 	}
 }
 
+// retire ends a stream of c.
 func (e *Sockets) retire(s *stream, c *call) {
 	s.route.Store(nil)
 	e.drv.detach(s, c.shard)
@@ -343,7 +366,7 @@ func (e *Sockets) retire(s *stream, c *call) {
 func (e *Sockets) forget(s *stream) {
 	s.owner = nil
 	delete(e.streams, s.local)
-	if p := e.byAddr[s.local.Addr()]; p != nil {
+	if p := e.pools[s.local.Addr()]; p != nil {
 		p.ports.release(s.local.Port(), time.Now().UnixMicro())
 	}
 }
@@ -384,7 +407,8 @@ func (e *Sockets) Totals() Totals {
 	for _, c := range e.calls {
 		t.Streams += len(c.streams)
 	}
-	for _, p := range e.pools {
+	for i := range e.cfg.Pools {
+		p := e.pools[e.cfg.Pools[i].Addr]
 		u := PoolUsage{Addr: p.cfg.Addr, Min: p.cfg.Min, Max: p.cfg.Max}
 		u.Total, u.Used, u.Free, u.Resting = p.ports.usage(now)
 		t.Pools = append(t.Pools, u)

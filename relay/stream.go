@@ -9,7 +9,7 @@ import (
 	"rtpjet/relay/srtp"
 )
 
-// route is one plan.Stream made ready for the packet path. It is immutable.
+// route is one plan.Stream made ready for the packet path. It is immutable, but for next.
 type route struct {
 	call      string
 	plan      plan.Stream // its slices are not used
@@ -22,6 +22,9 @@ type route struct {
 	// in and out are the ends of SRTP, if plan.Decrypt and plan.Encrypt ask for them; see secureRoute.
 	in  *srtp.Receiver
 	out *srtp.Sender
+
+	gen  *generation // nil if the call does not float
+	next *route      // of the same stream in the generation after gen; to be read only if gen is past
 }
 
 // newRoute compiles the route of one stream of a call. open names the streams that exist; sinks that do not are left out.
@@ -83,6 +86,8 @@ type stream struct {
 	fd    int          // epoll driver
 	conn  *net.UDPConn // portable driver
 
+	permit *permit // of its address; nil if that does not float
+
 	// Guarded by Sockets.mu.
 	owner *call // nil while only reserved
 	tos   uint8
@@ -117,13 +122,18 @@ type stream struct {
 
 // sync brings the state up to the newest route; nil if there is none any more.
 func (s *stream) sync() *route {
-	r := s.route.Load()
-	if r != s.cur.Load() && r != nil {
+	r, cur := s.route.Load(), s.cur.Load()
+	if r == cur || r == nil {
+		return r
+	}
+	if r = r.take(); r != cur && r != nil {
 		s.adopt(r)
 	}
 	return r
 }
 
+// adopt takes up r. A stream that floats comes here for the first time with the first packet that it may carry: until then
+// it has no state, and each plan is its first.
 func (s *stream) adopt(r *route) {
 	old := s.cur.Load()
 	var before netip.AddrPort

@@ -42,8 +42,8 @@ func epollWait(epfd int, events []unix.EpollEvent, ms int) (int, unix.Errno) {
 // clearError takes the pending error off a socket, which would else be reported again and again.
 func clearError(fd int) { _, _ = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR) }
 
-// openUDP returns a non-blocking UDP socket bound to local.
-func openUDP(local netip.AddrPort, rcvbuf int) (fd int, err error) {
+// openUDP returns a non-blocking UDP socket bound to local, which the machine need not have if it is floating.
+func openUDP(local netip.AddrPort, floating bool, rcvbuf int) (fd int, err error) {
 	family := unix.AF_INET
 	if !local.Addr().Is4() {
 		family = unix.AF_INET6
@@ -52,7 +52,13 @@ func openUDP(local netip.AddrPort, rcvbuf int) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	if err := bindUDP(fd, family, local, rcvbuf); err != nil {
+	if floating {
+		err = freebind(fd, local.Addr())
+	}
+	if err == nil {
+		err = bindUDP(fd, family, local, rcvbuf)
+	}
+	if err != nil {
 		_ = unix.Close(fd)
 		return -1, err
 	}

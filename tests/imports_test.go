@@ -35,6 +35,7 @@ var arrows = map[string]rule{
 	"projection": {pure: true, own: []string{"events", "relay/plan", "ngserver/ng"}},
 
 	"projection/members": {pure: true, own: []string{"relay/plan"}},
+	"projection/floats":  {pure: true, own: []string{"projection/members", "relay/plan"}},
 	"projection/transact": {pure: true, own: []string{
 		"projection", "projection/members", "events", "relay/plan", "ngserver/ng", "ngserver/rewrite", "ngserver/report",
 	}},
@@ -48,7 +49,10 @@ var arrows = map[string]rule{
 	"ngserver":   {own: []string{"ngserver/ng", "ngserver/bencode"}, foreign: []string{"golang.org/x/"}},
 	"relay":      {own: []string{"relay/plan", "relay/srtp"}, foreign: []string{"golang.org/x/"}},
 	"relay/srtp": {own: []string{"relay/plan"}},
-	"embed":      {foreign: []string{"github.com/nats-io/"}},
+	"relay/netaddr": {foreign: []string{
+		"github.com/vishvananda/netlink", "golang.org/x/sys/unix",
+	}},
+	"embed": {foreign: []string{"github.com/nats-io/"}},
 }
 
 // impure are packages of the standard library, with all below them, that a pure

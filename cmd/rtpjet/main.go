@@ -15,6 +15,7 @@ import (
 	"rtpjet/cmd/rtpjet/app"
 	"rtpjet/cmd/rtpjet/bench"
 	"rtpjet/cmd/rtpjet/demo"
+	"rtpjet/cmd/rtpjet/keeper"
 )
 
 // Exit codes.
@@ -25,6 +26,10 @@ const (
 )
 
 func main() {
+	// Not a command: rtpjet starts itself so, beside a node.
+	if len(os.Args) == 2 && os.Args[1] == keeper.Arg {
+		os.Exit(keeper.Run(os.Stderr))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
@@ -46,7 +51,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return bench.Run(ctx, cmd.Args, stdout, stderr)
 	case "demo":
 		return demo.Run(ctx, cmd.Args, stdout, stderr)
-	case "call list", "call show", "node list", "node drain", "node undrain", "node takeover":
+	case "call list", "call show", "node list", "node drain", "node undrain", "node takeover", "float list", "float move":
 		err = app.Call(ctx, cmd, stdout)
 	default:
 		log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cmd.Config.LogLevel}))

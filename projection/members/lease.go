@@ -33,7 +33,8 @@ type Lease struct {
 	Draining bool   `json:"draining,omitempty"`
 
 	NG         []string         `json:"ng,omitempty"`
-	UDP        netip.AddrPort   `json:"udp,omitzero"` // where it hears heartbeats
+	UDP        netip.AddrPort   `json:"udp,omitzero"`    // where it hears heartbeats
+	Keeper     netip.AddrPort   `json:"keeper,omitzero"` // where its keeper of floating addresses hears others
 	Interfaces []LeaseInterface `json:"interfaces,omitempty"`
 	// Aliases are other names of interfaces.
 	Aliases map[string]string `json:"aliases,omitempty"`

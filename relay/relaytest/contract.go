@@ -59,6 +59,17 @@ func Contract(t *testing.T, open Open) {
 		"SecureBadKeys":       secureBadKeys,
 		"SecureCrossings":     secureCrossings,
 
+		"FloatingPermit":     floatingPermit,
+		"FloatingDeadline":   floatingDeadline,
+		"FloatingAndFixed":   floatingAndFixed,
+		"FloatingAbsent":     floatingAbsent,
+		"FloatingProbes":     floatingProbes,
+		"FloatingWarm":       floatingWarm,
+		"FloatingWarmSecure": floatingWarmSecure,
+		"FloatingNewKeys":    floatingNewKeys,
+		"FloatingLapse":      floatingLapse,
+		"FloatingDrop":       floatingDrop,
+
 		"SetReplacesStreams":  setReplacesStreams,
 		"SetKeepsState":       setKeepsState,
 		"SetBindsAgain":       setBindsAgain,

@@ -95,3 +95,21 @@ func TestDeterministic(t *testing.T) {
 		}
 	}
 }
+
+// parallel runs f for all seeds on all cores, until one of them returns false.
+func parallel(first, last uint64, f func(seed uint64) bool) {
+	var next atomic.Uint64
+	var stop atomic.Bool
+	var workers sync.WaitGroup
+	next.Store(first - 1)
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for seed := next.Add(1); seed <= last && !stop.Load(); seed = next.Add(1) {
+				if !f(seed) {
+					stop.Store(true)
+				}
+			}
+		})
+	}
+	workers.Wait()
+}

@@ -232,6 +232,10 @@ func Call(ctx context.Context, cmd Command, w io.Writer) error {
 		return NodeList(ctx, l, w, cmd.Call.JSON)
 	case "node drain", "node undrain":
 		return NodeDrain(ctx, l, cmd.Node, cmd.Name == "node drain", w)
+	case "float list":
+		return FloatList(ctx, l, w, cmd.Call.JSON)
+	case "float move":
+		return FloatMove(ctx, l, cmd.Float, w)
 	case "node takeover":
 		return NodeTakeover(ctx, l, cmd.Node, w)
 	}

@@ -63,6 +63,7 @@ type cluster struct {
 	warned map[string]time.Time
 
 	epoch atomic.Uint64 // of mine
+	began uint64        // the epoch with which this process began; constant after claim
 	// reclaiming is true while mine is written again.
 	reclaiming atomic.Bool
 	seen       chan struct{} // closed when the leases that were there at the start are known
@@ -104,6 +105,7 @@ func (c *cluster) run(ctx context.Context) error {
 	g.Go(func() error { return c.beat(ctx) })
 	g.Go(func() error { return c.link.KeepReplicas(ctx) })
 	g.Go(func() error { return c.udp.receive(ctx, c.heardUDP) })
+	g.Go(func() error { return c.n.floats.run(ctx) })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():
@@ -176,8 +178,11 @@ func (c *cluster) expected() bool {
 	return false
 }
 
-// judge says how a node is.
+// judge says how an owner of calls is: a node, or a float.
 func (n *Node) judge(id string) members.Verdict {
+	if _, ok := cutFloat(id); ok {
+		return n.floats.judge(id)
+	}
 	switch {
 	case id == n.id:
 		return members.Alive
@@ -202,6 +207,9 @@ func (c *cluster) hasPeers() bool {
 func (c *cluster) cutOff(id string) bool {
 	if c == nil {
 		return true
+	}
+	if id = c.n.carrier(id); id == "" {
+		return false // a float between two holders
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -239,6 +247,13 @@ func (c *cluster) caretaker(owner, key string) (gone time.Duration, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
+	if _, float := cutFloat(owner); float {
+		u := c.n.floats.unit(owner)
+		if u == nil || !c.table.Caretaker(key, now) {
+			return 0, false
+		}
+		return c.n.floats.goneFor(u)
+	}
 	since, isGone := c.table.GoneSince(owner, now)
 	if !isGone || !c.table.Caretaker(key, now) {
 		return 0, false
@@ -264,7 +279,7 @@ func (c *cluster) beat(ctx context.Context) error {
 // beatData is what this node says of itself now.
 func (c *cluster) beatData(leaving bool) []byte {
 	b := members.Beat{
-		Node: c.n.id, Epoch: c.epoch.Load(), At: c.n.now(), Calls: c.n.tally.own.Load(), Room: c.n.room(),
+		Node: c.n.id, Epoch: c.epoch.Load(), At: c.n.now(), Calls: c.n.ownCalls(), Room: c.n.room(),
 		Draining: c.n.draining.Load(), Leaving: leaving,
 	}
 	if c.young() {

@@ -16,6 +16,7 @@ import (
 // drainRequest switches draining on or off. With Stop the process ends when it has no more calls, or after Deadline.
 type drainRequest struct {
 	On       bool          `json:"on"`
+	Move     bool          `json:"move,omitempty"` // its floats move to other nodes now
 	Stop     bool          `json:"stop,omitempty"`
 	Deadline time.Duration `json:"deadline,omitempty"` // ns; 0: none
 }
@@ -30,6 +31,7 @@ type takeoverRequest struct {
 type adminReply struct {
 	Error string `json:"error,omitempty"`
 	Calls int    `json:"calls"`
+	Node  string `json:"node,omitempty"` // where a float is now
 }
 
 // Status is what a node says of itself and of its peers.
@@ -44,15 +46,18 @@ type Status struct {
 	Held       int            `json:"held"`     // reservations that the log is still to be asked about
 	Unlogged   int64          `json:"unlogged"` // events that took effect and wait for the log
 	Peers      []members.Peer `json:"peers"`
+	Floats     []FloatStatus  `json:"floats,omitempty"`
 }
 
 // Status tells how the node is, and what it thinks of its peers.
 func (n *Node) Status() Status {
+	own, foreign := n.callsNow()
 	s := Status{
-		Node: n.id, Draining: n.draining.Load(), Own: n.tally.own.Load(), Foreign: n.tally.foreign.Load(),
+		Node: n.id, Draining: n.draining.Load(), Own: own, Foreign: foreign,
 		Followed: n.followed.Load(), Unreadable: n.unreadable.Load(), Held: int(n.uncertain.num.Load()),
 		Unlogged: n.unlogged.num.Load(),
 	}
+	s.Floats = n.floats.status()
 	if c := n.cluster; c != nil {
 		s.Epoch = c.epoch.Load()
 		c.mu.Lock()
@@ -72,14 +77,24 @@ func (c *cluster) serveDrain(ctx context.Context, m embed.Msg) {
 		return
 	}
 	c.n.draining.Store(req.On)
+	c.n.floats.setDraining(req.On)
 	uctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := c.update(uctx, func(l *members.Lease, _ uint64) { l.Draining = req.On }); err != nil {
 		c.log.Warn("draining is in force, but the lease does not show it", "err", err)
 	}
 	c.beatOnce(false)
-	c.log.Info("draining", "on", req.On, "calls", c.n.tally.own.Load(), "stops", req.Stop)
-	respond(m, adminReply{Calls: int(c.n.tally.own.Load())})
+	if req.On && req.Move {
+		mctx, cancel := context.WithTimeout(ctx, moveTime)
+		left := c.n.floats.handOver(mctx)
+		cancel()
+		if left > 0 {
+			respond(m, adminReply{Error: "not all floats of the node could move; see rtpjet float list", Calls: int(c.n.ownCalls())})
+			return
+		}
+	}
+	c.log.Info("draining", "on", req.On, "calls", c.n.ownCalls(), "stops", req.Stop)
+	respond(m, adminReply{Calls: int(c.n.ownCalls())})
 	if req.On && req.Stop {
 		c.stopWhenEmpty(ctx, req.Deadline)
 	}
@@ -96,7 +111,7 @@ func (c *cluster) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
 		over = t.C
 	}
 	for c.n.draining.Load() {
-		if c.n.tally.own.Load() == 0 {
+		if c.n.ownCalls() == 0 {
 			c.log.Info("drained; the node ends")
 			c.end(errEnded)
 			return
@@ -105,7 +120,7 @@ func (c *cluster) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-over:
-			c.log.Warn("the deadline for draining is over; the node ends", "calls", c.n.tally.own.Load())
+			c.log.Warn("the deadline for draining is over; the node ends", "calls", c.n.ownCalls())
 			c.end(errEnded)
 			return
 		case <-tick.C:

@@ -28,7 +28,7 @@ func (c *cluster) claim(ctx context.Context) error {
 	}
 	mine := members.Lease{
 		Format: events.Version, Node: c.n.id, State: members.Up, Instance: hex.EncodeToString(id[:]),
-		Version: buildVersion(), Started: c.n.now(), NG: c.n.Addrs(), UDP: c.udp.addr(),
+		Version: buildVersion(), Started: c.n.now(), NG: c.n.Addrs(), UDP: c.udp.addr(), Keeper: c.n.floats.addr(),
 	}
 	mine.Describe(c.n.cfg.Interfaces)
 	if err := c.checkKey(ctx); err != nil {
@@ -68,6 +68,7 @@ func (c *cluster) claim(ctx context.Context) error {
 		c.mine, c.rev = mine, rev
 		c.mu.Unlock()
 		c.epoch.Store(mine.Epoch)
+		c.began = mine.Epoch
 		return nil
 	}
 }
@@ -178,8 +179,10 @@ func (c *cluster) followLeases(ctx context.Context) error {
 func (c *cluster) leaseChanged(in embed.Lease, deleted bool) {
 	id, ok := cutLease(in.Key)
 	if !ok {
+		c.n.floats.recorded(in, deleted)
 		return
 	}
+	defer c.n.floats.membersChanged()
 	var l members.Lease
 	if !deleted {
 		var err error

@@ -23,19 +23,22 @@ const (
 	verbDrain    = "drain"    // operators: take no new calls, or do again
 	verbTakeover = "takeover" // operators: take over the calls of a node
 	verbStatus   = "status"   // operators: how are you
+	verbMove     = "move"     // operators: give a float to another node
 )
 
 // reserveRequest asks for sockets.
 type reserveRequest struct {
-	Key  string     `json:"key"` // of the call
-	Bind netip.Addr `json:"bind"`
-	Num  int        `json:"num"`
-	New  bool       `json:"new,omitempty"` // for a call that does not exist yet
+	Key   string     `json:"key"`             // of the call
+	Owner string     `json:"owner,omitempty"` // of the call, if it is a float
+	Bind  netip.Addr `json:"bind"`
+	Num   int        `json:"num"`
+	New   bool       `json:"new,omitempty"` // for a call that does not exist yet
 }
 
 type reserveReply struct {
 	Ports  []netip.AddrPort `json:"ports,omitempty"`
 	NoRoom bool             `json:"no_room,omitempty"`
+	Moved  bool             `json:"moved,omitempty"` // the float is not here
 	Error  string           `json:"error,omitempty"`
 }
 
@@ -76,6 +79,7 @@ func (c *cluster) serve(ctx context.Context) error {
 		own(verbStatus):           c.serveStatus,
 		own(verbDrain):            func(m embed.Msg) { go c.serveDrain(ctx, m) },
 		own(verbTakeover):         func(m embed.Msg) { go c.serveTakeover(ctx, m) },
+		own(verbMove):             func(m embed.Msg) { go c.serveMove(ctx, m) },
 	}
 	var undo []func()
 	defer func() {
@@ -119,8 +123,11 @@ func (c *cluster) ping(ctx context.Context, id string, patience time.Duration) e
 	return err
 }
 
-// hello is ping for a peer that is a member, and notes its absence.
+// hello is ping for the peer that is an owner of calls, or holds the float that is one, and notes its absence.
 func (c *cluster) hello(ctx context.Context, id string) error {
+	if id = c.n.carrier(id); id == "" {
+		return transact.ErrSilent
+	}
 	err := c.ping(ctx, id, helloTime)
 	if err != nil {
 		c.absent(id)
@@ -144,6 +151,8 @@ func (c *cluster) reserve(ctx context.Context, id string, req reserveRequest) ([
 		return nil, err
 	}
 	switch {
+	case r.Moved:
+		return nil, transact.ErrSilent
 	case r.NoRoom:
 		return nil, transact.ErrNoRoom
 	case r.Error != "":
@@ -160,9 +169,22 @@ func (c *cluster) serveReserve(m embed.Msg) {
 		respond(m, reserveReply{Error: err.Error()})
 		return
 	}
-	if req.New && (!c.n.takesNew() || c.young()) {
+	_, float := cutFloat(req.Owner)
+	if req.New && (!c.n.takesNew() || !float && c.young()) {
 		respond(m, reserveReply{NoRoom: true})
 		return
+	}
+	if float && !c.n.carries(req.Owner) {
+		respond(m, reserveReply{Moved: true})
+		return
+	}
+	if float {
+		select {
+		case <-*c.n.floats.unit(req.Owner).settled.Load():
+		default: // who asks tries again
+			respond(m, reserveReply{Moved: true})
+			return
+		}
 	}
 	ports, err := c.n.engine.Reserve(req.Bind, req.Num)
 	if err != nil {
@@ -224,6 +246,11 @@ func (c *cluster) serveStats(m embed.Msg) {
 func (c *cluster) nudge(ctx context.Context, was, is string, e nudge) {
 	ctx, cancel := context.WithTimeout(ctx, nudgeTime)
 	defer cancel()
+	// Whoever is to follow the owner has to know the event when the owner dies the moment after.
+	if next := c.n.successor(is); next != "" && next != c.n.id {
+		_ = c.link.Publish(nodeTokens(next, verbEntry), e.encode())
+	}
+	was, is = c.n.carrier(was), c.n.carrier(is)
 	if was != "" && was != is && was != c.n.id {
 		_ = c.link.Publish(nodeTokens(was, verbEntry), e.encode())
 	}

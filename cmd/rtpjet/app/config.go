@@ -34,8 +34,14 @@ const (
 type Config struct {
 	// Interfaces are the media addresses.
 	Interfaces *plan.Interfaces
-	// Listen is where NG commands are answered over UDP: ADDRESS:PORT, or a PORT alone for all addresses.
-	Listen []string
+	// Floats are the floating addresses, FloatProvider who puts them on this machine, and FloatTimeout after how much silence
+	// of their holder the successor takes them.
+	Floats        []Float
+	FloatProvider string
+	FloatTimeout  time.Duration
+	// Listen is where NG commands are answered over UDP: ADDRESS:PORT, or a PORT alone for all addresses. ListenFloat are
+	// addresses that this machine need not have.
+	Listen, ListenFloat []string
 	// TOS and ControlTOS are the TOS bytes of media and of NG replies.
 	TOS, ControlTOS uint8
 
@@ -154,6 +160,7 @@ func loadConfig(ctx context.Context, line settings, dev bool, env Env) (*Config,
 		specs = append(specs, devInterface(d.ports, env))
 	}
 	d.resolve(ctx, c, specs, alias, env)
+	d.floats(c, specs, alias)
 	d.listen(ctx, c, dev, env)
 	return c, d.faults.err()
 }
@@ -396,6 +403,10 @@ func (d *decoder) listen(ctx context.Context, c *Config, dev bool, env Env) {
 	}
 	for _, v := range list {
 		s := strings.TrimSpace(v.value)
+		if strings.HasPrefix(s, "float:") {
+			d.listenFloat(c, v)
+			continue
+		}
 		if port, err := strconv.ParseUint(s, 10, 16); err == nil && port > 0 {
 			c.Listen = append(c.Listen, s)
 			continue

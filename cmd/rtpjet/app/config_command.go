@@ -15,10 +15,12 @@ type Command struct {
 	Name string
 	// Config is set for dev and serve.
 	Config *Config
-	// Call is set for the call and the node commands.
+	// Call is set for the call, the node and the float commands.
 	Call CallOptions
 	// Node is set for the node commands.
 	Node NodeOptions
+	// Float is set for the float commands.
+	Float FloatOptions
 	// Args are what bench and demo get.
 	Args []string
 	// Topic is the command that help is asked for; may be empty.
@@ -46,8 +48,10 @@ var commands = []struct{ name, args, help string }{
 	{"call list", "[--nats URL]", "list the calls that are in the log"},
 	{"call show", "CALL-ID [--nats URL]", "show what has happened to a call, event by event"},
 	{"node list", "[--nats URL]", "list the nodes of the cluster"},
-	{"node drain", "NODE [--wait] [--stop]", "have a node take no new calls; node undrain takes it back"},
+	{"node drain", "NODE [--move] [--wait] [--stop]", "have a node take no new calls; node undrain takes it back"},
 	{"node takeover", "NODE", "have the calls of a node that is gone taken over"},
+	{"float list", "[--nats URL]", "list the floating addresses and where they are"},
+	{"float move", "NAME [NODE]", "move a floating address with its calls to another node"},
 	{"demo", "[--calls N]", "a cluster of three nodes on this machine, with calls, and one node killed"},
 	{"bench", "[OPTION...]", "measure a server: calls with RTP"},
 	{"bench control", "[OPTION...]", "measure a server: calls a second"},
@@ -91,6 +95,8 @@ func ParseArgs(ctx context.Context, args []string, env Env) (Command, error) {
 		return parseCall(rest)
 	case "node":
 		return parseNodeCommand(rest)
+	case "float":
+		return parseFloatCommand(rest)
 	case "demo":
 		return Command{Name: name, Args: rest}, nil
 	}
@@ -187,6 +193,9 @@ func WriteHelp(w io.Writer, topic string) {
 	case "node", "node list", "node drain", "node undrain", "node takeover":
 		fmt.Fprintf(w, "Usage: rtpjet node list [OPTION...]\n       rtpjet node drain|undrain|takeover NODE [OPTION...]\n\n")
 		writeOptions(w, nodeOptions)
+		writeOptions(w, callOptions)
+	case "float", "float list", "float move":
+		fmt.Fprintf(w, "Usage: rtpjet float list [OPTION...]\n       rtpjet float move NAME [NODE] [OPTION...]\n\n")
 		writeOptions(w, callOptions)
 	case "call", "call list", "call show":
 		fmt.Fprintf(w, "Usage: rtpjet call list [OPTION...]\n       rtpjet call show CALL-ID [OPTION...]\n\n")

@@ -68,7 +68,7 @@ func (x *effects) Judge(node string) members.Verdict {
 		if v == members.Silent && time.Since(x.began) < verdictTime && !x.n.cluster.cutOff(node) {
 			v = x.Await(node)
 		}
-		if v != members.Alive || node == x.n.id || time.Since(x.began) >= verdictTime {
+		if v != members.Alive || x.n.carries(node) || time.Since(x.began) >= verdictTime {
 			return v
 		}
 		if x.n.cluster.hello(x.ctx, node) == nil {
@@ -90,7 +90,9 @@ func (x *effects) Await(node string) members.Verdict {
 		if v := x.n.judge(node); v != members.Silent {
 			return v
 		}
-		x.n.cluster.probe(node)
+		if carrier := x.n.carrier(node); carrier != "" {
+			x.n.cluster.probe(carrier)
+		}
 		select {
 		case <-ctx.Done():
 			return members.Silent
@@ -101,16 +103,19 @@ func (x *effects) Await(node string) members.Verdict {
 
 // Fence implements [transact.Effects].
 func (x *effects) Fence(node string) error {
-	if x.n.cluster == nil {
-		return nil
+	if _, float := cutFloat(node); float || x.n.cluster == nil {
+		return nil // a float's holder is fenced by those who let another one have it
 	}
 	ctx, cancel := x.n.logContext(x.ctx)
 	defer cancel()
 	return x.n.logAnswered(x.n.cluster.fence(ctx, node))
 }
 
-// Place implements [transact.Effects].
+// Place implements [transact.Effects]. Where there are floats, calls belong to them.
 func (x *effects) Place(tried []string) (string, bool) {
+	if len(x.n.floats.known()) > 0 {
+		return x.placeOnFloat(tried)
+	}
 	self := !slices.Contains(tried, x.n.id) && x.n.takesNew()
 	if x.n.cluster == nil || self && !x.n.cluster.young() {
 		return x.n.id, self
@@ -121,8 +126,41 @@ func (x *effects) Place(tried []string) (string, bool) {
 	return x.n.id, self
 }
 
+// placeOnFloat chooses a float: one that this node holds, or else of the peer with the fewest calls. While none has a holder,
+// it waits for one.
+func (x *effects) placeOnFloat(tried []string) (string, bool) {
+	was := func(owner string) bool { return slices.Contains(tried, owner) }
+	for {
+		if x.n.takesNew() {
+			if owner, ok := x.n.floats.choose(x.n.id, was); ok {
+				return owner, true
+			}
+		}
+		without := []string{x.n.id} // nodes that have no float for it
+		for {
+			node, ok := x.n.cluster.place(without)
+			if !ok {
+				break
+			}
+			if owner, ok := x.n.floats.choose(node, was); ok {
+				return owner, true
+			}
+			without = append(without, node)
+		}
+		for _, u := range x.n.floats.known() {
+			if x.n.judge(u.owner) == members.Silent && !was(u.owner) && time.Since(x.began) < verdictTime && x.Await(u.owner) == members.Alive {
+				return u.owner, true
+			}
+		}
+		return x.n.id, false
+	}
+}
+
 // Interfaces implements [transact.Effects].
 func (x *effects) Interfaces(node string) *plan.Interfaces {
+	if u := x.n.floats.unit(node); u != nil {
+		return u.table.Load()
+	}
 	if node == x.n.id {
 		return x.n.cfg.Interfaces
 	}
@@ -134,30 +172,36 @@ func (x *effects) Interfaces(node string) *plan.Interfaces {
 
 // Reserve implements [transact.Effects].
 func (x *effects) Reserve(node string, bind netip.Addr, num int) ([]netip.AddrPort, error) {
-	if node == x.n.id {
+	if x.n.carries(node) {
+		if !x.n.floats.settledFor(x.ctx, node) {
+			return nil, transact.ErrSilent
+		}
 		return x.n.engine.Reserve(bind, num)
 	}
-	if x.n.cluster == nil {
+	carrier := x.n.carrier(node)
+	if x.n.cluster == nil || carrier == "" {
 		return nil, transact.ErrSilent
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, reserveTime)
 	defer cancel()
-	return x.n.cluster.reserve(ctx, node, reserveRequest{Key: x.e.key, Bind: bind, Num: num, New: !x.e.call.Live()})
+	return x.n.cluster.reserve(ctx, carrier, reserveRequest{Key: x.e.key, Owner: node, Bind: bind, Num: num, New: !x.e.call.Live()})
 }
 
 // Release implements [transact.Effects].
 func (x *effects) Release(node string, ports []netip.AddrPort) {
 	switch {
-	case node == x.n.id:
+	case x.n.carries(node):
 		x.n.engine.Release(ports...)
 	case x.n.cluster != nil:
-		x.n.cluster.release(node, x.e.key, ports)
+		if carrier := x.n.carrier(node); carrier != "" {
+			x.n.cluster.release(carrier, x.e.key, ports)
+		}
 	}
 }
 
 // Hold implements [transact.Effects]. A peer holds what it gave until it has asked the log, whatever we do.
 func (x *effects) Hold(node string, ports []netip.AddrPort) {
-	if node == x.n.id {
+	if x.n.carries(node) {
 		x.n.uncertain.add(x.e.key, heldPorts{ports: ports, until: x.n.clock().Add(ownTime)})
 	}
 }
@@ -177,16 +221,17 @@ func (x *effects) Stats() func(netip.AddrPort) (plan.Stats, bool) {
 
 // stats returns what the sockets of a call have counted, as far as its owner answers; fresh tells whether it did.
 func (n *Node) stats(ctx context.Context, c *projection.Call) (stats func(netip.AddrPort) (plan.Stats, bool), fresh bool) {
-	if !c.Live() || c.Owner == n.id {
+	if !c.Live() || n.carries(c.Owner) {
 		return n.engine.Stats, true
 	}
 	none := func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }
-	if n.cluster == nil || n.judge(c.Owner) == members.Gone {
+	carrier := n.carrier(c.Owner)
+	if n.cluster == nil || carrier == "" || n.judge(c.Owner) == members.Gone {
 		return none, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, statsTime)
 	defer cancel()
-	got, err := n.cluster.stats(ctx, c.Owner, c.Locals())
+	got, err := n.cluster.stats(ctx, carrier, c.Locals())
 	if err != nil {
 		n.log.Debug("the owner of a call does not tell what it counted", "call-id", c.ID, "owner", c.Owner, "err", err)
 		return none, false

@@ -57,7 +57,7 @@ func (n *Node) room() int64 {
 	if n.cfg.MaxSessions < 0 {
 		return -1
 	}
-	return max(0, int64(n.cfg.MaxSessions)-n.tally.own.Load())
+	return max(0, int64(n.cfg.MaxSessions)-n.ownCalls())
 }
 
 func (n *Node) delete(ctx context.Context, m *ngserver.Message) ng.Reply {
@@ -128,7 +128,7 @@ func (n *Node) query(ctx context.Context, m *ngserver.Message) ng.Reply {
 		cancel()
 	}
 	c := e.call
-	if c.Owner == n.id { // counters and state of one moment
+	if n.carries(c.Owner) { // counters and state of one moment
 		defer n.calls.release(e)
 	} else {
 		c.Parties = slices.Clone(c.Parties) // the parties themselves are never written to

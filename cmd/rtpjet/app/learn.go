@@ -51,7 +51,7 @@ func (n *Node) learned(ctx context.Context, l plan.Learned) bool {
 		return true
 	}
 	defer n.calls.release(e)
-	if !e.call.Live() || e.call.Owner != n.id {
+	if !e.call.Live() || !n.carries(e.call.Owner) {
 		return true
 	}
 	party, media, rtcp, ok := e.call.Endpoint(l.Local)

@@ -81,7 +81,7 @@ func (n *Node) apply(e *entry, seq uint64, env events.Envelope, fresh bool) {
 		return
 	}
 	e.changed, e.fresh = true, e.fresh || fresh
-	if was.owner == n.id && was.live && e.call.Live() && e.call.Owner != n.id {
+	if n.carries(was.owner) && was.live && e.call.Live() && e.call.Owner != was.owner {
 		n.log.Warn("a call of this node has another owner now", "call-id", e.call.ID, "owner", e.call.Owner)
 	}
 }
@@ -89,11 +89,11 @@ func (n *Node) apply(e *entry, seq uint64, env events.Envelope, fresh bool) {
 // route makes the relay's sockets and routes of a locked call those that the projection wants. What another node wrote a
 // moment ago has the time of that node's clock; the time for learning counts from now.
 func (n *Node) route(e *entry, fresh bool) {
-	if !e.call.Live() || e.call.Owner != n.id {
+	if !e.call.Live() || !n.keeps(e.call.Owner) {
 		n.engine.Drop(e.key)
 		return
 	}
-	streams := e.call.Routes(n.defaults)
+	streams := e.call.Routes(n.defaults, n.now())
 	if fresh && e.learnFrom != e.call.LastSignal {
 		e.learnFrom, e.learnSkew = e.call.LastSignal, n.now()-e.call.LastSignal
 	}

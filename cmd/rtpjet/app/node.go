@@ -31,6 +31,7 @@ type Journal interface {
 	Archive(ctx context.Context) error
 	Archiving() bool // this process is the one that archives
 	Keys(ctx context.Context) (map[string]uint64, error)
+	Head(ctx context.Context) (uint64, error)
 	Retire(ctx context.Context, key string, upto uint64) error
 	Trim(ctx context.Context, below uint64) error
 }
@@ -60,6 +61,8 @@ type NodeConfig struct {
 	// published when it does. UnloggedDir is where they outlive the process meanwhile; empty: nowhere.
 	ServeUnlogged bool
 	UnloggedDir   string
+	Floats        FloatConfig
+	ListenFloat   []string // NG over UDP on floating addresses, ADDR:PORT
 	Engine        relay.Engine
 	Logger        *slog.Logger
 	Clock         func() time.Time // nil: time.Now
@@ -81,7 +84,8 @@ type Node struct {
 
 	calls    *registry
 	retry    retries
-	cluster  *cluster // nil: the node is alone
+	cluster  *cluster    // nil: the node is alone
+	floats   *floatState // nil likewise
 	draining atomic.Bool
 
 	sealer      *events.Sealer
@@ -135,7 +139,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 		budget = CommandBudget
 	}
 	server, err := ngserver.Listen(ngserver.Config{
-		Listen: cfg.Listen, ControlTOS: cfg.ControlTOS, Handler: n, Logger: n.log, Clock: n.clock, Budget: budget,
+		Listen: cfg.Listen, Floating: cfg.ListenFloat, ControlTOS: cfg.ControlTOS, Handler: n, Logger: n.log, Clock: n.clock, Budget: budget,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for NG commands: %w", err)
@@ -151,6 +155,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 			return nil, err
 		}
 		n.cluster.udp.peers = n.cluster.peerAddrs
+		n.floats = newFloatState(n, n.cluster, cfg.Floats)
 	}
 	return n, nil
 }
@@ -159,6 +164,8 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 // journal and engine stay the caller's.
 func (n *Node) Run(ctx context.Context) error {
 	defer n.server.Close()
+	ctx, end := n.handingOver(ctx)
+	defer end()
 	n.unlogged.open(n.cfg.UnloggedDir, n.cfg.ServeUnlogged)
 	defer n.unlogged.close()
 	g, ctx := errgroup.WithContext(ctx)
@@ -240,6 +247,9 @@ func (n *Node) resume() {
 	workers.Wait()
 	n.backlog.Store(false)
 	n.relaying.Store(true)
+	if n.floats != nil {
+		n.floats.ready()
+	}
 	if own.Load() > 0 {
 		n.log.Info("calls taken up again", "calls", own.Load(), "after", n.clock().Sub(n.started))
 	}
@@ -257,11 +267,11 @@ func (n *Node) resumeCall(e *entry) (own bool) {
 		n.fold(e, in)
 	}
 	n.inherit(e, batch)
-	if !e.call.Live() || e.call.Owner != n.id {
+	if !e.call.Live() || !n.keeps(e.call.Owner) {
 		return false
 	}
 	n.route(e, false)
-	return true
+	return n.carries(e.call.Owner)
 }
 
 // compare ends the calls whose entries left the stream while this node did not follow it: they ended without its hearing of it.

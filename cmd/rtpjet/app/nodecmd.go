@@ -20,7 +20,9 @@ type NodeOptions struct {
 	ID string
 	// Stop has the drained node end, Wait has the command wait for that it has no more calls. Deadline bounds both; 0: none.
 	Stop, Wait bool
-	Deadline   time.Duration
+	// Move has the floats of the drained node move to others.
+	Move     bool
+	Deadline time.Duration
 	// Force takes over the calls of a node that is alive.
 	Force bool
 }
@@ -128,9 +130,9 @@ func askNode(ctx context.Context, link Link, id, verb string, in, out any) error
 // NodeDrain takes a node out of the choice for new calls, or back, and waits for its last call if that is asked for.
 func NodeDrain(ctx context.Context, link Link, o NodeOptions, on bool, w io.Writer) error {
 	var r adminReply
-	actx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	actx, cancel := context.WithTimeout(ctx, 10*time.Second+moveTime)
 	defer cancel()
-	if err := askNode(actx, link, o.ID, verbDrain, drainRequest{On: on, Stop: o.Stop, Deadline: o.Deadline}, &r); err != nil {
+	if err := askNode(actx, link, o.ID, verbDrain, drainRequest{On: on, Move: o.Move, Stop: o.Stop, Deadline: o.Deadline}, &r); err != nil {
 		return err
 	}
 	if r.Error != "" {

@@ -10,6 +10,7 @@ import (
 var nodeOptions = []option{
 	{"wait", 0, flag, "", "drain: wait until the node has no more calls"},
 	{"stop", 0, flag, "", "drain: have the node end when it has no more calls"},
+	{"move", 0, flag, "", "drain: have the floating addresses of the node move to others now, with their calls"},
 	{"deadline", 0, number, "SECONDS", "drain: wait no longer, and end the node then (0: for ever)"},
 	{"force", 0, flag, "", "takeover: although the node is alive"},
 }
@@ -36,7 +37,7 @@ func parseNodeCommand(args []string) (Command, error) {
 	var faults faultList
 	faults.addErr(err)
 	c := Command{Name: name, Call: readCallOptions(s, &faults), Node: NodeOptions{
-		Stop: s.one("stop", "") == "true", Wait: s.one("wait", "") == "true", Force: s.one("force", "") == "true",
+		Stop: s.one("stop", "") == "true", Move: s.one("move", "") == "true", Wait: s.one("wait", "") == "true", Force: s.one("force", "") == "true",
 	}}
 	if text := s.one("deadline", ""); text != "" {
 		d, err := time.ParseDuration(text + "s")

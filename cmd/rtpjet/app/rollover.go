@@ -27,7 +27,7 @@ func (n *Node) rolledOver(ctx context.Context, x plan.Crossed) bool {
 		return true
 	}
 	defer n.calls.release(e)
-	if !e.call.Live() || e.call.Owner != n.id {
+	if !e.call.Live() || !n.carries(e.call.Owner) {
 		return true
 	}
 	ev, ok := e.call.RolledOver(x)

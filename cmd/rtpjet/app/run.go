@@ -16,7 +16,9 @@ import (
 	"syscall"
 	"time"
 
+	"rtpjet/cmd/rtpjet/keeper"
 	"rtpjet/embed"
+	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/relay"
 )
@@ -87,7 +89,18 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 	if err != nil {
 		return err
 	}
-	engine, err := relay.New(relay.Config{Pools: relayPools(c), Loops: c.Threads, Nice: mediaNice, Logger: log})
+	keepers, err := newKeepers(c)
+	if err != nil {
+		return err
+	}
+	var first *keeper.Keeper
+	if len(c.Floats) > 0 {
+		if first, err = keepers.start(ctx); err != nil {
+			return fmt.Errorf("cannot hold floating addresses: %w", err)
+		}
+		closers = append(closers, func() { _ = first.Close() })
+	}
+	engine, err := relay.New(relay.Config{Pools: relayPools(c, keepers.shared), Loops: c.Threads, Nice: mediaNice, Logger: log})
 	if err != nil {
 		return fmt.Errorf("cannot start the relay: %w", err)
 	}
@@ -102,7 +115,9 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		},
 		DeleteDelay: int(c.DeleteDelay / time.Second), MaxSessions: c.MaxSessions, SIPSource: c.SIPSource,
 		InstanceID: instance, KeepEnded: keepEnded, Journal: journal, Link: journal, ClusterKey: c.ClusterKey, SealKeys: keys,
-		Engine: engine, Logger: log, OrphanTimeout: c.Timeout,
+		Floats:      FloatConfig{Floats: c.Floats, Start: keepers.start, Keeper: first},
+		ListenFloat: c.ListenFloat,
+		Engine:      engine, Logger: log, OrphanTimeout: c.Timeout,
 		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(),
 		Ready: func(n *Node) {
 			ready()
@@ -124,10 +139,18 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 	return node.Run(ctx)
 }
 
-func relayPools(c *Config) []relay.Pool {
+func relayPools(c *Config, shared *keeper.Deadlines) []relay.Pool {
 	var pools []relay.Pool
 	for _, p := range c.Interfaces.Pools() {
 		pools = append(pools, relay.Pool{Addr: p.Addr, Min: p.Ports.Min, Max: p.Ports.Max, Exclude: p.Exclude})
+	}
+	for i, f := range c.Floats {
+		for _, p := range f.Interfaces.Pools() {
+			pools = append(pools, relay.Pool{
+				Addr: p.Addr, Min: p.Ports.Min, Max: p.Ports.Max, Exclude: p.Exclude, Floating: true, Deadline: shared.At(i),
+				First: uint16(events.Digest([]byte(c.NodeID))),
+			})
+		}
 	}
 	return pools
 }

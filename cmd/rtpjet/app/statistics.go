@@ -16,9 +16,10 @@ func (n *Node) reportEnv() report.Env { return report.Env{} }
 // statistics answers the command of that name from the counters of the moment.
 func (n *Node) statistics() ng.Reply {
 	totals := n.engine.Totals()
+	own, foreign := n.callsNow()
 	s := report.Snapshot{
 		Uptime:      n.clock().Sub(n.started),
-		SessionsOwn: n.tally.own.Load(), SessionsForeign: n.tally.foreign.Load(),
+		SessionsOwn: own, SessionsForeign: foreign,
 		Rejected: n.tally.rejected.Load(),
 		In:       totals.In, Out: totals.Out,
 		Medias:     totals.Streams,
@@ -43,7 +44,11 @@ func (n *Node) interfaceUse(pools []relay.PoolUsage) []report.Interface {
 		byAddr[p.Addr] = p
 	}
 	var out []report.Interface
-	for _, i := range n.cfg.Interfaces.All() {
+	all := n.cfg.Interfaces.All()
+	for _, u := range n.floats.held() {
+		all = append(all, u.own.Interfaces.All()...)
+	}
+	for _, i := range all {
 		p := byAddr[i.Addr]
 		out = append(out, report.Interface{
 			Name: i.Name, Addr: i.Addr, Min: i.Ports.Min, Max: i.Ports.Max,

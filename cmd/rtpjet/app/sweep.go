@@ -107,13 +107,13 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 		return
 	}
 	r.keep(e.first.Load())
-	if again && e.call.Live() && e.call.Owner == n.id {
+	if again && e.call.Live() && n.keeps(e.call.Owner) {
 		n.route(e, false)
 	}
 	if !e.call.Live() || r.logAway {
 		return
 	}
-	if e.call.Owner != n.id {
+	if !n.carries(e.call.Owner) {
 		if n.cluster != nil {
 			err := n.orphan(ctx, e, now)
 			r.logAway = err != nil && !errors.Is(err, transact.ErrConflict)
@@ -131,9 +131,10 @@ func (n *Node) due(c *projection.Call, now int64) events.Event {
 	if ev := projection.DecideDue(c, now); ev != nil {
 		return ev
 	}
+	since := n.floats.since(c.Owner) // what the holder before this node has received is not known here
 	reason, over := c.Timeout(n.cfg.Timeouts, func(l netip.AddrPort) int64 {
 		st, _ := n.engine.Stats(l)
-		return st.LastPacket
+		return max(st.LastPacket, since)
 	}, now)
 	if !over {
 		return nil

@@ -12,8 +12,8 @@ type counter = atomic.Uint64
 
 // tally counts what the folded events say about calls. It is fed from one place (account), with each event once.
 type tally struct {
-	own, foreign atomic.Int64 // live calls
-	rejected     counter      // new calls refused for a limit
+	live     sync.Map // of *atomic.Int64, live calls by owner
+	rejected counter  // new calls refused for a limit
 
 	mu      sync.Mutex
 	managed uint64                   // calls of this node that have ended since the start
@@ -34,7 +34,7 @@ func (n *Node) account(was liveness, c *projection.Call, env events.Envelope) {
 		n.gauge(now.owner).Add(1)
 	}
 	end, ok := env.Event.(events.Ended)
-	if !ok || !was.live || now.live || was.owner != n.id || !n.relaying.Load() {
+	if !ok || !was.live || now.live || !n.carries(was.owner) || !n.relaying.Load() {
 		return
 	}
 	d := float64(env.At-was.created) / 1e6
@@ -51,11 +51,31 @@ func (n *Node) account(was liveness, c *projection.Call, env events.Envelope) {
 	n.tally.oneWay += uint64(end.OneWay)
 }
 
+// gauge counts the live calls of an owner.
 func (n *Node) gauge(owner string) *atomic.Int64 {
-	if owner == n.id {
-		return &n.tally.own
+	g, ok := n.tally.live.Load(owner)
+	if !ok {
+		g, _ = n.tally.live.LoadOrStore(owner, new(atomic.Int64))
 	}
-	return &n.tally.foreign
+	return g.(*atomic.Int64)
+}
+
+// callsNow counts the live calls that this node carries, and those of others. Who carries a float changes without an event.
+func (n *Node) callsNow() (own, foreign int64) {
+	n.tally.live.Range(func(owner, g any) bool {
+		if n.carries(owner.(string)) {
+			own += g.(*atomic.Int64).Load()
+		} else {
+			foreign += g.(*atomic.Int64).Load()
+		}
+		return true
+	})
+	return own, foreign
+}
+
+func (n *Node) ownCalls() int64 {
+	own, _ := n.callsNow()
+	return own
 }
 
 // liveness is what account compares before and after an event.

@@ -64,7 +64,7 @@ func cloneCall(c *projection.Call) projection.Call {
 
 // ours tells whether a locked call can be served without the log: this node owns it, or has events of it that wait.
 func (n *Node) ours(e *entry) bool {
-	return e.unlogged != nil || n.cfg.ServeUnlogged && e.call.Live() && e.call.Owner == n.id
+	return e.unlogged != nil || n.cfg.ServeUnlogged && e.call.Live() && n.carries(e.call.Owner)
 }
 
 // unattended tells whether the log is away and the publisher on the lookout for it, so that nobody else has to wait for it.
@@ -88,10 +88,10 @@ func (n *Node) keepable(e *entry, env events.Envelope) bool {
 		return false
 	}
 	if owner, ok := begins(env); ok {
-		return owner == n.id && !e.call.Live()
+		return n.carries(owner) && !e.call.Live()
 	}
 	_, moves := env.Event.(events.TakenOver)
-	return !moves && e.call.Live() && e.call.Owner == n.id
+	return !moves && e.call.Live() && n.carries(e.call.Owner)
 }
 
 // begins tells whether an event begins a call, and whose.
@@ -237,7 +237,7 @@ func (n *Node) refold(e *entry, env events.Envelope) {
 	}
 	n.account(was, &e.call, env)
 	e.mark()
-	if e.changed && was.owner == n.id {
+	if e.changed && n.carries(was.owner) {
 		// The relay closes what the call has adopted. What was reserved a moment ago it does not know yet.
 		after := e.call.Locals()
 		n.engine.Release(slices.DeleteFunc(before, func(a netip.AddrPort) bool { return slices.Contains(after, a) })...)
@@ -247,7 +247,7 @@ func (n *Node) refold(e *entry, env events.Envelope) {
 // fits tells whether an event of this node can follow what the log has of its call.
 func (n *Node) fits(base *projection.Call, env events.Envelope) bool {
 	if owner, ok := begins(env); ok {
-		return owner == n.id && !base.Live() && env.Gen > base.Gen
+		return n.carries(owner) && !base.Live() && env.Gen > base.Gen
 	}
-	return base.Live() && base.Gen == env.Gen && base.Owner == n.id
+	return base.Live() && base.Gen == env.Gen && n.carries(base.Owner)
 }

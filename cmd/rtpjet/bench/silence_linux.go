@@ -121,6 +121,7 @@ func silenceFlags(args []string, stderr io.Writer) (o silenceOptions, err error)
 	fs.DurationVar(&o.every, "place-every", 0, "place and end a call each such `TIME` meanwhile; 0: none")
 	fs.BoolVar(&o.control, "control", false, "obey words on standard input")
 	fs.BoolVar(&o.realtime, "realtime", false, "go before all other processes of the machine (root)")
+	secure := fs.String("srtp", "", "`SUITE` of SDES that the callers speak to the server, which speaks plain RTP to the callees")
 	codecBytes := fs.Int("codec-bytes", 160, "RTP payload `BYTES` of a packet")
 	tick := fs.Duration("tick", 250*time.Microsecond, "how often the sender looks what is due")
 	if err := fs.parse(args); err != nil {
@@ -141,13 +142,17 @@ func silenceFlags(args []string, stderr io.Writer) (o silenceOptions, err error)
 	case o.every != 0 && o.every < time.Millisecond:
 		return o, usageError{"--place-every must be at least 1ms"}
 	}
+	suite, err := suiteOf(*secure)
+	if err != nil {
+		return o, err
+	}
 	at, err := c.resolve()
 	if err != nil {
 		return o, err
 	}
 	o.jsonOut = c.jsonOut
 	o.traffic = trafficOptions{
-		ng: c.ng, local: at.local, payload: *codecBytes, calls: *calls, options: c.options(), tick: *tick,
+		ng: c.ng, local: at.local, payload: *codecBytes, calls: *calls, srtp: suite, options: c.options(), tick: *tick,
 	}
 	return o, nil
 }

@@ -62,9 +62,20 @@ func (r *silenceRun) again(ctx context.Context, a *asker, c *call) (moved int, o
 		command  string
 		from, to *leg
 	}{{"offer", c.caller, c.callee}, {"answer", c.callee, c.caller}} {
-		s := signalling{command: half.command, names: c.names, moved: true, from: r.opts.local, sdp: appendSDP(nil, r.advertised(half.from), o)}
-		at, ok := a.askMedia(ctx, 0, 0, "re-"+half.command, s)
+		s := signalling{
+			command: half.command, names: c.names, moved: true, from: r.opts.local,
+			sdp: appendSDP(nil, r.advertised(half.from), half.from.describe(o)),
+		}
+		reply, ok := a.ask(ctx, 0, 0, "re-"+half.command, c.names.callID, s.append)
 		if !ok {
+			return moved, false
+		}
+		at, err := mediaAddress(reply.sdp)
+		if err == nil && half.to.srtp != nil {
+			err = half.to.srtp.stillHears(reply.sdp)
+		}
+		if err != nil {
+			a.tally.failed("", c.names.callID, "re-"+half.command+": "+err.Error())
 			return moved, false
 		}
 		if at != half.to.relay {

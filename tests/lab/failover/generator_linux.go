@@ -21,7 +21,8 @@ import (
 
 // kinds are the flags of the generator for the kinds of media that it speaks.
 var kinds = map[string][]string{
-	"RTP": nil,
+	"RTP":  nil,
+	"SRTP": {"--srtp", "AES_CM_128_HMAC_SHA1_80"}, // the caller of each call; the callee speaks RTP
 }
 
 // generator is `rtpjet bench silence` in the namespace of the phones.

@@ -1,0 +1,47 @@
+package app
+
+import (
+	"context"
+	"io"
+	"os"
+	"time"
+
+	"rtpjet/cmd/rtpjet/keeper"
+)
+
+// Times of keepers.
+const (
+	// balanceEvery and balanceSettle have floats moved to a node that has come back, one at a time.
+	balanceEvery  = 10 * time.Second
+	balanceSettle = 30 * time.Second
+	// nodeSilence is for how long a node may say nothing to its keeper before its floats are given up. It is for processes that
+	// hang: one that has ended or is stopped is noticed at once, and a busy machine may hold one up for a while.
+	nodeSilence = time.Second
+)
+
+// keepers starts the keepers of a node, which share their memory with its relay.
+type keepers struct {
+	cfg    keeper.Config
+	shared *keeper.Deadlines
+	stderr io.Writer
+}
+
+func newKeepers(c *Config) (*keepers, error) {
+	shared, err := keeper.NewDeadlines()
+	if err != nil {
+		return nil, err
+	}
+	k := &keepers{shared: shared, stderr: os.Stderr, cfg: keeper.Config{
+		Node: c.NodeID, Timeout: c.FloatTimeout, Balance: balanceEvery, Settle: balanceSettle,
+		NodeSilence: nodeSilence, Provider: c.FloatProvider, Bind: c.Interfaces.All()[0].Addr, Key: c.ClusterKey,
+		LogLevel: c.LogLevel,
+	}}
+	for _, f := range c.Floats {
+		k.cfg.Floats = append(k.cfg.Floats, keeper.Float{ID: f.ID, Addrs: f.Addrs})
+	}
+	return k, nil
+}
+
+func (k *keepers) start(ctx context.Context) (*keeper.Keeper, error) {
+	return keeper.Start(ctx, k.cfg, k.shared, k.stderr)
+}

@@ -1,0 +1,16 @@
+// Package keeper is the process beside a node that decides, with those of the other nodes, who holds each floating address
+// (package floats), puts the addresses on this machine (package netaddr), and says until when the node may relay on them.
+//
+// It is a process of its own, of the same program, so that nothing that the node does can hold it up: not the load of its
+// calls, its log or its collector. It has one thread that matters, of real-time priority where that is allowed, one loop, and
+// no lock. And it outlives the node for as long as it takes to give the addresses to others: the end of a node, however it
+// comes, is the end of a socket here.
+//
+// Node and keeper speak over a pair of sockets, in the messages of wire.go. The node says who the nodes are and where, that it
+// lives, and which floats have all their calls ready; the keeper reports how the floats stand. What the packets of the relay
+// must obey is in memory that both share: one number for each float, the time until which it may be relayed. So a takeover
+// does not wait for the node: its sockets are open, the number is written, the address is added, and packets flow.
+//
+// The node has the other half of each fence. It looks at the number for each packet, by a clock, so a frozen node forwards
+// nothing when it is thawed. If the keeper dies the number is not renewed; the kernel drops the addresses after a second.
+package keeper

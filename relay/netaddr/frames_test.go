@@ -1,0 +1,59 @@
+package netaddr
+
+import (
+	"bytes"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ndp"
+)
+
+var testMAC = net.HardwareAddr{2, 0, 0, 0xab, 0xcd, 0xef}
+
+// TestGratuitousARP has mdlayher/arp read what is sent.
+func TestGratuitousARP(t *testing.T) {
+	addr := netip.MustParseAddr("192.0.2.100")
+	for _, kind := range []uint16{arpRequest, arpReply} {
+		var p arp.Packet
+		if err := p.UnmarshalBinary(gratuitousARP(kind, testMAC, addr)); err != nil {
+			t.Fatal(err)
+		}
+		if uint16(p.Operation) != kind || p.SenderIP != addr || p.TargetIP != addr || !bytes.Equal(p.SenderHardwareAddr, testMAC) {
+			t.Errorf("%+v", p)
+		}
+		// RFC 5227 §2.3: an announcement's target is ignored, and zero; Linux wants it to be the sender's in a reply.
+		want := net.HardwareAddr{0, 0, 0, 0, 0, 0}
+		if kind == arpReply {
+			want = testMAC
+		}
+		if !bytes.Equal(p.TargetHardwareAddr, want) {
+			t.Errorf("target %s", p.TargetHardwareAddr)
+		}
+	}
+}
+
+// TestUnsolicitedNA has mdlayher/ndp write the same message.
+func TestUnsolicitedNA(t *testing.T) {
+	for _, addr := range []netip.Addr{netip.MustParseAddr("2001:db8::100"), netip.MustParseAddr("fd98:ffff:ffff:ffff:ffff:ffff:ffff:ffff")} {
+		b := unsolicitedNA(testMAC, addr)
+		message := &ndp.NeighborAdvertisement{
+			Override: true, TargetAddress: addr,
+			Options: []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Target, Addr: testMAC}},
+		}
+		want, err := ndp.MarshalMessageChecksum(message, addr, netip.MustParseAddr("ff02::1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(b[40:], want) {
+			t.Errorf("%s:\n%x, want\n%x", addr, b[40:], want)
+		}
+		header := []byte{0x60, 0, 0, 0, 0, byte(len(want)), 58, 255}
+		src, dst := addr.As16(), netip.MustParseAddr("ff02::1").As16()
+		header = append(append(header, src[:]...), dst[:]...)
+		if !bytes.Equal(b[:40], header) {
+			t.Errorf("header %x, want %x", b[:40], header)
+		}
+	}
+}
