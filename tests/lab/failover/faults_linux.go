@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -62,17 +63,7 @@ var faults = []fault{
 	},
 	{
 		name: "upgrade", settle: 2 * time.Second,
-		strike: func(ctx context.Context, r *run, _ int) error {
-			for i := range r.nodes {
-				if err := r.system.restart(ctx, i); err != nil {
-					return fmt.Errorf("restart n%d: %w", i+1, err)
-				}
-				if err := pause(ctx, 2*time.Second); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+		strike: upgrade,
 	},
 	{
 		name: "store", settle: time.Minute, outside: true,
@@ -88,6 +79,29 @@ func faultNamed(name string) (fault, error) {
 		}
 	}
 	return fault{}, fmt.Errorf("there is no fault %q", name)
+}
+
+// upgrade restarts all nodes, one by one, each time the one that has the address
+// unless that has been done: the address moves as often as it can.
+func upgrade(ctx context.Context, r *run, _ int) error {
+	done := make([]bool, len(r.nodes))
+	for range r.nodes {
+		next, err := r.holder(ctx)
+		if err != nil {
+			return err
+		}
+		if done[next] {
+			next = slices.Index(done, false)
+		}
+		if err := r.system.restart(ctx, next); err != nil {
+			return fmt.Errorf("restart n%d: %w", next+1, err)
+		}
+		done[next] = true
+		if err := pause(ctx, 2*time.Second); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run is one run.
