@@ -43,9 +43,14 @@ func tendStreams(ctx context.Context, args []string) error {
 	ctx, cancel := context.WithTimeout(ctx, streamsLimit)
 	defer cancel()
 	cred := embed.Credentials{ClusterKey: []byte(clusterKey)}
-	nc, err := embed.Connect(ctx, "laboratory", strings.Split(args[0], ","), cred)
+	var nc *nats.Conn
+	var last error
+	err := eventually(ctx, streamsLimit, func() (bool, error) { // the servers may be about to start
+		nc, last = embed.Connect(ctx, "laboratory", strings.Split(args[0], ","), cred)
+		return last == nil, nil
+	})
 	if err != nil {
-		return err
+		return errors.Join(err, last)
 	}
 	defer nc.Close()
 	js, err := jetstream.New(nc)
@@ -54,10 +59,16 @@ func tendStreams(ctx context.Context, args []string) error {
 	}
 	switch {
 	case args[1] == "there":
-		return eventually(ctx, streamsLimit, func() (bool, error) {
-			_, err := js.AccountInfo(ctx)
-			return err == nil, nil
+		err := eventually(ctx, streamsLimit, func() (bool, error) {
+			ctx, cancel := context.WithTimeout(ctx, time.Second) // before there is a leader, nobody answers
+			defer cancel()
+			_, last = js.AccountInfo(ctx)
+			return last == nil, nil
 		})
+		if err != nil {
+			return errors.Join(err, last)
+		}
+		return nil
 	case args[1] == "settled":
 		if err := eventually(ctx, streamsLimit, func() (bool, error) { return areSettled(ctx, js), nil }); err != nil {
 			return fmt.Errorf("wait until the streams' copies are current: %w", err)

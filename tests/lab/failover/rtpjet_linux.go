@@ -100,7 +100,8 @@ func (c *cluster) startNode(i int) error {
 		"--data-dir", filepath.Join(c.dir, name), "--log-level", "6", "--port-min", "10000", "--port-max", "59999",
 	}
 	if c.outside {
-		args = append(args, "--nats", c.urls())
+		// As rtpengine does, they take calls while the store is away.
+		args = append(args, "--nats", c.urls(), "--log-loss=serve")
 	} else {
 		var routes []string
 		for _, n := range c.nodes {
