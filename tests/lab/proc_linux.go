@@ -199,3 +199,17 @@ func GoFirst() (undo func(), err error) {
 	_, nice, _ := bytes.Cut(bytes.TrimSpace(old), []byte("nice "))
 	return func() { _ = os.WriteFile(file, nice, 0o644) }, nil
 }
+
+// IdleTime returns how long all processors together have been idle so far.
+func IdleTime() (time.Duration, error) {
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, fmt.Errorf("read the load of the machine: %w", err)
+	}
+	var user, nice, system, idle, wait int64
+	if _, err := fmt.Sscanf(string(stat), "cpu %d %d %d %d %d", &user, &nice, &system, &idle, &wait); err != nil {
+		return 0, fmt.Errorf("read the load of the machine: %w", err)
+	}
+	const tick = 10 * time.Millisecond // of /proc/stat
+	return time.Duration(idle+wait) * tick, nil
+}

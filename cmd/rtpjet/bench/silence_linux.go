@@ -154,6 +154,7 @@ func silenceFlags(args []string, stderr io.Writer) (o silenceOptions, err error)
 	o.traffic = trafficOptions{
 		ng: c.ng, local: at.local, payload: *codecBytes, calls: *calls, srtp: suite, options: c.options(), tick: *tick,
 	}
+	o.traffic.options.bridge = suite != nil
 	return o, nil
 }
 

@@ -63,7 +63,7 @@ func (r *silenceRun) again(ctx context.Context, a *asker, c *call) (moved int, o
 		from, to *leg
 	}{{"offer", c.caller, c.callee}, {"answer", c.callee, c.caller}} {
 		s := signalling{
-			command: half.command, names: c.names, moved: true, from: r.opts.local,
+			command: half.command, names: c.names, moved: true, bridge: r.opts.options.bridge, from: r.opts.local,
 			sdp: appendSDP(nil, r.advertised(half.from), half.from.describe(o)),
 		}
 		reply, ok := a.ask(ctx, 0, 0, "re-"+half.command, c.names.callID, s.append)

@@ -110,10 +110,13 @@ type run struct {
 	system system
 }
 
+// settleBefore is how long media flows before the fault: long enough for relays to
+// have learned their streams and to have told the others.
+var settleBefore = 6 * time.Second
+
 const (
-	settleBefore = 6 * time.Second // media flows before the fault: long enough for relays to have learned their streams
-	control      = 2 * time.Second // of that, the last part shows whether the machine has time for us
-	settleAfter  = 3 * time.Second // and after it was healed
+	control     = 2 * time.Second // of that, the last part shows whether the machine has time for us
+	settleAfter = 3 * time.Second // after it was healed
 )
 
 // carryOut lets media flow, strikes, heals, and measures.
@@ -159,7 +162,7 @@ func (r *run) carryOut(ctx context.Context, self string, f fault, s scene) (o *o
 		return nil, err
 	}
 	o.SilenceSummary = recording.Summary(struck)
-	o.BeforeMS = recording.Longest(struck-int64(control), struck)
+	o.BeforeMS = recording.Longest(struck-int64(min(control, settleBefore/2)), struck)
 	words := make([]spoken, 0, len(frames))
 	for _, f := range frames {
 		if !f.ARP {

@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -65,7 +66,8 @@ func dispatch(ctx context.Context, args []string) error {
 // options are the flags.
 type options struct {
 	systems, faults        []string
-	runs                   int
+	runs, repeats          int
+	patience               time.Duration
 	scene                  scene
 	binary, file, docs     string
 	add, keep, render, dry bool
@@ -76,6 +78,8 @@ func parseOptions(args []string) (o options, err error) {
 	systems := fs.String("systems", "rtpjet,"+bestEngine, "`SYSTEMS` to run: rtpjet, and rtpengine:SHAPE, with "+strings.Join(shapeNames(), ", ")+" as shapes")
 	only := fs.String("faults", "", "`FAULTS` to strike, of: "+strings.Join(faultNames(), ","))
 	fs.IntVar(&o.runs, "runs", 10, "`NUMBER` of runs of each")
+	fs.IntVar(&o.repeats, "repeats", 3, "how `OFTEN` a run is carried out again because others had the machine")
+	fs.DurationVar(&o.patience, "patience", time.Minute, "how long to wait before each run for others to leave half of the machine free")
 	fs.IntVar(&o.scene.Calls, "calls", 100, "`NUMBER` of calls; each has two legs")
 	fs.IntVar(&o.scene.Fast, "fast", 100, "`NUMBER` of calls with 50 packets/s a leg")
 	fs.Float64Var(&o.scene.SlowRate, "slow-rate", 1, "`PACKETS/S` of each leg of the others")
@@ -136,11 +140,8 @@ type setup struct {
 	count            int // runs so far, to keep their directories apart
 }
 
-const (
-	runLimit = 4 * time.Minute // ends a run that hangs
-	// repeats is how often a run is carried out again because others had the machine.
-	repeats = 3
-)
+// runLimit ends a run that hangs.
+const runLimit = 4 * time.Minute
 
 // runAll carries out all runs, round by round, and writes what they showed.
 func (o options) runAll(ctx context.Context) (err error) {
@@ -183,12 +184,6 @@ func (o options) runAll(ctx context.Context) (err error) {
 		if known, err = s.strike(ctx, name, known); err != nil {
 			return err
 		}
-		if o.dry {
-			continue
-		}
-		if err := known.write(o.file); err != nil {
-			return err
-		}
 	}
 	if o.dry {
 		return nil
@@ -217,15 +212,46 @@ func (s *setup) strike(ctx context.Context, name string, known runs) (runs, erro
 				known = known.without(o.key())
 			}
 			known = append(known, *o)
+			if !s.dry {
+				if err := known.write(s.file); err != nil { // each at once: they take hours
+					return known, err
+				}
+			}
 			fmt.Fprintf(os.Stderr, "%s, run %d of %d: %s\n", name, n+1, s.runs, o)
 		}
 	}
 	return known, nil
 }
 
+// awaitQuiet waits until the machine has been half idle for two seconds, but no
+// longer than it is told.
+func awaitQuiet(ctx context.Context, patience time.Duration) error {
+	for end := time.Now().Add(patience); time.Now().Before(end); {
+		before, err := lab.IdleTime()
+		if err != nil {
+			return err
+		}
+		const look = 2 * time.Second
+		if err := pause(ctx, look); err != nil {
+			return err
+		}
+		after, err := lab.IdleTime()
+		if err != nil {
+			return err
+		}
+		if after-before > look*time.Duration(runtime.NumCPU())/2 {
+			return nil
+		}
+	}
+	return nil
+}
+
 // undisturbed repeats a run while others have the machine, but not for ever.
 func (s *setup) undisturbed(ctx context.Context, system string, f fault) (o *outcome, err error) {
-	for again := range 1 + repeats {
+	for again := range 1 + s.repeats {
+		if err := awaitQuiet(ctx, s.patience); err != nil {
+			return nil, err
+		}
 		if o, err = s.one(ctx, system, f); err != nil {
 			return nil, err
 		}

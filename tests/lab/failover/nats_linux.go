@@ -105,25 +105,25 @@ func areSettled(ctx context.Context, js jetstream.JetStream) bool {
 // lead asks the leaders of all streams to make room for a node, until they have.
 func lead(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, node string) error {
 	return eventually(ctx, streamsLimit, func() (bool, error) {
-		all, err := streams(ctx, js)
-		if err != nil {
-			return false, nil // an election, perhaps
-		}
-		done := true
-		for _, s := range all {
-			if s.Cluster == nil || s.Cluster.Leader == node {
-				continue
-			}
-			done = false
-			ask := fmt.Appendf(nil, `{"placement":{"preferred":%q}}`, node)
-			// A refusal does not matter: it is asked again.
-			_, _ = nc.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+s.Config.Name, ask)
-		}
-		if !done {
-			return false, pause(ctx, 300*time.Millisecond)
-		}
-		return true, nil
+		if all, err := streams(ctx, js); err == nil && askToLead(ctx, nc, all, node) == 0 {
+			return true, nil
+		} // else an election is going on, perhaps
+		return false, pause(ctx, 300*time.Millisecond)
 	})
+}
+
+// askToLead asks the leaders of streams to make room for a node, and returns how
+// many it asked.
+func askToLead(ctx context.Context, nc *nats.Conn, all []*jetstream.StreamInfo, node string) (asked int) {
+	for _, s := range all {
+		if s.Cluster == nil || s.Cluster.Leader == node {
+			continue
+		}
+		asked++
+		// A refusal does not matter: it is asked again.
+		_, _ = nc.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+s.Config.Name, fmt.Appendf(nil, `{"placement":{"preferred":%q}}`, node))
+	}
+	return asked
 }
 
 // streams lists all streams.

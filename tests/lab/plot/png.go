@@ -65,8 +65,7 @@ func (r *raster) fill(c color.RGBA, path func(v *vector.Rasterizer)) {
 	v := vector.NewRasterizer(size.X, size.Y)
 	path(v)
 	v.ClosePath()
-	premultiplied := color.NRGBA{c.R, c.G, c.B, c.A}
-	v.Draw(r.image, r.image.Bounds(), image.NewUniform(premultiplied), image.Point{})
+	v.Draw(r.image, r.image.Bounds(), image.NewUniform(color.NRGBA(c)), image.Point{})
 }
 
 func px(v float64) float32 { return float32(v * density) }
@@ -98,7 +97,7 @@ func (r *raster) line(x1, y1, x2, y2, width float64, c color.RGBA, dashed bool) 
 
 func (r *raster) rect(x, y, w, h float64, c color.RGBA) {
 	at := image.Rect(int(math.Round(x*density)), int(math.Round(y*density)), int(math.Round((x+w)*density)), int(math.Round((y+h)*density)))
-	draw.Draw(r.image, at, image.NewUniform(color.NRGBA{c.R, c.G, c.B, c.A}), image.Point{}, draw.Over)
+	draw.Draw(r.image, at, image.NewUniform(color.NRGBA(c)), image.Point{}, draw.Over)
 }
 
 func (r *raster) dot(x, y, radius float64, c color.RGBA) {
