@@ -1,0 +1,202 @@
+package cluster
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// flows are calls in which both sides speak all the time.
+type flows struct {
+	streams []*flow
+	stop    chan struct{}
+	wg      sync.WaitGroup
+}
+
+// flow is what one phone sends and another one hears.
+type flow struct {
+	call     string
+	from, to *phone
+	in, out  netip.AddrPort
+	pkt      []byte
+	seal     func(seq uint16, plain []byte) []byte // nil: plain
+	open     func(got []byte) ([]byte, error)
+	sent     uint16
+
+	mu      sync.Mutex
+	heard   map[uint16]bool
+	last    uint16 // the highest that was heard
+	lastAt  time.Time
+	silence time.Duration // the longest
+	errs    []error
+}
+
+// speak has all phones speak until the flows end.
+func speak(t testing.TB, ks ...*call) *flows {
+	fs := &flows{stop: make(chan struct{})}
+	for _, k := range ks {
+		fs.streams = append(fs.streams, newFlow(k.id, k.a, k.atA, k.b, k.atB), newFlow(k.id, k.b, k.atB, k.a, k.atA))
+	}
+	fs.begin(t)
+	return fs
+}
+
+func newFlow(id string, from *phone, in netip.AddrPort, to *phone, out netip.AddrPort) *flow {
+	f := &flow{call: id, from: from, to: to, in: in, out: out, pkt: make([]byte, 172), heard: make(map[uint16]bool)}
+	f.pkt[0] = 0x80
+	binary.BigEndian.PutUint32(f.pkt[8:], sources.Add(1))
+	return f
+}
+
+func (fs *flows) begin(t testing.TB) {
+	for _, f := range fs.streams {
+		fs.wg.Go(func() { f.listen(fs.stop) })
+	}
+	fs.wg.Go(func() {
+		tick := time.NewTicker(step)
+		defer tick.Stop()
+		for {
+			select {
+			case <-fs.stop:
+				return
+			case <-tick.C:
+			}
+			for _, f := range fs.streams {
+				f.send()
+			}
+		}
+	})
+	t.Cleanup(fs.halt)
+	fs.more(t, 3)
+}
+
+// send sends the next packet. That nobody has the address at the moment is no matter: a phone goes on.
+func (f *flow) send() {
+	f.sent++
+	pkt := slices.Clone(f.pkt)
+	binary.BigEndian.PutUint16(pkt[2:], f.sent)
+	if f.seal != nil {
+		pkt = f.seal(f.sent, pkt)
+	}
+	_, _ = f.from.rtp.WriteToUDPAddrPort(pkt, f.in)
+}
+
+func (f *flow) listen(stop <-chan struct{}) {
+	buf := make([]byte, 2048)
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		_ = f.to.rtp.SetReadDeadline(time.Now().Add(10 * step))
+		n, src, err := f.to.rtp.ReadFromUDPAddrPort(buf)
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+		case err != nil:
+			f.fault(err)
+			return
+		default:
+			f.hear(buf[:n], netip.AddrPortFrom(src.Addr().Unmap(), src.Port()))
+		}
+	}
+}
+
+func (f *flow) hear(pkt []byte, src netip.AddrPort) {
+	if f.open != nil {
+		plain, err := f.open(pkt)
+		if err != nil {
+			f.fault(fmt.Errorf("a packet cannot be decrypted: %w", err))
+			return
+		}
+		pkt = plain
+	}
+	if len(pkt) != len(f.pkt) || binary.BigEndian.Uint32(pkt[8:]) != binary.BigEndian.Uint32(f.pkt[8:]) {
+		return // of an earlier conversation
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	seq := binary.BigEndian.Uint16(pkt[2:])
+	switch {
+	case src != f.out:
+		f.errs = append(f.errs, fmt.Errorf("heard through %v, want %v", src, f.out))
+	case f.heard[seq]:
+		f.errs = append(f.errs, fmt.Errorf("packet %d came twice", seq))
+	}
+	f.heard[seq] = true
+	f.last = max(f.last, seq)
+	if !f.lastAt.IsZero() {
+		f.silence = max(f.silence, now.Sub(f.lastAt))
+	}
+	f.lastAt = now
+}
+
+func (f *flow) fault(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.errs = append(f.errs, err)
+}
+
+func (f *flow) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.heard)
+}
+
+// more waits until all phones have heard so many more packets.
+func (fs *flows) more(t testing.TB, n int) {
+	t.Helper()
+	var goals []int
+	for _, f := range fs.streams {
+		goals = append(goals, f.count()+n)
+	}
+	eventually(t, "a phone does not hear the other one", func() error {
+		for i, f := range fs.streams {
+			if got := f.count(); got < goals[i] {
+				return fmt.Errorf("call %s: %v hears %v through %v: %d packets, want %d", f.call, f.to.at, f.from.at, f.in, got, goals[i])
+			}
+		}
+		return nil
+	})
+}
+
+func (fs *flows) halt() {
+	select {
+	case <-fs.stop:
+		return
+	default:
+	}
+	close(fs.stop)
+	for _, f := range fs.streams {
+		_ = f.to.rtp.SetReadDeadline(time.Now())
+	}
+	fs.wg.Wait()
+	for _, f := range fs.streams {
+		_ = f.to.rtp.SetReadDeadline(time.Time{})
+	}
+}
+
+// end has the phones fall silent, reports what went wrong, and returns how many packets of one stream were lost at most.
+func (fs *flows) end(t testing.TB, what string) (lost int) {
+	t.Helper()
+	fs.halt()
+	var silence time.Duration
+	all := 0
+	for _, f := range fs.streams {
+		if len(f.errs) > 0 {
+			t.Errorf("%s: call %s, %v to %v: %d faults: %v", what, f.call, f.from.at, f.to.at, len(f.errs), f.errs[:min(4, len(f.errs))])
+		}
+		l := int(f.last) - len(f.heard)
+		all += l
+		lost, silence = max(lost, l), max(silence, f.silence)
+	}
+	t.Logf("%s: %d streams, %d packets lost, %d of one stream at most, longest silence %v", what, len(fs.streams), all, lost, silence.Round(time.Millisecond))
+	return lost
+}
