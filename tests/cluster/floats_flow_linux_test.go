@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -15,9 +16,13 @@ import (
 // flows are calls in which both sides speak all the time.
 type flows struct {
 	streams []*flow
+	sent    atomic.Int64 // of each
 	stop    chan struct{}
 	wg      sync.WaitGroup
 }
+
+// floatSilence is several times the silence after which a holder is replaced.
+const floatSilence = 500 * time.Millisecond
 
 // flow is what one phone sends and another one hears.
 type flow struct {
@@ -70,6 +75,7 @@ func (fs *flows) begin(t testing.TB) {
 			for _, f := range fs.streams {
 				f.send()
 			}
+			fs.sent.Add(1)
 		}
 	})
 	t.Cleanup(fs.halt)
@@ -199,4 +205,31 @@ func (fs *flows) end(t testing.TB, what string) (lost int) {
 	}
 	t.Logf("%s: %d streams, %d packets lost, %d of one stream at most, longest silence %v", what, len(fs.streams), all, lost, silence.Round(time.Millisecond))
 	return lost
+}
+
+// longerThan waits until all phones have heard each other for so long: packets that were sent later than that have arrived.
+func (fs *flows) longerThan(t testing.TB, d time.Duration) {
+	t.Helper()
+	fs.more(t, int(d/step)+1)
+}
+
+// deafFor waits until the phones have sent for so long, and says whether all are deaf.
+func (fs *flows) deafFor(t testing.TB, d time.Duration) {
+	t.Helper()
+	var goals []int
+	for _, f := range fs.streams {
+		goals = append(goals, f.count())
+	}
+	sent := fs.sent.Load()
+	eventually(t, "phones do not send", func() error {
+		if got := fs.sent.Load() - sent; got < int64(d/step) {
+			return fmt.Errorf("%d packets", got)
+		}
+		return nil
+	})
+	for i, f := range fs.streams {
+		if got := f.count(); got > goals[i]+3 { // some were under way
+			t.Errorf("call %s: %v hears %d packets without a network", f.call, f.to.at, got-goals[i])
+		}
+	}
 }

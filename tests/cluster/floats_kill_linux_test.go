@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"fmt"
+	"syscall"
 	"testing"
 )
 
@@ -38,6 +40,35 @@ func TestFloatKilled(t *testing.T) {
 	}
 	for _, k := range ks {
 		at.ok(remove(k.id))
+	}
+	f.idle()
+}
+
+// The keeper of the holder alone is killed, and then that of a standby. The node goes on, with a keeper that follows.
+func TestFloatKeeperKilled(t *testing.T) {
+	f := startFloats(t, 3, floatOne)
+	ks := f.placeFloating(4)
+	for _, who := range []func() *node{func() *node { return f.settled()[0] }, func() *node { return f.successor(floatOne) }} {
+		n := who()
+		before := n.keeper()
+		fs := speak(t, ks...)
+		if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "no other keeper follows", func() error {
+			if now := n.keeper(); now == 0 || now == before {
+				return fmt.Errorf("process %d", now)
+			}
+			return nil
+		})
+		f.settled()
+		fs.more(t, 10)
+		f.commands(ks[0])
+		fs.end(t, "keeper of "+n.id+" killed")
+	}
+	f.agree()
+	for _, k := range ks {
+		f.ng(floatOne).ok(remove(k.id))
 	}
 	f.idle()
 }
