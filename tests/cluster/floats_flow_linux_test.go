@@ -22,7 +22,7 @@ type flows struct {
 }
 
 // floatSilence is several times the silence after which a holder is replaced.
-const floatSilence = 500 * time.Millisecond
+const floatSilence = 3 * floatTimeout
 
 // flow is what one phone sends and another one hears.
 type flow struct {
