@@ -30,13 +30,14 @@ type flow struct {
 	from, to *phone
 	in, out  netip.AddrPort
 	pkt      []byte
-	seal     func(seq uint16, plain []byte) []byte // nil: plain
+	seal     func(plain []byte) ([]byte, error) // nil: as it is
 	open     func(got []byte) ([]byte, error)
-	sent     uint16
+	first    uint32 // the packet before the first one
+	sent     uint32 // the newest one, with its rollovers
 
 	mu      sync.Mutex
-	heard   map[uint16]bool
-	last    uint16 // the highest that was heard
+	heard   map[uint32]bool
+	last    uint32 // the highest that was heard
 	lastAt  time.Time
 	silence time.Duration // the longest
 	errs    []error
@@ -53,7 +54,7 @@ func speak(t testing.TB, ks ...*call) *flows {
 }
 
 func newFlow(id string, from *phone, in netip.AddrPort, to *phone, out netip.AddrPort) *flow {
-	f := &flow{call: id, from: from, to: to, in: in, out: out, pkt: make([]byte, 172), heard: make(map[uint16]bool)}
+	f := &flow{call: id, from: from, to: to, in: in, out: out, pkt: make([]byte, 172), heard: make(map[uint32]bool)}
 	f.pkt[0] = 0x80
 	binary.BigEndian.PutUint32(f.pkt[8:], sources.Add(1))
 	return f
@@ -86,9 +87,13 @@ func (fs *flows) begin(t testing.TB) {
 func (f *flow) send() {
 	f.sent++
 	pkt := slices.Clone(f.pkt)
-	binary.BigEndian.PutUint16(pkt[2:], f.sent)
+	binary.BigEndian.PutUint16(pkt[2:], uint16(f.sent))
 	if f.seal != nil {
-		pkt = f.seal(f.sent, pkt)
+		var err error
+		if pkt, err = f.seal(pkt); err != nil {
+			f.fault(err)
+			return
+		}
 	}
 	_, _ = f.from.rtp.WriteToUDPAddrPort(pkt, f.in)
 }
@@ -129,7 +134,7 @@ func (f *flow) hear(pkt []byte, src netip.AddrPort) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	now := time.Now()
-	seq := binary.BigEndian.Uint16(pkt[2:])
+	seq := f.last + uint32(int16(binary.BigEndian.Uint16(pkt[2:])-uint16(f.last)))
 	switch {
 	case src != f.out:
 		f.errs = append(f.errs, fmt.Errorf("heard through %v, want %v", src, f.out))
@@ -199,7 +204,7 @@ func (fs *flows) end(t testing.TB, what string) (lost int) {
 		if len(f.errs) > 0 {
 			t.Errorf("%s: call %s, %v to %v: %d faults: %v", what, f.call, f.from.at, f.to.at, len(f.errs), f.errs[:min(4, len(f.errs))])
 		}
-		l := int(f.last) - len(f.heard)
+		l := int(f.last-f.first) - len(f.heard)
 		all += l
 		lost, silence = max(lost, l), max(silence, f.silence)
 	}
