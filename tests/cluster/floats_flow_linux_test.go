@@ -40,6 +40,7 @@ type flow struct {
 	last    uint32 // the highest that was heard
 	lastAt  time.Time
 	silence time.Duration // the longest
+	strange int           // packets of others
 	errs    []error
 }
 
@@ -128,11 +129,12 @@ func (f *flow) hear(pkt []byte, src netip.AddrPort) {
 		}
 		pkt = plain
 	}
-	if len(pkt) != len(f.pkt) || binary.BigEndian.Uint32(pkt[8:]) != binary.BigEndian.Uint32(f.pkt[8:]) {
-		return // of an earlier conversation
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(pkt) != len(f.pkt) || binary.BigEndian.Uint32(pkt[8:]) != binary.BigEndian.Uint32(f.pkt[8:]) {
+		f.strange++ // or of an earlier conversation
+		return
+	}
 	now := time.Now()
 	seq := f.last + uint32(int16(binary.BigEndian.Uint16(pkt[2:])-uint16(f.last)))
 	switch {
@@ -159,6 +161,28 @@ func (f *flow) count() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.heard)
+}
+
+// hearsToo tells whether the phone that hears f hears a stranger's packets as well. fs are the flows that f belongs to.
+func (fs *flows) hearsToo(t testing.TB, f *flow, stranger *phone) error {
+	t.Helper()
+	f.mu.Lock()
+	before := f.strange
+	f.mu.Unlock()
+	pkt := slices.Clone(f.pkt)
+	binary.BigEndian.PutUint32(pkt[8:], sources.Add(1))
+	for range 3 {
+		if _, err := stranger.rtp.WriteToUDPAddrPort(pkt, f.in); err != nil {
+			return err
+		}
+	}
+	fs.more(t, 3) // what is sent later arrives later
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := f.strange - before; n > 0 {
+		return fmt.Errorf("call %s: %v hears %d packets of a stranger", f.call, f.to.at, n)
+	}
+	return nil
 }
 
 // more waits until all phones have heard so many more packets.

@@ -55,7 +55,7 @@ func TestFloatState(t *testing.T) {
 		nat = append(nat, k)
 		fs.streams = append(fs.streams, newFlow(k.id, k.a, k.atA, k.b, k.atB), newFlow(k.id, k.b, k.atB, k.a, k.atA))
 	}
-	strict := nat[1]
+	strict := fs.streams[len(fs.streams)-2]
 	stranger, err := newPhone(f.world)
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestFloatState(t *testing.T) {
 		}
 		return nil
 	})
-	eventually(t, "a stranger is heard", func() error { return deaf(stranger, strict.atA, strict.b, 2) })
+	eventually(t, "a stranger is heard", func() error { return fs.hearsToo(t, strict, stranger) })
 
 	for round := range 2 {
 		old := f.settled()[0]
@@ -97,7 +97,7 @@ func TestFloatState(t *testing.T) {
 			f.move(floatOne, f.others(old)[0])
 		}
 		fs.more(t, 20)
-		if err := deaf(stranger, strict.atA, strict.b, 3); err != nil {
+		if err := fs.hearsToo(t, strict, stranger); err != nil {
 			t.Errorf("after the failover: %v", err)
 		}
 		if err := deaf(mute.a, mute.atA, mute.b, 3); err != nil {
