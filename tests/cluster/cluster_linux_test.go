@@ -34,9 +34,10 @@ type node struct {
 	args  []string
 	proc  *lab.Proc // nil: it was never started
 	runs  int
-	up    bool   // as far as the test wants it
-	alone bool   // it is no member of a cluster
-	key   string // the file with the key of the cluster
+	up    bool     // as far as the test wants it
+	alone bool     // it is no member of a cluster
+	key   string   // the file with the key of the cluster
+	under []string // a program that starts it, with its arguments
 }
 
 // start starts a cluster of so many nodes on loopback addresses and waits until all answer.
