@@ -23,16 +23,16 @@ const moveTime = 20 * time.Second
 // handingOver returns a context for the node's work that ends a moment after ctx: when the floats of this node have moved, or
 // it is plain that they cannot.
 func (n *Node) handingOver(ctx context.Context) (work context.Context, end context.CancelFunc) {
-	work, end = context.WithCancel(context.WithoutCancel(ctx))
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		defer end()
+		defer cancel()
 		if n.floats != nil {
-			hctx, cancel := context.WithTimeout(work, handOverTime)
-			defer cancel()
+			hctx, done := context.WithTimeout(work, handOverTime)
+			defer done()
 			n.floats.handOver(hctx)
 		}
 	})
-	return work, func() { stop(); end() }
+	return work, func() { stop(); cancel() }
 }
 
 // held returns the floats that this node holds.
