@@ -22,17 +22,17 @@ const moveTime = 20 * time.Second
 
 // handingOver returns a context for the node's work that ends a moment after ctx: when the floats of this node have moved, or
 // it is plain that they cannot.
-func (n *Node) handingOver(ctx context.Context) (work context.Context, end context.CancelFunc) {
-	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+func (n *Node) handingOver(ctx context.Context) (context.Context, context.CancelFunc) {
+	work, end := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
-		defer cancel()
+		defer end()
 		if n.floats != nil {
-			hctx, done := context.WithTimeout(work, handOverTime)
-			defer done()
+			hctx, cancel := context.WithTimeout(work, handOverTime)
+			defer cancel()
 			n.floats.handOver(hctx)
 		}
 	})
-	return work, func() { stop(); cancel() }
+	return work, func() { stop(); end() }
 }
 
 // held returns the floats that this node holds.
