@@ -117,6 +117,9 @@ func (d *decoder) floats(c *Config, specs []interfaceSpec, alias map[string]stri
 	if len(list) == 0 || len(d.faults.list) > 0 {
 		return
 	}
+	if len(c.ClusterKey) == 0 {
+		c.Warnings = append(c.Warnings, "--float without --cluster-key-file: whoever can send packets to this node can take its floating addresses away")
+	}
 	units, err := groupFloats(list)
 	if err != nil {
 		d.faults.add("--float: %v", err)
