@@ -165,7 +165,7 @@ func (l *loop) open(log func(slog.Level) *slog.Logger) error {
 }
 
 func (l *loop) openProvider() (err error) {
-	if l.provider, err = netaddr.Open(l.cfg.Provider, netaddr.Config{Log: l.log}); err != nil {
+	if l.provider, err = netaddr.Open(l.cfg.Provider, netaddr.Config{Log: l.log, May: l.may}); err != nil {
 		return err
 	}
 	_, l.slow = l.provider.(*netaddr.Exec)
@@ -181,6 +181,12 @@ func (l *loop) openProvider() (err error) {
 		}
 	}
 	return nil
+}
+
+// may tells whether this node may act as the holder of the float of an address now.
+func (l *loop) may(a netaddr.Address) bool {
+	i := slices.IndexFunc(l.cfg.Floats, func(f Float) bool { return slices.Contains(f.Addrs, a) })
+	return i >= 0 && nowNano() < l.shared.At(i).Load()
 }
 
 func (l *loop) close() {
