@@ -13,15 +13,17 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"rtpjet/relay/netaddr"
 )
 
-// addressBound is for how long an address may be on two machines: the kernel takes it from a holder that cannot do it itself,
-// and the notices that this process gets may be late by a little.
-const addressBound = 3 * time.Second
+// addressBound is for how long an address may be on two machines: the kernel takes it from a holder that cannot do it itself
+// (package netaddr has the figures), and the notices that this process gets may be late by a little.
+const addressBound = netaddr.DefaultLifetime + time.Second + time.Second
 
 // watch looks at each frame from a floating address that reaches the phones, and at the addresses of all nodes' devices. A
-// node that says that an address is now with it (ARP, neighbour advertisement) is the one that may speak from there, until
-// another one says so.
+// node that says that an address is now with it (ARP, neighbour advertisement) is the one that may speak for the whole float,
+// until another one says so.
 type watch struct {
 	f    *floating
 	stop atomic.Bool
@@ -29,8 +31,8 @@ type watch struct {
 	done chan struct{}
 
 	mu      sync.Mutex
-	speaker map[netip.Addr]string // cables
-	turns   map[netip.Addr][]string
+	speaker map[netip.Addr]int // the numbers of nodes, by the first address of a float
+	turns   map[netip.Addr][]int
 	packets map[netip.Addr]int
 	bad     []string
 	on      map[netip.Addr]map[int]bool
@@ -42,7 +44,7 @@ type watch struct {
 func newWatch(f *floating) *watch {
 	f.t.Helper()
 	w := &watch{
-		f: f, done: make(chan struct{}), speaker: make(map[netip.Addr]string), turns: make(map[netip.Addr][]string),
+		f: f, done: make(chan struct{}), speaker: make(map[netip.Addr]int), turns: make(map[netip.Addr][]int),
 		packets: make(map[netip.Addr]int), on: make(map[netip.Addr]map[int]bool), twice: make(map[netip.Addr]time.Time),
 	}
 	for _, network := range f.s.nets {
@@ -116,69 +118,70 @@ func (w *watch) frame(b []byte) {
 	if len(b) < 14 {
 		return
 	}
-	cable := w.f.s.macs[net.HardwareAddr(b[6:12]).String()]
+	number := w.f.s.macs[net.HardwareAddr(b[6:12]).String()]
 	kind, b := binary.BigEndian.Uint16(b[12:]), b[14:]
 	addr := func(b []byte) netip.Addr { a, _ := netip.AddrFromSlice(b); return a }
 	switch {
 	case kind == unix.ETH_P_ARP && len(b) >= 28:
 		if sender := addr(b[14:18]); sender == addr(b[24:28]) {
-			w.announced(sender, cable)
+			w.announced(sender, number)
 		}
 	case kind == unix.ETH_P_IPV6 && len(b) >= 64 && b[6] == unix.IPPROTO_ICMPV6 && b[40] == 136 && addr(b[24:40]).IsMulticast():
-		w.announced(addr(b[48:64]), cable)
+		w.announced(addr(b[48:64]), number)
 	case kind == unix.ETH_P_IPV6 && len(b) >= 48 && b[6] == unix.IPPROTO_UDP:
-		w.spoke(addr(b[8:24]), cable, fmt.Sprintf("port %d", binary.BigEndian.Uint16(b[40:])))
+		w.spoke(addr(b[8:24]), number, fmt.Sprintf("port %d", binary.BigEndian.Uint16(b[40:])))
 	case kind == unix.ETH_P_IP && len(b) >= 28 && b[9] == unix.IPPROTO_UDP:
-		w.spoke(addr(b[12:16]), cable, fmt.Sprintf("port %d", binary.BigEndian.Uint16(b[20:])))
+		w.spoke(addr(b[12:16]), number, fmt.Sprintf("port %d", binary.BigEndian.Uint16(b[20:])))
 	}
 }
 
-func (w *watch) floats(a netip.Addr) bool {
-	return slices.Contains(w.f.addrs, a) || slices.Contains(w.f.more, a)
+// float is the first address of the float of an address; not valid if that does not float.
+func (w *watch) float(a netip.Addr) netip.Addr {
+	if slices.Contains(w.f.addrs, a) {
+		return a
+	}
+	return w.f.more[a]
 }
 
-func (w *watch) announced(a netip.Addr, cable string) {
-	if !w.floats(a) {
+func (w *watch) announced(a netip.Addr, number int) {
+	if a = w.float(a); !a.IsValid() {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.turn(a, cable)
+	w.turn(a, number)
 }
 
-// turn notes who has the address now. It is called under mu.
-func (w *watch) turn(a netip.Addr, cable string) {
-	if w.speaker[a] != cable {
-		w.speaker[a] = cable
-		w.turns[a] = append(w.turns[a], cable)
+// turn notes who has a float now. It is called under mu.
+func (w *watch) turn(a netip.Addr, number int) {
+	if w.speaker[a] != number {
+		w.speaker[a] = number
+		w.turns[a] = append(w.turns[a], number)
 	}
 }
 
-func (w *watch) spoke(a netip.Addr, cable, what string) {
-	if !w.floats(a) {
+func (w *watch) spoke(from netip.Addr, number int, what string) {
+	a := w.float(from)
+	if !a.IsValid() {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.packets[a]++
-	if w.speaker[a] == "" {
-		w.turn(a, cable)
+	if w.speaker[a] == 0 {
+		w.turn(a, number)
 	}
-	if w.speaker[a] != cable {
-		w.bad = append(w.bad, fmt.Sprintf("%s sends from %s, %s, and the address is with %s (so far: %v)", cable, a, what, w.speaker[a], w.turns[a]))
+	if w.speaker[a] != number {
+		w.bad = append(w.bad, fmt.Sprintf("n%d sends from %s, %s, and the float is with n%d (so far: %v)", number, from, what, w.speaker[a], w.turns[a]))
 	}
 }
 
-// holder is the node at which an address is by what was heard last; nil if nobody has said anything yet.
+// holder is the node at which a float is by what was heard last; nil if nobody has said anything yet.
 func (w *watch) holder(a netip.Addr) *node {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i, n := range w.f.nodes {
-		for _, network := range w.f.s.nets {
-			if w.speaker[a] == cable(network, i+1) {
-				return n
-			}
-		}
+	if n := w.speaker[a]; n > 0 && n <= len(w.f.nodes) {
+		return w.f.nodes[n-1]
 	}
 	return nil
 }
@@ -193,7 +196,7 @@ func (w *watch) handovers(a netip.Addr) int {
 // address takes in that an address was set or removed.
 func (w *watch) address(number int, u netlink.AddrUpdate) {
 	a, _ := netip.AddrFromSlice(u.LinkAddress.IP)
-	if a = a.Unmap(); !w.floats(a) {
+	if a = a.Unmap(); !w.float(a).IsValid() {
 		return
 	}
 	w.mu.Lock()

@@ -21,8 +21,8 @@ type floating struct {
 	*cluster
 	s     *spread
 	w     *watch
-	addrs []netip.Addr // the first address of each float, which names it
-	more  []netip.Addr // their other addresses
+	addrs []netip.Addr              // the first address of each float, which names it
+	more  map[netip.Addr]netip.Addr // their other addresses, and the first one of their float
 }
 
 // The floats of most tests.
