@@ -140,6 +140,11 @@ func (n *node) inspect(log string) {
 			n.c.t.Errorf("%s:\n%s", n.id, text[at:min(len(text), at+4000)])
 		}
 	}
+	if keep := os.Getenv("RTPJET_CLUSTER_LOGS"); keep != "" && n.c.t.Failed() {
+		if err := os.WriteFile(filepath.Join(keep, fmt.Sprintf("%s-%s-%s", n.c.t.Name(), n.id, filepath.Base(log))), b, 0o644); err != nil {
+			n.c.t.Error(err)
+		}
+	}
 	if n.c.t.Failed() {
 		lines := strings.Split(strings.TrimSpace(text), "\n")
 		if cut := len(lines) - 40; cut > 0 {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,26 @@ type watch struct {
 	on      map[netip.Addr]map[int]bool
 	twice   map[netip.Addr]time.Time // since when an address is on two machines
 	longest time.Duration
+	story   []string // what happened, with times
+}
+
+// note keeps what happened for those who look for the cause of a fault.
+func (w *watch) note(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tell(what)
+}
+
+// tell is note, under mu.
+func (w *watch) tell(what string) {
+	w.story = append(w.story, time.Now().UTC().Format("15:04:05.000 ")+what)
+}
+
+// faults counts the packets of second senders.
+func (w *watch) faults() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.bad)
 }
 
 // newWatch begins to watch, until the end of the test. It is made once all nodes have their places.
@@ -157,6 +178,7 @@ func (w *watch) turn(a netip.Addr, number int) {
 	if w.speaker[a] != number {
 		w.speaker[a] = number
 		w.turns[a] = append(w.turns[a], number)
+		w.tell(fmt.Sprintf("%s is announced by n%d", a, number))
 	}
 }
 
@@ -173,6 +195,7 @@ func (w *watch) spoke(from netip.Addr, number int, what string) {
 	}
 	if w.speaker[a] != number {
 		w.bad = append(w.bad, fmt.Sprintf("n%d sends from %s, %s, and the float is with n%d (so far: %v)", number, from, what, w.speaker[a], w.turns[a]))
+		w.tell(w.bad[len(w.bad)-1])
 	}
 }
 
@@ -203,6 +226,9 @@ func (w *watch) address(number int, u netlink.AddrUpdate) {
 	defer w.mu.Unlock()
 	if w.on[a] == nil {
 		w.on[a] = make(map[int]bool)
+	}
+	if u.NewAddr != w.on[a][number] {
+		w.tell(fmt.Sprintf("%s is on n%d: %v", a, number, u.NewAddr))
 	}
 	if u.NewAddr {
 		w.on[a][number] = true
@@ -238,6 +264,9 @@ func (w *watch) end() {
 	}
 	if len(w.bad) > 0 {
 		w.f.t.Errorf("%d packets of a second sender:\n%v", len(w.bad), w.bad[:min(len(w.bad), 8)])
+	}
+	if w.f.t.Failed() {
+		w.f.t.Logf("what happened:\n%s", strings.Join(w.story[max(0, len(w.story)-300):], "\n"))
 	}
 	w.f.t.Logf("senders: %v, packets: %v, longest on two machines: %v", w.turns, w.packets, w.longest.Round(time.Millisecond))
 }
