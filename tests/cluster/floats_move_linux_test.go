@@ -34,6 +34,14 @@ func TestFloatMoved(t *testing.T) {
 		t.Errorf("a move of an address that does not float: %v", err)
 	}
 
+	if _, err := f.nodes[0].tool("float", "move", "default"); err == nil || !strings.Contains(err.Error(), "2 floating addresses") {
+		t.Errorf("a move of an interface that has two: %v", err)
+	}
+	table, err := f.nodes[0].tool("float", "list")
+	if err != nil || !strings.Contains(table, "default/"+floatTwo.String()) || strings.Count(table, holders[1].id) < 2 || strings.Contains(table, "not") {
+		t.Errorf("float list: %v\n%s", err, table)
+	}
+
 	// Both floats leave the node, which goes on, and takes none before it is undrained.
 	full := holders[1]
 	fs = speak(t, ks...)
@@ -52,6 +60,9 @@ func TestFloatMoved(t *testing.T) {
 	}
 	if _, err := f.nodes[0].tool("node", "undrain", full.id); err != nil {
 		t.Fatal(err)
+	}
+	if out, err := f.nodes[0].tool("float", "move", floatTwo.String()); err != nil || !strings.Contains(out, floatTwo.String()) {
+		t.Errorf("a move to any node: %v, %s", err, out)
 	}
 	f.move(floatTwo, full)
 

@@ -24,7 +24,7 @@ const addressBound = netaddr.DefaultLifetime + time.Second + time.Second
 
 // watch looks at each frame from a floating address that reaches the phones, and at the addresses of all nodes' devices. A
 // node that says that an address is now with it (ARP, neighbour advertisement) is the one that may speak for the whole float,
-// until another one says so.
+// until another one says so, or speaks that was given the address since: its announcement may have been lost in a cut cable.
 type watch struct {
 	f    *floating
 	stop atomic.Bool
@@ -34,6 +34,9 @@ type watch struct {
 	mu      sync.Mutex
 	speaker map[netip.Addr]int // the numbers of nodes, by the first address of a float
 	turns   map[netip.Addr][]int
+	events  int                        // all that was seen, counted
+	since   map[netip.Addr]int         // when the speaker began to be it, by that count
+	given   map[netip.Addr]map[int]int // when each node was given an address of the float, likewise
 	packets map[netip.Addr]int
 	bad     []string
 	on      map[netip.Addr]map[int]bool
@@ -66,6 +69,7 @@ func newWatch(f *floating) *watch {
 	f.t.Helper()
 	w := &watch{
 		f: f, done: make(chan struct{}), speaker: make(map[netip.Addr]int), turns: make(map[netip.Addr][]int),
+		since: make(map[netip.Addr]int), given: make(map[netip.Addr]map[int]int),
 		packets: make(map[netip.Addr]int), on: make(map[netip.Addr]map[int]bool), twice: make(map[netip.Addr]time.Time),
 	}
 	for _, network := range f.s.nets {
@@ -175,10 +179,11 @@ func (w *watch) announced(a netip.Addr, number int) {
 
 // turn notes who has a float now. It is called under mu.
 func (w *watch) turn(a netip.Addr, number int) {
+	w.events++
 	if w.speaker[a] != number {
-		w.speaker[a] = number
+		w.speaker[a], w.since[a] = number, w.events
 		w.turns[a] = append(w.turns[a], number)
-		w.tell(fmt.Sprintf("%s is announced by n%d", a, number))
+		w.tell(fmt.Sprintf("%s is with n%d", a, number))
 	}
 }
 
@@ -190,7 +195,7 @@ func (w *watch) spoke(from netip.Addr, number int, what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.packets[a]++
-	if w.speaker[a] == 0 {
+	if w.speaker[a] == 0 || w.speaker[a] != number && w.given[a][number] > w.since[a] {
 		w.turn(a, number)
 	}
 	if w.speaker[a] != number {
@@ -231,6 +236,13 @@ func (w *watch) address(number int, u netlink.AddrUpdate) {
 		w.tell(fmt.Sprintf("%s is on n%d: %v", a, number, u.NewAddr))
 	}
 	if u.NewAddr {
+		if first := w.float(a); !w.on[a][number] {
+			if w.given[first] == nil {
+				w.given[first] = make(map[int]int)
+			}
+			w.events++
+			w.given[first][number] = w.events
+		}
 		w.on[a][number] = true
 	} else {
 		delete(w.on[a], number)
