@@ -39,6 +39,7 @@ type watch struct {
 	given   map[netip.Addr]map[int]int // when each node was given an address of the float, likewise
 	packets map[netip.Addr]int
 	bad     []string
+	told    bool // the newest of these is in the story
 	on      map[netip.Addr]map[int]bool
 	twice   map[netip.Addr]time.Time // since when an address is on two machines
 	longest time.Duration
@@ -181,6 +182,7 @@ func (w *watch) announced(a netip.Addr, number int) {
 func (w *watch) turn(a netip.Addr, number int) {
 	w.events++
 	if w.speaker[a] != number {
+		w.told = false
 		w.speaker[a], w.since[a] = number, w.events
 		w.turns[a] = append(w.turns[a], number)
 		w.tell(fmt.Sprintf("%s is with n%d", a, number))
@@ -200,7 +202,10 @@ func (w *watch) spoke(from netip.Addr, number int, what string) {
 	}
 	if w.speaker[a] != number {
 		w.bad = append(w.bad, fmt.Sprintf("n%d sends from %s, %s, and the float is with n%d (so far: %v)", number, from, what, w.speaker[a], w.turns[a]))
-		w.tell(w.bad[len(w.bad)-1])
+		if !w.told {
+			w.tell(w.bad[len(w.bad)-1])
+		}
+		w.told = true // once until another node has it
 	}
 }
 
@@ -278,7 +283,7 @@ func (w *watch) end() {
 		w.f.t.Errorf("%d packets of a second sender:\n%v", len(w.bad), w.bad[:min(len(w.bad), 8)])
 	}
 	if w.f.t.Failed() {
-		w.f.t.Logf("what happened:\n%s", strings.Join(w.story[max(0, len(w.story)-300):], "\n"))
+		w.f.t.Logf("what happened:\n%s", strings.Join(w.story[max(0, len(w.story)-1000):], "\n"))
 	}
 	w.f.t.Logf("senders: %v, packets: %v, longest on two machines: %v", w.turns, w.packets, w.longest.Round(time.Millisecond))
 }
