@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -209,4 +211,19 @@ func freePort(side *Side, addr netip.Addr, usual uint16) (free netip.AddrPort, e
 		return free, fmt.Errorf("find a free port of %s: %w", addr, err)
 	}
 	return free, nil
+}
+
+// BuiltRtpjet returns the path of a built rtpjet: the given one, or else one that it
+// builds into dir.
+func BuiltRtpjet(ctx context.Context, given, dir string) (string, error) {
+	if given != "" {
+		return filepath.Abs(given)
+	}
+	path := filepath.Join(dir, "rtpjet")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/rtpjet")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("build rtpjet: %w; run this from the repository's root, or name a binary with --rtpjet", err)
+	}
+	return path, nil
 }
