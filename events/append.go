@@ -384,6 +384,7 @@ func (w *writer) media(m *Media) {
 	w.flag("controlling", m.Controlling)
 	w.flag("recrypt", m.Recrypt)
 	w.flag("end_to_end", m.EndToEnd)
+	w.optUint("twin", uint64(m.Twin))
 	if m.SRTP != nil {
 		w.key("srtp")
 		w.srtp(m.SRTP)

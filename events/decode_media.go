@@ -1,5 +1,7 @@
 package events
 
+import "math"
+
 func (r *reader) medias(told *lists) []Media {
 	list := make([]Media, 0, 1)
 	for begun := false; r.element(begun); begun = true {
@@ -104,8 +106,10 @@ func (r *reader) media(m *Media, told *lists) {
 			bit, m.Recrypt = 1<<40, r.bool()
 		case "end_to_end":
 			bit, m.EndToEnd = 1<<41, r.bool()
+		case "twin":
+			bit, m.Twin = 1<<42, Twin(r.upTo(math.MaxUint8))
 		case "srtp":
-			bit, m.SRTP = 1<<42, r.srtp()
+			bit, m.SRTP = 1<<43, r.srtp()
 		}
 		r.once(&seen, bit)
 	}

@@ -190,9 +190,21 @@ type Media struct {
 	Recrypt bool `json:"recrypt,omitempty"`
 	// EndToEnd says that security is a matter of the parties (DTLS): its lines and its packets go through as they are.
 	EndToEnd bool `json:"end_to_end,omitempty"`
+	// Twin is not 0 if the party sees the section as two, a plain and a secure one, and says which of them stands first (the older
+	// form of OSRTP).
+	Twin Twin `json:"twin,omitempty"`
 	// SRTP are the keys of this side, nil for plain RTP. It is never changed in place: see Keys and SetKeys.
 	SRTP *SRTP `json:"srtp,omitempty"`
 }
+
+// Twin says which of two sections that are one stands first.
+type Twin uint8
+
+// The two orders.
+const (
+	TwinPlain  Twin = 1
+	TwinSecure Twin = 2
+)
 
 // Ports are the RTP and the RTCP address of one side of a section. RTCP is invalid where there is none or where it is
 // shared with RTP.

@@ -38,7 +38,7 @@ func (c *Call) Apply(seq uint64, e events.Envelope) {
 	case events.TakenOver:
 		c.applyTakenOver(ev)
 	case events.RolledOver:
-		c.applyRolled(ev)
+		c.applyRolled(ev, e.At)
 	case events.Ended:
 		*c = Call{
 			ID: c.ID, Gen: c.Gen, First: c.First, Seq: seq, Ended: true, EndedAt: e.At, Owner: c.Owner,

@@ -20,7 +20,7 @@ import (
 
 // look calls everything that reads a call; none of it may panic or change the call, whatever the events said.
 func look(c *projection.Call) {
-	c.Routes(projection.RouteDefaults{})
+	c.Routes(projection.RouteDefaults{}, 0)
 	c.Describe(io.Discard)
 	c.Timeout(projection.Timeouts{Media: 1, Silent: 1, Offer: 1, Final: 1}, func(netip.AddrPort) int64 { return 0 }, 5)
 	projection.DecideDue(c, 1<<62)

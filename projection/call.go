@@ -33,7 +33,7 @@ type Call struct {
 	Blocked, BlockedDTMF bool
 
 	// Rolled is how far the sources of encrypted streams have come, one entry for each; see events.RolledOver.
-	Rolled []events.RolledOver
+	Rolled []Rolled
 
 	// The last offer or answer: its digest, and the sequence at which its reply can be found.
 	LastRequest    uint64
@@ -47,6 +47,12 @@ type Call struct {
 
 	// Unknown counts the events of kinds that this build does not know.
 	Unknown int
+}
+
+// Rolled is how far a source of an encrypted stream had come at a time, in µs of Unix time.
+type Rolled struct {
+	events.RolledOver
+	At int64
 }
 
 // CommandMark is where the reply to a command can be found: the digest of its cookie (events.ShortDigest), and the sequence

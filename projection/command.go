@@ -50,6 +50,9 @@ type Section struct {
 	// Crypto are the usable a=crypto lines. DTLS is true if there is a fingerprint.
 	Crypto []events.Crypto
 	DTLS   bool
+	// Twin is that of events.Media, set where a decision has joined two sections. Index is the section's position in the SDP.
+	Twin  events.Twin
+	Index int
 }
 
 // LocalAddress is one address of a logical interface.
@@ -85,6 +88,8 @@ type Signalled struct {
 	Event events.Signalling // Parties holds Sender and Receiver, and whoever else changed
 	// Sender and Receiver point into Event.Parties.
 	Sender, Receiver *events.Party
+	// Sections are the positions in the SDP of the sections that count, in the order of the sender's medias that are not hidden.
+	Sections []int
 	// New is true if the event creates the call.
 	New bool
 }

@@ -18,8 +18,9 @@ type RouteDefaults struct {
 	TOS      uint8
 }
 
-// Routes returns the sockets of a call and what each does, in a fixed order. It is empty for a call that is not live.
-func (c *Call) Routes(def RouteDefaults) []plan.Stream {
+// Routes returns the sockets of a call and what each does from now on, in a fixed order. It is empty for a call that is not
+// live.
+func (c *Call) Routes(def RouteDefaults, now int64) []plan.Stream {
 	if !c.Live() {
 		return nil
 	}
@@ -34,13 +35,13 @@ func (c *Call) Routes(def RouteDefaults) []plan.Stream {
 			for len(keys) <= i {
 				keys = append(keys, c.keys(len(keys)))
 			}
-			out = c.mediaRoutes(out, p, i, listeners, keys[i], def)
+			out = c.mediaRoutes(out, p, i, listeners, keys[i], def, now)
 		}
 	}
 	return out
 }
 
-func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners []int, keys *keyed, def RouteDefaults) []plan.Stream {
+func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners []int, keys *keyed, def RouteDefaults, now int64) []plan.Stream {
 	m := &p.Medias[i]
 	if !m.Local.RTP.IsValid() {
 		return out
@@ -76,12 +77,12 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 		s.DTMF = dtmfTypes(m) // key presses pass where media is blocked (ng-reference §11)
 	}
 	in, usable := keys.in(p.ID, m)
-	s.Decrypt = c.withRollovers(in, p.ID, i, false, false, m.Keys().In)
+	s.Decrypt = c.withRollovers(in, p.ID, i, false, false, m.Keys().In, now)
 	if !usable {
 		listeners, s.MayLearn = nil, false
 	}
 	encrypt, _ := keys.out(p.ID, m)
-	s.Encrypt = c.withRollovers(encrypt, p.ID, i, false, true, m.Keys().Out)
+	s.Encrypt = c.withRollovers(encrypt, p.ID, i, false, true, m.Keys().Out, now)
 	for _, id := range listeners {
 		q := c.Party(id)
 		if i >= len(q.Medias) || !q.Medias[i].Local.RTP.IsValid() {
@@ -103,8 +104,8 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 		r := s
 		r.Local, r.RTCP, r.Mux = m.Local.RTCP, true, false
 		r.Signalled, r.Learned, r.Confirmed = m.Remote.RTCP, m.Learned.RTCP, m.Confirmed[1]
-		r.Decrypt = c.withRollovers(r.Decrypt, p.ID, i, true, false, m.Keys().In)
-		r.Encrypt = c.withRollovers(r.Encrypt, p.ID, i, true, true, m.Keys().Out)
+		r.Decrypt = c.withRollovers(r.Decrypt, p.ID, i, true, false, m.Keys().In, now)
+		r.Encrypt = c.withRollovers(r.Encrypt, p.ID, i, true, true, m.Keys().Out, now)
 		out = append(out, r)
 	}
 	// A party that moved keeps sending to the old sockets until our answer has reached it; that teaches nothing.

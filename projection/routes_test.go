@@ -85,10 +85,10 @@ func do(t *testing.T, d *projectiontest.Driver, command, from, to, flags, body s
 func TestRouteEpochs(t *testing.T) {
 	d := projectiontest.NewDriver()
 	do(t, d, "offer", "a", "", "", "m=audio 4000 RTP/AVP 0\n")
-	first := d.Call.Routes(projection.RouteDefaults{})
+	first := d.Call.Routes(projection.RouteDefaults{}, 0)
 	d.Now += 10_000_000
 	do(t, d, "answer", "a", "b", "", "m=audio 5000 RTP/AVP 0\n")
-	second := d.Call.Routes(projection.RouteDefaults{})
+	second := d.Call.Routes(projection.RouteDefaults{}, 0)
 	if len(first) != 4 || len(second) != 4 {
 		t.Fatalf("%d, then %d routes", len(first), len(second))
 	}
@@ -120,7 +120,7 @@ func TestRouteDefaults(t *testing.T) {
 	} {
 		d := projectiontest.NewDriver()
 		do(t, d, "offer", "a", "", c.flags, "m=audio 4000 RTP/AVP 0\n")
-		for _, s := range d.Call.Routes(def) {
+		for _, s := range d.Call.Routes(def, 0) {
 			if s.Mode != c.mode || s.TOS != c.tos {
 				t.Errorf("%s: mode %d TOS %d, want %d and %d", c.flags, s.Mode, s.TOS, c.mode, c.tos)
 			}
@@ -133,11 +133,11 @@ func TestRouteDefaults(t *testing.T) {
 		tos   uint8
 	}{{"TOS=8", 8}, {"TOS=-1", 8}, {"", 184}} {
 		do(t, d, "offer", "a", "", c.flags, "m=audio 4000 RTP/AVP 0\n")
-		if s := d.Call.Routes(def)[0]; s.TOS != c.tos {
+		if s := d.Call.Routes(def, 0)[0]; s.TOS != c.tos {
 			t.Errorf("after %q TOS %d, want %d", c.flags, s.TOS, c.tos)
 		}
 	}
-	if (&projection.Call{}).Routes(def) != nil {
+	if (&projection.Call{}).Routes(def, 0) != nil {
 		t.Error("a call that is none has routes")
 	}
 }

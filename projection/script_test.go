@@ -24,7 +24,7 @@ func TestScripts(t *testing.T) {
 			d.Call.Describe(&b)
 			return b.String()
 		case "routes":
-			for _, s := range d.Call.Routes(projection.RouteDefaults{}) {
+			for _, s := range d.Call.Routes(projection.RouteDefaults{}, 0) {
 				fmt.Fprintln(&b, route(s))
 			}
 			return b.String()

@@ -120,7 +120,11 @@ func (d *mediaDecision) offerKeys(sec *Section, m, o *events.Media) {
 	from.OffererPref = len(opt.pref) > 0
 	from.OSRTP = !secured(m.Protocol) && !opt.off && len(received) > 0
 
-	to.OSRTP = !secured(o.Protocol) && !opt.off && d.offersOSRTP(from, to)
+	twins := !secured(o.Protocol) && !opt.off && d.offersTwins(o)
+	to.OSRTP = !secured(o.Protocol) && !opt.off && (twins || d.offersOSRTP(from, to))
+	if twins && o.Twin == 0 && !slices.Contains(d.Req.OSRTP, "offer") && !slices.Contains(d.Req.OSRTP, "offer-RFC") {
+		o.Twin = events.TwinPlain
+	}
 	if to.OSRTP || secured(o.Protocol) && !opt.off {
 		to.Sent = d.offerLines(&opt, from.Received, to.Sent)
 	} else {
@@ -137,7 +141,6 @@ func (d *mediaDecision) offerKeys(sec *Section, m, o *events.Media) {
 // did the same, or because that is how the two of us have been talking.
 func (d *mediaDecision) offersOSRTP(from, to events.SRTP) bool {
 	for _, w := range d.Req.OSRTP {
-		// The older form, with a section of its own for SRTP, is not there; it is left at plain RTP then.
 		if w == "offer" || w == "offer-RFC" {
 			return true
 		}

@@ -33,7 +33,8 @@ func DecideSignal(c *Call, s Signal, res Resources) (*Signalled, error) {
 
 	d := mediaDecision{Signal: s, res: res, reset: s.Req.Reset && !s.Answer}
 	pos := 0 // position in the parties' medias; sections that the sender does not see are passed over
-	for i := range s.Desc.Sections {
+	sections := joinTwins(&s, sender)
+	for i := range sections {
 		for pos < len(sender.Medias) && sender.Medias[pos].Hidden {
 			grow(receiver, pos)
 			if o := &receiver.Medias[pos]; o.Type == "" { // a new party, which never saw that section either
@@ -43,13 +44,16 @@ func DecideSignal(c *Call, s Signal, res Resources) (*Signalled, error) {
 		}
 		grow(sender, pos)
 		grow(receiver, pos)
-		if err := d.section(&s.Desc.Sections[i], &sender.Medias[pos], &receiver.Medias[pos], i+1); err != nil {
+		if err := d.section(&sections[i], &sender.Medias[pos], &receiver.Medias[pos], i+1); err != nil {
 			return nil, err
 		}
 		pos++
 	}
 
-	out := &Signalled{New: !c.Live()}
+	out := &Signalled{New: !c.Live(), Sections: make([]int, len(sections))}
+	for i := range sections {
+		out.Sections[i] = sections[i].Index
+	}
 	out.Event = events.Signalling{
 		Parties: []events.Party{*sender, *receiver},
 		From:    sender.ID, To: receiver.ID,
@@ -116,6 +120,9 @@ func (d *mediaDecision) section(sec *Section, m, o *events.Media, index int) err
 	m.Formats = cloneStrings(sec.Formats)
 	m.Direction = sec.Direction
 	m.Extmaps, m.ICE = sec.Extmaps, sec.ICE
+	if !d.Answer {
+		m.Twin = sec.Twin
+	}
 	if o.Direction == "" {
 		o.Direction = events.SendRecv
 	}

@@ -167,6 +167,7 @@ type loop struct {
 	// The loop's own.
 	shard     shard
 	moderator moderator
+	turns     turns
 	from      sockaddr
 	buf       []byte
 	events    []unix.EpollEvent
@@ -327,6 +328,9 @@ func (l *loop) run() {
 		}
 		timeout = l.untilDue(now)
 		l.shard.publish()
+		if l.turns.served(n, now) {
+			runtime.Gosched()
+		}
 		switch l.moderator.served(n, now) {
 		case stepWait:
 		case stepPoll:

@@ -36,3 +36,26 @@ func TestModerator(t *testing.T) {
 		}
 	}
 }
+
+func TestTurns(t *testing.T) {
+	var turn turns
+	ends := func(every, length int64) (n int) {
+		for now := int64(0); now < length; now += every {
+			if turn.served(1, now+1_000_000) {
+				n++
+			}
+		}
+		return n
+	}
+	if n := ends(20_000, 1_000_000); n != 0 {
+		t.Errorf("50 packets in a second ended %d turns", n)
+	}
+	turn = turns{}
+	if n := ends(500, 1_000_000); n != 124 { // the first packet begins the first one
+		t.Errorf("2,000 packets in a second ended %d turns, want 124", n)
+	}
+	turn = turns{}
+	if turn.served(200, 5) != true || turn.served(200, 6) || turn.served(1, turnLength+6) != true || turn.served(1, 3*turnLength) {
+		t.Error("a burst has not ended its turn and the one that it began, and no more")
+	}
+}

@@ -83,6 +83,8 @@ func fill(t *rapid.T, v reflect.Value) {
 		v.SetInt(rapid.Int64().Draw(t, "int64"))
 	case reflect.Uint32:
 		v.SetUint(uint64(rapid.Uint32().Draw(t, "uint32")))
+	case reflect.Uint8:
+		v.SetUint(uint64(rapid.Uint8().Draw(t, "uint8")))
 	case reflect.Uint16:
 		v.SetUint(uint64(rapid.Uint16().Draw(t, "uint16")))
 	case reflect.Uint64:

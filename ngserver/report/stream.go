@@ -122,5 +122,7 @@ func mediaFlags(c *projection.Call, p *events.Party, i int) []string {
 		{m.Unidirectional, "unidirectional"},
 		{m.Echo == "echo", "echo"},
 		{m.Echo == "blackhole", "blackhole"},
+		{m.Twin != 0, "legacy OSRTP"},
+		{m.Twin == events.TwinSecure, "reverse legacy OSRTP"},
 	})
 }

@@ -18,6 +18,7 @@ type Params struct {
 	Req              *ng.Request
 	Answer           bool
 	Sender, Receiver *events.Party // as decided
+	Sections         []int         // see projection.Signalled
 	InstanceID       string
 	Now              int64 // µs of Unix time; names a session whose sender did not
 }
@@ -88,13 +89,15 @@ func (r *renderer) sections() {
 			if o.Hidden {
 				continue
 			}
-			r.rejected(o.Type, o.Protocol, strings.Join(o.Formats, " "), o, nil)
+			for _, proto := range profiles(o) {
+				r.rejected(o.Type, proto, strings.Join(o.Formats, " "), o, nil)
+			}
 			continue
 		}
-		if next >= len(r.Session.Media) {
+		if next >= len(r.Sections) {
 			return
 		}
-		m := &r.Session.Media[next]
+		m := &r.Session.Media[r.Sections[next]]
 		next++
 		if o.Hidden {
 			continue
@@ -102,6 +105,10 @@ func (r *renderer) sections() {
 		var s events.Media
 		if pos < len(r.Sender.Medias) {
 			s = r.Sender.Medias[pos]
+		}
+		if o.Twin != 0 {
+			r.twins(m, &s, o)
+			continue
 		}
 		r.section(m, &s, o)
 	}

@@ -85,7 +85,7 @@ func Signal(call *projection.Call, req *ng.Request, answer bool, set Settings, r
 		out.PassedOver += passedOver(&s.Media[i])
 	}
 	out.SDP, d.Receiver.Out = Render(Params{
-		Session: s, Req: req, Answer: answer, Sender: d.Sender, Receiver: d.Receiver,
+		Session: s, Req: req, Answer: answer, Sender: d.Sender, Receiver: d.Receiver, Sections: d.Sections,
 		InstanceID: set.InstanceID, Now: now,
 	})
 	if answer {

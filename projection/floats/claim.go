@@ -113,6 +113,7 @@ func (m *Machine) claimIfFree(f *float, now int64) {
 	if now-f.freeSince < int64(m.candidacy(f, now))*claimFor*m.cfg.Silence {
 		return
 	}
+	f.why = m.why(f, now)
 	next := max(f.epoch, f.seen) + 1
 	f.consent = f.released == m.cfg.Self && next == f.epoch+1
 	f.epoch, f.seen = next, next

@@ -75,6 +75,7 @@ type float struct {
 
 	// If this process is the holder.
 	claimed int64  // when
+	why     string // what let this node claim it, for people
 	from    uint64 // the first pulse with the claim
 	consent bool
 	until   int64  // authority
@@ -305,6 +306,7 @@ type State struct {
 	Yield string
 	Carry bool
 	Warm  bool   // all calls are ready here
+	Why   string // what let this node claim it, for people; empty if it did not
 	Moves string // the node that a planned move leads to; empty: none
 }
 
@@ -328,6 +330,7 @@ func (m *Machine) State(id string, now int64) State {
 		s.Holder = f.holder
 	}
 	if m.mine(f) {
+		s.Why = f.why
 		s.Hold, s.Until, s.Live, s.Moves = f.until > now, f.until, f.until > now, f.target
 		if f.target != "" && (f.forced || s.Hold && m.ready(f, f.target, now)) {
 			s.Yield = f.target

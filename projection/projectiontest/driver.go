@@ -122,7 +122,7 @@ func Check(c *projection.Call, res *Resources) error {
 			return fmt.Errorf("party %d hears itself", i)
 		}
 	}
-	routes := c.Routes(projection.RouteDefaults{})
+	routes := c.Routes(projection.RouteDefaults{}, 0)
 	if len(routes) != len(seen) {
 		return fmt.Errorf("%d routes for %d sockets", len(routes), len(seen))
 	}

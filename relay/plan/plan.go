@@ -88,6 +88,9 @@ type SRTP struct {
 	// Rollovers are what was known of the sources of this direction when the plan was made, for a relay that has no state yet.
 	// They are of this key: one that is new has none. They may be old, by less than 2^16 packets, and never ahead.
 	Rollovers []Rollover
+	// FirstIndex is above what SRTCP indices of other sources of a sender begin: a relay before it may have used lower ones, and
+	// the report of them was lost with it.
+	FirstIndex uint32
 }
 
 // Rollover is the state of one source (SSRC) of one direction, enough to go on after a restart (RFC 3711 §3.3.1).

@@ -51,6 +51,12 @@ func newSource(r plan.Rollover, skip uint32) *Source {
 	return s
 }
 
+// beginRTCP has the first SRTCP index of a source that is sent be the one above first.
+func (s *Source) beginRTCP(first uint32) {
+	s.rtcp.resume(min(uint64(first), maxRTCPIndex-1))
+	s.skipped = true
+}
+
 // usedRTP notes an index and returns the source if it is news.
 func (s *Source) usedRTP(index uint64) *Source {
 	crossed := s.rtp.use(index, rtpStep)

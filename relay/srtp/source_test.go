@@ -195,6 +195,35 @@ func TestRTCPIndexSkips(t *testing.T) {
 	}
 }
 
+// TestRTCPIndexBeginsAboveTheFirst: a sender that nothing was reported to does not use what one before it may have used.
+func TestRTCPIndexBeginsAboveTheFirst(t *testing.T) {
+	for _, test := range []struct {
+		known []plan.Rollover
+		first uint32
+		want  uint32
+	}{
+		{nil, 0, 1},
+		{nil, 500, 501},
+		{nil, maxRTCPIndex, maxRTCPIndex},
+		{[]plan.Rollover{{SSRC: 1}}, 500, rtcpSkip + 1},
+		{[]plan.Rollover{{SSRC: 2, Index: 300}}, 500, 501},
+	} {
+		p := keysOf("AEAD_AES_128_GCM")
+		p.Rollovers, p.FirstIndex = test.known, test.first
+		s := sender(t, p)
+		if _, _, err := s.Protect(nil, voice(1, 7)); err != nil { // has no part in it
+			t.Fatal(err)
+		}
+		sealed, news, err := s.Protect(nil, report(1))
+		if err != nil || news == nil || news.Rollover().Index != test.want {
+			t.Fatalf("%+v: first report %v, %v", test, news, err)
+		}
+		if index, ok := s.transform.indexOf(sealed); !ok || index != test.want {
+			t.Errorf("%+v: index %d, %v", test, index, ok)
+		}
+	}
+}
+
 func TestCrossings(t *testing.T) {
 	p := keysOf("AES_CM_128_HMAC_SHA1_80")
 	s, r := sender(t, p), receiver(t, p)

@@ -84,11 +84,14 @@ func (d *direction) Rollovers() []plan.Rollover {
 }
 
 // Sender protects what leaves in one direction.
-type Sender struct{ direction }
+type Sender struct {
+	direction
+	first uint32 // see plan.SRTP.FirstIndex
+}
 
 // NewSender makes a sender whose sources go on from p.Rollovers.
 func NewSender(p *plan.SRTP) (*Sender, error) {
-	s := &Sender{}
+	s := &Sender{first: p.FirstIndex}
 	if err := s.begin(p, rtcpSkip); err != nil {
 		return nil, err
 	}
@@ -157,6 +160,9 @@ func (s *Sender) protectRTCP(dst, pkt []byte) ([]byte, *Source, error) {
 		s.add(src)
 	case src.rtcp.top >= maxRTCPIndex:
 		return dst, nil, ErrUsedUp
+	}
+	if !src.rtcp.begun {
+		src.beginRTCP(s.first)
 	}
 	index := src.rtcp.top + 1
 	dst = s.transform.sealRTCP(dst, pkt, uint32(index))

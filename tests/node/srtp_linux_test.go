@@ -18,9 +18,10 @@ import (
 
 // secure is one direction between a phone and the relay, on pion's side.
 type secure struct {
-	t   testing.TB
-	ctx *srtp.Context
-	seq uint32 // with its rollovers
+	t     testing.TB
+	suite string
+	ctx   *srtp.Context
+	seq   uint32 // with its rollovers
 }
 
 var profiles = map[string]srtp.ProtectionProfile{
@@ -43,7 +44,7 @@ func newSecure(t testing.TB, suite string, key []byte) *secure {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &secure{t: t, ctx: ctx, seq: 1}
+	return &secure{t: t, suite: suite, ctx: ctx, seq: 1}
 }
 
 // packet makes the next RTP packet in the clear.
@@ -154,6 +155,42 @@ func TestSRTP(t *testing.T) {
 		forged[len(forged)-1] ^= 1
 		send(t, c.a.rtp, c.atA.rtp, forged)
 		c.talk()
+		n.ok(remove(c.id))
+	}
+	n.idle()
+}
+
+// The older form of OSRTP: of two sections that are one the phone takes the secure one, at the port of both.
+func TestSRTPTwins(t *testing.T) {
+	t.Parallel()
+	n := startNode(t)
+	const suite = "AES_CM_128_HMAC_SHA1_80"
+	for _, secureFirst := range []bool{false, true} {
+		c := &call{t: t, id: fmt.Sprint("twins ", secureFirst), a: newPhone(t), b: newPhone(t)}
+		key := bytes.Repeat([]byte{7}, 30)
+		secure := strings.TrimPrefix(savp(c.a.addr(), suite, key), session(c.a.addr().Addr()))
+		var toA, toB string
+		if secureFirst { // a has both
+			toB = n.sdp(offer(c.id, session(c.a.addr().Addr())+secure+section(5000), dict{"OSRTP": []any{"accept-legacy"}, "transport-protocol": "RTP/AVP"}))
+			toA = n.sdp(answer(c.id, c.b.body()))
+		} else { // a is told both
+			toA = n.sdp(offer(c.id, c.b.body(), dict{"OSRTP": []any{"offer-legacy"}}))
+			toB = n.sdp(answer(c.id, session(c.a.addr().Addr())+section(0)+secure))
+		}
+		sections := legs(t, toA)
+		if len(sections) != 2 || len(legs(t, toB)) != 1 {
+			t.Fatalf("a is told\n%s\nand b\n%s", toA, toB)
+		}
+		if secureFirst {
+			c.atA = sections[0]
+		} else {
+			c.atA = sections[1]
+		}
+		c.atB = legs(t, toB)[0]
+		both := &secureCall{call: c, up: newSecure(t, suite, key), down: newSecure(t, suite, keyOf(t, toA, suite))}
+		for range 3 {
+			both.talk()
+		}
 		n.ok(remove(c.id))
 	}
 	n.idle()

@@ -396,7 +396,7 @@ func (f *floatState) acquiredLocked(u *unit, s floats.State) {
 	u.settled.Store(&settled)
 	u.acquired.Store(f.n.now())
 	u.holding.Store(true)
-	f.log.Warn("this node holds a float now", "float", u.id, "epoch", s.Epoch, "before", u.record.Holder, "ready", s.Warm,
+	f.log.Warn("this node holds a float now", "float", u.id, "why", s.Why, "epoch", s.Epoch, "before", u.record.Holder, "ready", s.Warm,
 		"calls", f.n.gauge(u.owner).Load())
 	wake(u.wakeCalls)
 	go f.catchUp(u, settled)

@@ -115,33 +115,38 @@ func (f *floatState) recorded(l embed.Lease, deleted bool) {
 	if !ok {
 		return
 	}
-	if deleted || l.Revision == 0 {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		u := f.unitLocked(id)
-		u.record, u.rev = floats.Record{}, 0
-		wake(f.records)
-		return
+	var r floats.Record
+	if deleted = deleted || l.Revision == 0; !deleted {
+		var err error
+		if r, err = floats.DecodeRecord(l.Value); err != nil {
+			f.log.Error("the record of a float cannot be read; it is left alone", "float", id, "err", err)
+			return
+		}
 	}
-	r, err := floats.DecodeRecord(l.Value)
-	if err != nil {
-		f.log.Error("the record of a float cannot be read; it is left alone", "float", id, "err", err)
-		return
+	if f.keepRecord(id, r, l.Revision, deleted) {
+		wake(f.needed)
+		f.tell(func(k *keeper.Keeper) error { return k.Record(r) })
 	}
+}
+
+// keepRecord tells whether a record is new.
+func (f *floatState) keepRecord(id string, r floats.Record, rev uint64, deleted bool) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	u := f.unitLocked(id)
-	if l.Revision <= u.rev {
-		return
+	if deleted {
+		u.record, u.rev = floats.Record{}, 0
+		wake(f.records)
+		return false
 	}
-	u.record, u.rev = r, l.Revision
+	if rev <= u.rev {
+		return false
+	}
+	u.record, u.rev = r, rev
 	if u.own == nil && len(r.Interfaces) > 0 {
 		if table, err := r.Table(); err == nil {
 			u.table.Store(table)
 		}
 	}
-	wake(f.needed)
-	if k := f.keeper; k != nil {
-		_ = k.Record(r) // it reads at once, or has ended
-	}
+	return true
 }

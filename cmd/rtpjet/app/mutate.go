@@ -93,7 +93,7 @@ func (n *Node) route(e *entry, fresh bool) {
 		n.engine.Drop(e.key)
 		return
 	}
-	streams := e.call.Routes(n.defaults)
+	streams := e.call.Routes(n.defaults, n.now())
 	if fresh && e.learnFrom != e.call.LastSignal {
 		e.learnFrom, e.learnSkew = e.call.LastSignal, n.now()-e.call.LastSignal
 	}

@@ -30,7 +30,8 @@ func namesOf(run string, i int) callNames {
 // ngOptions are the choices that all requests of a run share.
 type ngOptions struct {
 	sdp         sdpOptions
-	deleteDelay int // seconds; negative: the key is not sent
+	deleteDelay int  // seconds; negative: the key is not sent
+	bridge      bool // the caller speaks SRTP, and the callee is to be offered plain RTP
 }
 
 func appendString(b []byte, s string) []byte {
@@ -62,6 +63,9 @@ func appendList(b []byte, key string, values ...string) []byte {
 func appendOffer(b []byte, c callNames, sdp []byte, from netip.Addr, o ngOptions) []byte {
 	b = append(b, 'd')
 	b = appendMedia(b, sdp, from, o)
+	if o.bridge {
+		b = appendPair(b, "transport-protocol", "RTP/AVP")
+	}
 	b = appendPair(b, "call-id", c.callID)
 	b = appendPair(b, "from-tag", c.fromTag)
 	b = appendPair(b, "sip-message-type", "sip_request")

@@ -42,7 +42,7 @@ type RelayResult struct {
 	LossyLegs  int     `json:"streams_with_loss"`
 	Late       uint64  `json:"reordered"`
 	Duplicates uint64  `json:"duplicates"`
-	Damaged    uint64  `json:"damaged"`
+	Damaged    uint64  `json:"damaged"` // not byte by byte what was sent, or SRTP that is not authentic
 	Foreign    uint64  `json:"foreign"`
 	Refused    uint64  `json:"icmp_refused"`
 
@@ -134,6 +134,7 @@ const relayUsage = `rtpjet bench: place calls on an NG server and send RTP throu
   rtpjet bench --ng 127.0.0.1:2223 --pid PID --calls 500 --rate 50 --duration 10s
   rtpjet bench --ng 127.0.0.1:2223 --pid PID --calls 20 --offered 240000 --search
   rtpjet bench --ng 127.0.0.1:2223 --pid PID --calls 4000 --rate 0      (memory and descriptors only)
+  rtpjet bench --ng 127.0.0.1:2223 --pid PID --calls 200 --srtp AEAD_AES_128_GCM
   rtpjet bench control --help                                           (calls per second)
   rtpjet bench restart --help                                           (silence after a kill)
   rtpjet bench cluster --help                                           (all nodes of a cluster as one)
@@ -157,8 +158,13 @@ func runRelay(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 	codecBytes := fs.Int("codec-bytes", 160, "RTP payload `BYTES` of a packet")
 	threads := fs.Int("threads", 0, "sending and receiving threads (default: 1, above 100,000 packets/s 2)")
 	tick := fs.Duration("tick", 250*time.Microsecond, "how often the sender looks what is due")
+	secure := fs.String("srtp", "", "`SUITE` of SDES that the callers speak to the server, which speaks plain RTP to the callees")
 	nat := fs.Bool("nat", false, "name ports in the SDP that the packets do not come from, so that the server must learn")
 	if err := fs.parse(args); err != nil {
+		return err
+	}
+	suite, err := suiteOf(*secure)
+	if err != nil {
 		return err
 	}
 	at, err := c.resolve()
@@ -192,8 +198,9 @@ func runRelay(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 
 	opts := trafficOptions{
 		ng: c.ng, local: at.local, payload: *codecBytes, calls: *calls, workers: min(*threads, *calls),
-		nat: *nat, options: c.options(), tick: *tick,
+		nat: *nat, srtp: suite, options: c.options(), tick: *tick,
 	}
+	opts.options.bridge = suite != nil
 	if *rate > 500 {
 		opts.rcvbuf = 4 << 20
 	}

@@ -64,6 +64,20 @@ func TestRelayAgainstRtpengine(t *testing.T) {
 	}
 }
 
+// The callee hears what the secure caller said and the other way round, each byte of it.
+func TestSRTPAgainstRtpengine(t *testing.T) {
+	server := startPeer(t)
+	for _, suite := range []string{"AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM"} {
+		var r RelayResult
+		run(t, &r, "--ng", server.NG.String(), "--pid", strconv.Itoa(server.PID), "--calls", "3", "--duration", "500ms", "--warmup", "200ms",
+			"--srtp", suite, "--json")
+		if r.Received == 0 || r.Evenness.Min == 0 || r.Damaged != 0 || r.Foreign != 0 || r.Duplicates != 0 {
+			t.Errorf("%s: %d packets received, the worst leg %v/s, %d damaged, %d foreign, %d duplicate", suite, r.Received, r.Evenness.Min,
+				r.Damaged, r.Foreign, r.Duplicates)
+		}
+	}
+}
+
 func TestRelayWithMuxNeedsFewerDescriptors(t *testing.T) {
 	server := startPeer(t)
 	var r RelayResult
@@ -116,6 +130,7 @@ func TestMistakesAreNamed(t *testing.T) {
 		{"--calls 0", "--calls", 2},
 		{"--search", "--offered", 2},
 		{"--codec-bytes 3", "--codec-bytes", 2},
+		{"--srtp ROT13", "AEAD_AES_128_GCM", 2},
 		{"--pid x", "process id", 1},
 		{"--local x", "--local", 1},
 		{"stray", "stray", 2},

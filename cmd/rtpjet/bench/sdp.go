@@ -12,6 +12,7 @@ import (
 type sdpOptions struct {
 	rtcpMux bool
 	later   uint64 // how often the phone has sent it with a change
+	crypto  string // the a=crypto line of a phone that speaks SRTP, with its end of line
 }
 
 // appendSDP appends a phone's SDP with one audio section at the address.
@@ -33,12 +34,17 @@ func appendSDP(b []byte, at netip.AddrPort, o sdpOptions) []byte {
 	b = append(b, addr...)
 	b = append(b, "\r\nt=0 0\r\nm=audio "...)
 	b = strconv.AppendUint(b, uint64(at.Port()), 10)
-	b = append(b, " RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"+
+	if o.crypto != "" {
+		b = append(b, " RTP/SAVP"...)
+	} else {
+		b = append(b, " RTP/AVP"...)
+	}
+	b = append(b, " 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"+
 		"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"...)
 	if o.rtcpMux {
 		b = append(b, "a=rtcp-mux\r\n"...)
 	}
-	return b
+	return append(b, o.crypto...)
 }
 
 // errNoMedia says that an SDP names no address to send to.

@@ -1,7 +1,9 @@
 package bench
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -27,6 +29,7 @@ type leg struct {
 	at     netip.AddrPort // its own address
 	relay  netip.AddrPort // where it sends to
 	peer   *leg
+	srtp   *secured // nil: it speaks plain RTP
 	packet []byte
 	next   uint64 // number of the next packet
 	window seqWindow
@@ -53,6 +56,7 @@ type trafficOptions struct {
 	workers int
 	rcvbuf  int
 	nat     bool
+	srtp    *suite // what callers speak; nil: plain RTP, as callees always do
 	options ngOptions
 	tick    time.Duration
 	// realtime lets the packet threads go before all others of the machine.
@@ -94,6 +98,11 @@ func place(ctx context.Context, opts trafficOptions) (t *traffic, err error) {
 			return t, err
 		}
 		c.caller.peer, c.callee.peer = c.callee, c.caller
+		if opts.srtp != nil {
+			if c.caller.srtp, err = newSecured(opts.srtp, len(c.caller.packet)); err != nil {
+				return t, err
+			}
+		}
 	}
 
 	began := time.Now()
@@ -143,15 +152,15 @@ func (t *traffic) placeSome(ctx context.Context, index *atomic.Int64) error {
 			return nil
 		}
 		c := t.calls[i]
-		sdp = appendSDP(sdp[:0], t.advertised(c.caller), t.opts.options.sdp)
-		c.callee.relay, err = askForMedia(ctx, ng, func(b []byte) []byte {
+		sdp = appendSDP(sdp[:0], t.advertised(c.caller), c.caller.describe(t.opts.options.sdp))
+		err = c.callee.askForMedia(ctx, ng, func(b []byte) []byte {
 			return appendOffer(b, c.names, sdp, t.opts.local, t.opts.options)
 		})
 		if err != nil {
 			return fmt.Errorf("place call %d of %d, offer: %w", i+1, len(t.calls), err)
 		}
 		sdp = appendSDP(sdp[:0], t.advertised(c.callee), t.opts.options.sdp)
-		c.caller.relay, err = askForMedia(ctx, ng, func(b []byte) []byte {
+		err = c.caller.askForMedia(ctx, ng, func(b []byte) []byte {
 			return appendAnswer(b, c.names, sdp, t.opts.local, t.opts.options)
 		})
 		if err != nil {
@@ -174,16 +183,33 @@ func (t *traffic) advertised(l *leg) netip.AddrPort {
 	return l.at
 }
 
-// askForMedia sends an offer or answer and returns the address in its reply's SDP.
-func askForMedia(ctx context.Context, ng *client, build func([]byte) []byte) (netip.AddrPort, error) {
+// describe returns what a leg's SDP says beside its address.
+func (l *leg) describe(o sdpOptions) sdpOptions {
+	if l.srtp != nil {
+		o.crypto = l.srtp.suite.cryptoLine(l.srtp.key)
+	}
+	return o
+}
+
+// askForMedia sends an offer or answer; its reply's SDP says where and how the leg has to send.
+func (l *leg) askForMedia(ctx context.Context, ng *client, build func([]byte) []byte) error {
 	reply, err := ng.request(ctx, build)
 	if err != nil {
-		return netip.AddrPort{}, err
+		return err
 	}
 	if !reply.ok() {
-		return netip.AddrPort{}, fmt.Errorf("server refused: %s", reply.why())
+		return fmt.Errorf("server refused: %s", reply.why())
 	}
-	return mediaAddress(reply.sdp)
+	if l.relay, err = mediaAddress(reply.sdp); err != nil {
+		return err
+	}
+	if l.srtp != nil {
+		return l.srtp.answered(reply.sdp)
+	}
+	if bytes.Contains(reply.sdp, []byte(" RTP/SAVP")) {
+		return errors.New("the server speaks SRTP to a phone that does not")
+	}
+	return nil
 }
 
 func newLeg(id uint32, opts trafficOptions) (*leg, error) {
@@ -486,11 +512,18 @@ func (w *worker) sendFrom(first, n int) {
 		}
 		l := w.legs[k]
 		stamp(l.packet, l.next, time.Now().UnixNano())
-		errno := send(l.fd, l.packet)
+		pkt := l.packet
+		if l.srtp != nil {
+			if pkt = l.srtp.seal(pkt); pkt == nil {
+				l.full++
+				continue
+			}
+		}
+		errno := send(l.fd, pkt)
 		if errno == unix.ECONNREFUSED {
 			// It tells of an earlier packet; this one has not been sent.
 			l.refused++
-			errno = send(l.fd, l.packet)
+			errno = send(l.fd, pkt)
 		}
 		if errno != 0 {
 			l.full++
@@ -525,7 +558,14 @@ func (w *worker) take(l *leg) {
 		return
 	}
 	for i := range n {
-		number, sent, v := check(w.rx.packet(i), l.peer.packet)
+		pkt := w.rx.packet(i)
+		if l.srtp != nil {
+			if pkt = l.srtp.open(pkt); pkt == nil {
+				l.damaged++
+				continue
+			}
+		}
+		number, sent, v := check(pkt, l.peer.packet)
 		switch v {
 		case packetForeign:
 			w.foreign++

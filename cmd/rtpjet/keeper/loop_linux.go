@@ -19,7 +19,7 @@ const (
 	// pulsesASilence is how many pulses go out in the time after which silence counts, and natsEvery is how many of them
 	// also go by NATS: one of so many.
 	pulsesASilence = 6
-	natsEvery      = 2
+	natsEvery      = 3
 	// idle is the longest time between two looks.
 	idle = 100_000 // µs
 	// addressRetry is the time between two tries to add or remove an address, µs.
@@ -28,6 +28,8 @@ const (
 	statEvery = 10_000
 	// farewell is for how long a keeper without a node goes on saying that its floats are free.
 	farewell = 300_000 // µs
+	// lookEvery is the time between two looks how others are heard, for the log; µs.
+	lookEvery = 25_000
 	// slowTime bounds a provider that runs a script.
 	slowTime = 15 * time.Second
 )
@@ -52,6 +54,9 @@ type loop struct {
 	pulses   uint64
 	renewDue int64
 	goneAt   int64 // when the node went; 0: it is there
+	lookDue  int64 // when to look how others are heard
+	lookedAt int64
+	peers    map[string]floats.Condition
 	out      [][]byte
 	reported []floats.State
 
@@ -198,6 +203,7 @@ func (l *loop) step() error {
 	t := now()
 	next := min(t+idle, l.link.tend(t, l.refused))
 	if l.machine != nil && l.machine.Active() {
+		l.look(t)
 		if t = now(); t >= l.pulseDue {
 			l.machine.Tick(t)
 			l.settle()
@@ -437,5 +443,42 @@ func (l *loop) finish() {
 		default:
 			return
 		}
+	}
+}
+
+// look logs what has changed in how the others are heard, and whether this machine stood still.
+func (l *loop) look(t int64) {
+	if t < l.lookDue {
+		return
+	}
+	if gap := t - l.lookedAt; l.lookedAt > 0 && gap > 2*idle {
+		l.log.Warn("this machine stood still, or the keeper was stopped", "ms", gap/1000)
+	}
+	l.lookDue, l.lookedAt = t+lookEvery, t
+	if l.peers == nil {
+		l.peers = make(map[string]floats.Condition)
+	}
+	heard, known := 0, 0
+	changed := false
+	for _, p := range l.machine.Peers(t) {
+		if p.Condition != floats.Unknown {
+			known++
+		}
+		if p.Condition == floats.Heard || p.Condition == floats.NoNATS || p.Condition == floats.NoUDP {
+			heard++
+		}
+		if l.peers[p.Node] == p.Condition {
+			continue
+		}
+		l.peers[p.Node] = p.Condition
+		changed = true
+		level := slog.LevelWarn
+		if p.Condition == floats.Heard {
+			level = slog.LevelInfo
+		}
+		l.log.Log(context.Background(), level, "node "+p.Node+" "+p.Condition.String())
+	}
+	if changed && known > 0 && heard == 0 {
+		l.log.Warn("no other node is heard: this machine may be the one that is cut off")
 	}
 }

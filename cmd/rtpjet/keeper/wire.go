@@ -46,7 +46,7 @@ type Config struct {
 }
 
 // AliveEvery is how often a node says that it lives.
-const AliveEvery = 20 * time.Millisecond
+const AliveEvery = 50 * time.Millisecond
 
 // order is a message of the node. An empty one says that it lives.
 type order struct {

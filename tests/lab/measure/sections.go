@@ -60,6 +60,40 @@ var sections = []section{
 		},
 	},
 	{
+		name:  "srtp",
+		title: "SRTP to RTP: 200 calls at 50 packets/s a leg",
+		about: "200 legs with SRTP by SDES, each in a call with one of 200 with plain RTP: half of the packets arrive encrypted, " +
+			"the other half leave encrypted. 172-byte RTP packets, 20 ms apart on each leg. The generator encrypts and decrypts " +
+			"with pion/srtp, and that is not in the server's figures; a packet that does not authenticate stops the measurement.",
+		variants: []variant{jet, engine},
+		metrics: []metric{
+			{"AES_CM_128_HMAC_SHA1_80: CPU of the server a packet, µs", "cpu cm", "%.2f", "at most 1.0 × rtpengine", true},
+			{"packets lost", "lost cm", "%.0f", "none", false},
+			{"latency p50, µs", "p50 cm", "%.0f", "", true},
+			{"latency p99, µs", "p99 cm", "%.0f", "", true},
+			{"AEAD_AES_128_GCM: CPU of the server a packet, µs", "cpu gcm", "%.2f", "at most 1.0 × rtpengine", true},
+			{"packets lost", "lost gcm", "%.0f", "none", false},
+			{"latency p50, µs", "p50 gcm", "%.0f", "", true},
+			{"latency p99, µs", "p99 gcm", "%.0f", "", true},
+			{"the same calls unencrypted: CPU of the server a packet, µs", "cpu", "%.2f", "", true},
+			{"packets lost", "lost", "%.0f", "", false},
+		},
+		run: func(ctx context.Context, r *oneRun) error {
+			for _, secure := range []struct{ suffix, suite string }{
+				{" cm", "AES_CM_128_HMAC_SHA1_80"}, {" gcm", "AEAD_AES_128_GCM"}, {"", ""},
+			} {
+				args := []string{"--calls", "200", "--rate", "50", "--duration", r.either("15s", "3s"), "--warmup", r.either("3s", "1s")}
+				if secure.suite != "" {
+					args = append(args, "--srtp", secure.suite)
+				}
+				if err := r.relay(ctx, secure.suffix, args...); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	},
+	{
 		name:  "overload",
 		title: "240,000 packets/s offered over 40 legs",
 		about: "The best is the most that the same server delivered at any of the offered rates of a rising search, " +
