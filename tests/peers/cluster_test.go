@@ -26,7 +26,7 @@ func startCluster(t *testing.T, interfaces ...string) *server {
 	if os.Getenv("RTPJET_TEST_SERVER") == "rtpengine" {
 		t.Skip("rtpengine has no cluster")
 	}
-	s := &server{}
+	s := &server{phones: loopback}
 	address := func() string { return net.JoinHostPort(loopback, strconv.Itoa(freePort(t))) }
 	var used []ports
 	var routes []string

@@ -263,6 +263,8 @@ type server struct {
 	ng       string // host:port of its NG socket
 	port     int    // the port in ng
 	socks    string // what Kamailio is told
+	phones   string // the address of phones and proxy
+	addr     string // of its media; empty: a loopback address
 	media    ports
 	args     []string
 
@@ -305,7 +307,7 @@ func startServer(t *testing.T, interfaces ...string) *server {
 // newServer prepares one process of the relay under test.
 func newServer(t *testing.T, port int, media ports, interfaces ...string) *server {
 	t.Helper()
-	s := &server{port: port, media: media, ng: net.JoinHostPort(loopback, strconv.Itoa(port))}
+	s := &server{port: port, media: media, phones: loopback, ng: net.JoinHostPort(loopback, strconv.Itoa(port))}
 	s.socks = "udp:" + s.ng
 	s.args = []string{
 		"--listen-ng=" + s.ng, "--config-file=none",
@@ -376,7 +378,7 @@ func (s *server) owner(relay netip.AddrPort) *server { return among(s.running(),
 // among finds the process whose media port this is.
 func among(of []*server, relay netip.AddrPort) *server {
 	for _, n := range of {
-		if port := int(relay.Port()); relay.Addr().IsLoopback() && port >= n.media.min && port <= n.media.max {
+		if port := int(relay.Port()); (relay.Addr().String() == n.addr || n.addr == "" && relay.Addr().IsLoopback()) && port >= n.media.min && port <= n.media.max {
 			return n
 		}
 	}
