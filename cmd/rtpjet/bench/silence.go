@@ -216,3 +216,15 @@ func (s stretches) length() time.Duration {
 	}
 	return time.Duration(sum)
 }
+
+// Before returns the longest silence of a fast stream, in ms, up to a moment, the
+// first half second left out.
+func (r *Recording) Before(to int64) float64 {
+	var longest time.Duration
+	for i := range r.Streams {
+		if s := &r.Streams[i]; s.Fast {
+			longest = max(longest, s.Silence(r.Start+int64(time.Second)/2, to).Longest)
+		}
+	}
+	return milliseconds(longest)
+}

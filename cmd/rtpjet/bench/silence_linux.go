@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -83,6 +85,9 @@ func runSilence(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
+	if o.traffic.realtime {
+		defer undisturbed()()
+	}
 	t, err := place(ctx, o.traffic)
 	if err != nil {
 		return err
@@ -143,6 +148,19 @@ func silenceFlags(args []string, stderr io.Writer) (o silenceOptions, err error)
 		ng: c.ng, local: at.local, payload: *codecBytes, calls: *calls, options: c.options(), tick: *tick, realtime: *realtime,
 	}
 	return o, nil
+}
+
+// undisturbed keeps Go's own work from the packet threads: no garbage is collected,
+// and a thread that comes back from a system call need not wait for a processor.
+func undisturbed() (restore func()) {
+	percent := debug.SetGCPercent(-1)
+	limit := debug.SetMemoryLimit(1 << 30)
+	procs := runtime.GOMAXPROCS(runtime.NumCPU() + 6)
+	return func() {
+		runtime.GOMAXPROCS(procs)
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(percent)
+	}
 }
 
 // silenceRun is the state of one run.
