@@ -481,28 +481,27 @@ func BenchmarkTakeover(b *testing.B) {
 				party := listen(b)
 				pkt, buf := numbered(b, suite, 1)[0], make([]byte, 1500)
 				targets := reserve(b, e, 2*calls)
-				set := func() {
-					for c := range calls {
-						streams := between(targets[2*c], targets[2*c+1], addrOf(party))
-						streams[0].Decrypt, streams[1].Encrypt = secureKeys(suite), secureKeys(suite)
-						e.Drop(fmt.Sprint(c))
-						if err := e.Set(fmt.Sprint(c), streams); err != nil {
-							b.Fatal(err)
-						}
+				set := func(c int) {
+					streams := between(targets[2*c], targets[2*c+1], addrOf(party))
+					streams[0].Decrypt, streams[1].Encrypt = secureKeys(suite), secureKeys(suite)
+					if err := e.Set(fmt.Sprint(c), streams); err != nil {
+						b.Fatal(err)
 					}
+				}
+				for c := range calls {
+					set(c)
 				}
 				var waited []time.Duration
 				for n := 0; b.Loop(); n++ {
 					b.StopTimer()
-					if n%calls == 0 {
-						set() // each of them is to wait for its first packet
-						runtime.GC()
-					}
+					c := n % calls
+					e.Drop(fmt.Sprint(c)) // it may have carried packets
+					set(c)
 					e.Permit(time.Time{}, loopback)
 					b.StartTimer()
 					began := time.Now()
 					e.Permit(began.Add(time.Hour), loopback)
-					if _, err := party.WriteToUDPAddrPort(pkt, targets[2*(n%calls)]); err != nil {
+					if _, err := party.WriteToUDPAddrPort(pkt, targets[2*c]); err != nil {
 						b.Fatal(err)
 					}
 					if _, _, err := party.ReadFromUDPAddrPort(buf); err != nil {
