@@ -3,16 +3,20 @@ package netaddr
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -217,4 +221,62 @@ exit 0`, 0)
 	}
 	h.signal(unix.SIGKILL)
 	eventually(t, "the guard has removed all", gone)
+}
+
+// TestExecExample runs the example that sets addresses with ip.
+func TestExecExample(t *testing.T) {
+	for _, tool := range []string{"ip", "arping"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("the example needs %s: %v", tool, err)
+		}
+	}
+	script, err := filepath.Abs("../../examples/float-provider/ip.sh")
+	must(t, err)
+	w := newWorld(t)
+	n := w.nodes[0]
+	log := new(syncBuffer)
+	p, err := OpenExec(script, Config{Log: slog.New(slog.NewTextHandler(log, nil))})
+	must(t, err)
+	defer p.Close()
+	old := &netlink.Neigh{LinkIndex: w.peer.index, IP: float4.Addr().AsSlice(), HardwareAddr: w.nodes[1].mac, State: unix.NUD_REACHABLE}
+	must(t, w.peer.kernel.NeighSet(old))
+	// A script runs in the namespace of the thread that starts it: one address at a time keeps to this thread.
+	must(t, n.do(func() error {
+		for _, a := range both {
+			for range 2 {
+				if _, err := p.run(t.Context(), verbAdd, a); err != nil {
+					return err
+				}
+			}
+			if code, err := p.run(t.Context(), verbCheck, a); code != 0 || err != nil {
+				return fmt.Errorf("check: %d, %w", code, err)
+			}
+		}
+		return nil
+	}))
+	for _, a := range both {
+		if _, ok := n.has(t, a); !ok {
+			t.Errorf("%s is not there", a)
+		}
+	}
+	eventually(t, "the peer has heard of it", func() bool { mac, _ := w.peer.neighbor(t, float4.Addr()); return slices.Equal(mac, n.mac) })
+	must(t, n.do(func() error {
+		for _, a := range both {
+			for range 2 {
+				if _, err := p.run(t.Context(), verbRemove, a); err != nil {
+					return err
+				}
+			}
+			if code, _ := p.run(t.Context(), verbCheck, a); code != 1 {
+				return fmt.Errorf("check: %d", code)
+			}
+		}
+		return nil
+	}))
+	for _, a := range both {
+		if _, ok := n.has(t, a); ok {
+			t.Errorf("%s is there", a)
+		}
+	}
+	t.Log(log)
 }

@@ -398,7 +398,6 @@ func (f *floatState) acquiredLocked(u *unit, s floats.State) {
 	u.holding.Store(true)
 	f.log.Warn("this node holds a float now", "float", u.id, "why", s.Why, "epoch", s.Epoch, "before", u.record.Holder, "ready", s.Warm,
 		"calls", f.n.gauge(u.owner).Load())
-	wake(u.wakeCalls)
 	go f.catchUp(u, settled)
 }
 
