@@ -76,11 +76,15 @@ const learn = `<ereg regexp="c=IN IP4 ([0-9.]+)" search_in="body" check_it="true
 <ereg regexp="a=(sendrecv|sendonly|recvonly|inactive)" search_in="body" check_it="true" assign_to="x,mode"/>
 `
 
-func gate(word string) string {
-	return fmt.Sprintf(`<nop><action><log message="%s [call_id] [$ip]:[$port] [$mode]"/></action></nop>
-<recv request="MESSAGE"/>
-`, word)
+func gate(word string) string { return note(word) + `<recv request="MESSAGE"/>` + "\n" }
+
+// note is a gate that is open.
+func note(word string) string {
+	return fmt.Sprintf(`<nop><action><log message="%s [call_id] [$ip]:[$port] [$mode]"/></action></nop>`+"\n", word)
 }
+
+// pause waits for so many ms.
+func pause(ms int) string { return fmt.Sprintf("<pause milliseconds=\"%d\"/>\n", ms) }
 
 // Alice's identity, and Bob's.
 const (

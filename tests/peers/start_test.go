@@ -210,7 +210,7 @@ func freePort(t *testing.T) int {
 	var port int
 	eventually(t, "a free port", func() bool {
 		port = firstPort + int(lastPort.Add(1)%manyPorts)
-		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: port}) // fails if any address has the port in use
 		if err != nil {
 			return false
 		}
@@ -267,6 +267,7 @@ type server struct {
 	addr     string // of its media; empty: a loopback address
 	media    ports
 	args     []string
+	within   string // the program that starts it; empty: it is started itself
 
 	program string // rtpjet itself; empty if the relay is another
 	nats    string // host:port of rtpjet's embedded NATS
@@ -345,6 +346,9 @@ func (s *server) launch(t *testing.T) {
 		}
 	})
 	path := s.program
+	if s.within != "" {
+		path = program(t, s.within, "util-linux")
+	}
 	if path == "" {
 		path = program(t, "rtpengine", "rtpengine-daemon")
 	}
