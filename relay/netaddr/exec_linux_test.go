@@ -195,34 +195,6 @@ func TestExecLoud(t *testing.T) {
 	}
 }
 
-// TestGuardScript has the guard call the script: when the holder is frozen, when that fails at first, and when the holder is
-// killed.
-func TestGuardScript(t *testing.T) {
-	w := newWorld(t)
-	s := newScripted(t, held+`
-if test $1 = remove && ! test -e failed; then touch failed; touch "$file"; echo "not now"; exit 7; fi
-exit 0`, 0)
-	gone := func() bool {
-		files, _ := filepath.Glob(filepath.Join(s.dir, "*-[26]4"))
-		return len(files) == 0
-	}
-	h := w.nodes[0].startHolder(t, "-provider=exec:"+s.script)
-	h.signal(unix.SIGSTOP)
-	eventually(t, "the guard has removed all, with a second try", gone)
-	h.signal(unix.SIGCONT)
-	h.await("silent")
-	h.await("removed")
-	h.signal(unix.SIGKILL)
-	eventually(t, "the guard ends", func() bool { return !running(h.guard) })
-
-	h = w.nodes[0].startHolder(t, "-silence=1m", "-provider=exec:"+s.script)
-	if gone() {
-		t.Error("nothing is held")
-	}
-	h.signal(unix.SIGKILL)
-	eventually(t, "the guard has removed all", gone)
-}
-
 // TestExecExample runs the example that sets addresses with ip.
 func TestExecExample(t *testing.T) {
 	for _, tool := range []string{"ip", "arping"} {
@@ -279,4 +251,9 @@ func TestExecExample(t *testing.T) {
 		}
 	}
 	t.Log(log)
+}
+
+func running(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
 }

@@ -17,6 +17,7 @@ import (
 type Netlink struct {
 	log      *slog.Logger
 	lifetime time.Duration
+	may      func(Address) bool
 	kernel   *netlink.Handle
 	packets  *packetSocket
 
@@ -68,7 +69,7 @@ func OpenNetlink(cfg Config) (*Netlink, error) {
 		return nil, err
 	}
 	return &Netlink{
-		log: cfg.Log, lifetime: cfg.Lifetime, kernel: kernel, packets: packets,
+		log: cfg.Log, lifetime: cfg.Lifetime, may: cfg.May, kernel: kernel, packets: packets,
 		links: make(map[string]link), refreshed: time.Now(), held: make(map[Address]*holding), barred: make(map[netip.Addr]bool),
 	}, nil
 }
@@ -254,7 +255,7 @@ func (p *Netlink) Renew(_ context.Context, addrs ...Address) error {
 // network settings as a renewal does.
 const refreshEvery = 10 * time.Second
 
-// renew must not bring an address back that is gone: the guard or the kernel has taken it from a process that was frozen,
+// renew must not bring an address back that is gone: the kernel has taken it from a process that was frozen,
 // and another node has it. The kernel makes what it does not find, whatever the flags of the request. But IFA_F_MCAUTOJOIN
 // asks it to join the address as a multicast group when it makes it, which fails with EINVAL, and it does not look at that
 // flag when it changes the lifetime of one that is there. So both is one step, and there is no time between to be frozen in.

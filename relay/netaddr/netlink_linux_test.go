@@ -121,11 +121,11 @@ func TestDeviceAnew(t *testing.T) {
 			t.Errorf("%s is not there", a)
 		}
 	}
-	// Another process, as a guard, knows the device before it was made anew.
-	guard := n.netlinkProvider(t, Config{})
+	// Another process knows the device before it was made anew.
+	other := n.netlinkProvider(t, Config{})
 	anew()
 	must(t, p.Add(t.Context(), both...))
-	must(t, guard.Remove(t.Context(), both...))
+	must(t, other.Remove(t.Context(), both...))
 	for _, a := range both {
 		if _, ok := n.has(t, a); ok {
 			t.Errorf("%s is there", a)
