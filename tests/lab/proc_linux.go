@@ -147,3 +147,35 @@ func RaiseFileLimit(n uint64) error {
 	}
 	return nil
 }
+
+// Freeze stops all processes of a namespace at once, as if the machine hung; its
+// kernel still answers ARP and refuses packets to closed ports.
+func (s *Side) Freeze() error { return s.signal(syscall.SIGSTOP) }
+
+// Thaw lets them go on.
+func (s *Side) Thaw() error { return s.signal(syscall.SIGCONT) }
+
+func (s *Side) signal(sig syscall.Signal) error {
+	pids, err := s.Processes()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, sig); err != nil && !errors.Is(err, syscall.ESRCH) {
+			errs = append(errs, fmt.Errorf("signal process %d in %s: %w", pid, s.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// killAll ends what programs of the lab have left behind in a namespace.
+func (s *Side) killAll() {
+	pids, err := s.Processes()
+	if err != nil {
+		return
+	}
+	for _, pid := range pids {
+		_ = syscall.Kill(pid, syscall.SIGKILL) // fails only if it has ended
+	}
+}

@@ -190,3 +190,13 @@ func sleepUntil(t int64) {
 func exactTimers() {
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 }
+
+// goFirst has the calling thread run before all ordinary ones of the machine, if
+// that is allowed, until the function that it returns is called.
+func goFirst() (restore func()) {
+	set := func(policy, priority uint32) {
+		_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: policy, Priority: priority}, 0)
+	}
+	set(unix.SCHED_FIFO, 1)
+	return func() { set(unix.SCHED_NORMAL, 0) }
+}
