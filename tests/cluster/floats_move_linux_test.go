@@ -69,11 +69,7 @@ func TestFloatMoved(t *testing.T) {
 
 	fs = speak(t, ks...)
 	for _, n := range f.nodes {
-		n.up = false
-		n.proc.Stop()
-		if _, err := f.running()[0].floats(); err != nil {
-			t.Error(err)
-		}
+		n.stop()
 		f.settled()
 		n.restart()
 		f.agree()
