@@ -66,7 +66,7 @@ func (f *floating) carry(nodes ...*node) {
 
 // floatTimeout is what a test waits for a silent holder: on a machine that does other things too, one that is heard 60 ms late
 // is nothing strange. The random schedules keep to the program's own.
-const floatTimeout = 300 * time.Millisecond
+const floatTimeout = 400 * time.Millisecond
 
 // startFloats starts a cluster with these floating addresses and waits until all of them are held.
 func startFloats(t *testing.T, size int, addrs ...netip.Addr) *floating {
