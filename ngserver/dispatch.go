@@ -67,7 +67,7 @@ type Dispatcher struct {
 	cache   *Cache
 	stats   commandStats
 
-	ignored, overloaded, panics, tooLarge atomic.Uint64
+	ignored, overloaded, panics, tooLarge, stale atomic.Uint64
 
 	badMessages rate.Sometimes // logs about messages that anybody can send
 	unknown     wordLog
@@ -109,6 +109,7 @@ func (d *Dispatcher) Stats() Stats {
 		Overloaded: d.overloaded.Load(),
 		Panics:     d.panics.Load(),
 		TooLarge:   d.tooLarge.Load(),
+		Stale:      d.stale.Load(),
 	}
 }
 

@@ -66,13 +66,19 @@ type Config struct {
 	// DefaultLifetime. The address is gone at most a second later than that, see the package comment.
 	Lifetime time.Duration
 
+	// May tells whether an address may be announced at this very moment; for netlink. It is asked before an announcement is
+	// repeated: a process that was frozen meanwhile must not call packets to itself that go to another holder by now. nil: it
+	// may. It is called from any goroutine, under a lock of the provider.
+	May func(Address) bool
+
 	// ScriptTimeout is how long a script may take; for exec. 0 means DefaultScriptTimeout.
 	ScriptTimeout time.Duration
 }
 
 const (
-	// DefaultLifetime is the shortest that the kernel knows. It stands two renewals.
-	DefaultLifetime = time.Second
+	// DefaultLifetime stands three renewals that fail. One second, the shortest that the kernel knows, is not enough on a machine
+	// that is very busy: a renewal waits for the kernel's lock on network settings, which others hold for up to a second.
+	DefaultLifetime = 2 * time.Second
 
 	maxLifetime = 10 * time.Second
 

@@ -37,9 +37,10 @@ type node struct {
 	args  []string
 	proc  *lab.Proc // nil: it was never started
 	runs  int
-	up    bool   // as far as the test wants it
-	alone bool   // it is no member of a cluster
-	key   string // the file with the key of the cluster
+	up    bool     // as far as the test wants it
+	alone bool     // it is no member of a cluster
+	key   string   // the file with the key of the cluster
+	under []string // a program that starts it, with its arguments
 }
 
 // start starts a cluster of so many nodes on loopback addresses and waits until all answer.
@@ -87,8 +88,12 @@ func (c *cluster) launch() {
 	}
 	ready := time.Since(began)
 	c.agree()
+	copies := 1
+	if len(c.nodes) >= 3 {
+		copies = 3
+	}
 	for _, stream := range streams {
-		c.replicas(stream, min(len(c.nodes), 3))
+		c.replicas(stream, copies)
 	}
 	c.t.Logf("all nodes answer after %v, all copies are there after %v", ready.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 }
@@ -153,6 +158,11 @@ func (n *node) inspect(log string) {
 	for _, bad := range []string{"panic:", "DATA RACE", "fatal error:"} {
 		if at := strings.Index(text, bad); at >= 0 {
 			n.c.t.Errorf("%s:\n%s", n.id, text[at:min(len(text), at+4000)])
+		}
+	}
+	if keep := os.Getenv("RTPJET_CLUSTER_LOGS"); keep != "" && n.c.t.Failed() {
+		if err := os.WriteFile(filepath.Join(keep, fmt.Sprintf("%s-%s-%s", n.c.t.Name(), n.id, filepath.Base(log))), b, 0o644); err != nil {
+			n.c.t.Error(err)
 		}
 	}
 	if n.c.t.Failed() {
