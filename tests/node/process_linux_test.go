@@ -68,7 +68,11 @@ func start(t testing.TB, change func(*exec.Cmd), args ...string) *process {
 		case <-p.done:
 		default:
 			if i := slices.Index(args, "--nats-listen"); i >= 0 && !t.Failed() {
-				rerun.Server(t, program(t), args[i+1])
+				var more []string
+				if j := slices.Index(args, "--region"); j >= 0 {
+					more = args[j : j+2]
+				}
+				rerun.Server(t, program(t), args[i+1], more...)
 			}
 		}
 		_ = p.cmd.Process.Kill()

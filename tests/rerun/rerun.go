@@ -36,15 +36,15 @@ func Log(t testing.TB, l *embed.Log) {
 	}
 }
 
-// Server checks the log at the NATS address of a process that runs, if that is wanted.
-func Server(t testing.TB, program, nats string) {
+// Server checks the log at the NATS address of a process that runs, if that is wanted; more are options.
+func Server(t testing.TB, program, nats string, more ...string) {
 	t.Helper()
 	if !Wanted() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, program, "replay", "--all", "--nats", "nats://"+nats).CombinedOutput()
+	out, err := exec.CommandContext(ctx, program, append([]string{"replay", "--all", "--nats", "nats://" + nats}, more...)...).CombinedOutput()
 	Result(t, string(out), err)
 }
 
