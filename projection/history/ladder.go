@@ -113,6 +113,7 @@ type builder struct {
 	parties int               // how many lines parties need
 	carrier map[string]string // float → the node that acted for it last
 	names   map[string]string // of the present life
+	client  string            // who asked last
 }
 
 func partyKey(id int) string   { return fmt.Sprintf("party %d", id) }
@@ -146,6 +147,10 @@ func (b *builder) step(before *projection.Call, m *Moment) {
 	b.tell(&s, before, m)
 	if note := b.carried(m); note != "" {
 		s.Says = append([]string{note}, s.Says...)
+	}
+	if a := s.Asked; a != nil && a.By != b.client { // it is the same one nearly always
+		b.client = a.By
+		s.Says = append([]string{"asked by " + a.By}, s.Says...)
 	}
 	for _, p := range m.Call.Parties {
 		if p != nil {

@@ -76,5 +76,26 @@ func distance(a, b string) int {
 	if len(x) >= 4 && (strings.Contains(y, x) || len(y) >= 4 && strings.Contains(x, y)) {
 		return 1
 	}
-	return editDistance(x, y)
+	return changes(x, y)
+}
+
+// changes is how many bytes have to be added, removed or replaced to make b of a. (editDistance is for short names, and stops
+// counting early.)
+func changes(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0] // of the row before, one to the left
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := last
+			if a[i] != b[j] {
+				cost++
+			}
+			last, row[j+1] = row[j+1], min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }
