@@ -248,8 +248,8 @@ func (f *floating) freeze(n *node) (thaw func()) {
 	thaw = func() {
 		if !thawed {
 			thawed = true
+			n.resume() // the node first: nobody takes the address away before it goes on
 			_ = syscall.Kill(keeper, syscall.SIGCONT)
-			n.resume()
 		}
 	}
 	f.t.Cleanup(func() {
