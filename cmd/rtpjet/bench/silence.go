@@ -119,6 +119,7 @@ type SilenceSummary struct {
 	Fast    int `json:"fast_streams"` // those of which silence and loss are given
 
 	LongestMS       float64 `json:"longest_ms"`        // of all fast streams
+	LongestAtMS     float64 `json:"longest_at_ms"`     // when it began, after the start of the stretch
 	MedianLongestMS float64 `json:"median_longest_ms"` // the median of each fast stream's longest
 	LostMedian      float64 `json:"lost_median"`       // packets a fast stream
 	LostWorst       uint64  `json:"lost_worst"`
@@ -148,6 +149,9 @@ func (r *Recording) Summary(from int64) SilenceSummary {
 		out.Late += silence.Late
 		if s.Fast {
 			out.Fast++
+			if ms := milliseconds(silence.Longest); ms > out.LongestMS {
+				out.LongestMS, out.LongestAtMS = ms, milliseconds(time.Duration(silence.From-from))
+			}
 			longest, lost = append(longest, silence.Longest), append(lost, n)
 		}
 		if s.gaps(from, r.Stop, &dead) {
@@ -166,7 +170,6 @@ func (r *Recording) Summary(from int64) SilenceSummary {
 	if out.Fast > 0 {
 		slices.Sort(longest)
 		slices.Sort(lost)
-		out.LongestMS = milliseconds(longest[len(longest)-1])
 		out.MedianLongestMS = (milliseconds(longest[(len(longest)-1)/2]) + milliseconds(longest[len(longest)/2])) / 2
 		out.LostMedian = float64(lost[(len(lost)-1)/2]+lost[len(lost)/2]) / 2
 		out.LostWorst = lost[len(lost)-1]
@@ -217,13 +220,13 @@ func (s stretches) length() time.Duration {
 	return time.Duration(sum)
 }
 
-// Before returns the longest silence of a fast stream, in ms, up to a moment, the
-// first half second left out.
-func (r *Recording) Before(to int64) float64 {
+// Longest returns the longest silence of all fast streams, in ms, in a stretch of
+// the recording.
+func (r *Recording) Longest(from, to int64) float64 {
 	var longest time.Duration
 	for i := range r.Streams {
 		if s := &r.Streams[i]; s.Fast {
-			longest = max(longest, s.Silence(r.Start+int64(time.Second)/2, to).Longest)
+			longest = max(longest, s.Silence(from, to).Longest)
 		}
 	}
 	return milliseconds(longest)

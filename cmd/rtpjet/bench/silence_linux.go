@@ -50,6 +50,7 @@ type SilenceResult struct {
 	NewCall string `json:"new_call,omitempty"`
 
 	WorstLagMS float64 `json:"worst_lag_ms"` // how late the generator sent its latest packet
+	WorstLagAt int64   `json:"worst_lag_at"` // ns since 1970
 	Skipped    uint64  `json:"skipped"`      // packets too late to be sent at all
 	Refused    uint64  `json:"icmp_refused"`
 	Overflows  uint64  `json:"receive_overflows"`
@@ -75,6 +76,7 @@ type silenceOptions struct {
 	record           string
 	every            time.Duration // between the calls placed meanwhile
 	control, jsonOut bool
+	realtime         bool
 }
 
 // runSilence is `rtpjet bench silence`.
@@ -85,8 +87,8 @@ func runSilence(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.limit)
 	defer cancel()
-	if o.traffic.realtime {
-		defer undisturbed()()
+	if o.realtime {
+		undisturbed()
 	}
 	t, err := place(ctx, o.traffic)
 	if err != nil {
@@ -118,7 +120,8 @@ func silenceFlags(args []string, stderr io.Writer) (o silenceOptions, err error)
 	fs.StringVar(&o.record, "record", "", "`FILE` that gets all arrivals (Recording)")
 	fs.DurationVar(&o.every, "place-every", 0, "place and end a call each such `TIME` meanwhile; 0: none")
 	fs.BoolVar(&o.control, "control", false, "obey words on standard input")
-	realtime := fs.Bool("realtime", false, "the packet threads go before all others of the machine (root)")
+	fs.BoolVar(&o.realtime, "realtime", false, "go before all other processes of the machine (root)")
+	secure := fs.String("srtp", "", "`SUITE` of SDES that the callers speak to the server, which speaks plain RTP to the callees")
 	codecBytes := fs.Int("codec-bytes", 160, "RTP payload `BYTES` of a packet")
 	tick := fs.Duration("tick", 250*time.Microsecond, "how often the sender looks what is due")
 	if err := fs.parse(args); err != nil {
@@ -139,28 +142,31 @@ func silenceFlags(args []string, stderr io.Writer) (o silenceOptions, err error)
 	case o.every != 0 && o.every < time.Millisecond:
 		return o, usageError{"--place-every must be at least 1ms"}
 	}
+	suite, err := suiteOf(*secure)
+	if err != nil {
+		return o, err
+	}
 	at, err := c.resolve()
 	if err != nil {
 		return o, err
 	}
 	o.jsonOut = c.jsonOut
 	o.traffic = trafficOptions{
-		ng: c.ng, local: at.local, payload: *codecBytes, calls: *calls, options: c.options(), tick: *tick, realtime: *realtime,
+		ng: c.ng, local: at.local, payload: *codecBytes, calls: *calls, srtp: suite, options: c.options(), tick: *tick,
 	}
+	o.traffic.options.bridge = suite != nil
 	return o, nil
 }
 
-// undisturbed keeps Go's own work from the packet threads: no garbage is collected,
-// and a thread that comes back from a system call need not wait for a processor.
-func undisturbed() (restore func()) {
-	percent := debug.SetGCPercent(-1)
-	limit := debug.SetMemoryLimit(1 << 30)
-	procs := runtime.GOMAXPROCS(runtime.NumCPU() + 6)
-	return func() {
-		runtime.GOMAXPROCS(procs)
-		debug.SetMemoryLimit(limit)
-		debug.SetGCPercent(percent)
-	}
+// undisturbed keeps everything from the packet threads that can be kept from them:
+// other processes, the collection of garbage, a wait for one of Go's processors, and
+// pages that must be read again. It is for a process that does nothing else.
+func undisturbed() {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(1 << 30)
+	runtime.GOMAXPROCS(runtime.NumCPU() + 6)
+	stayInMemory()
+	goFirst()
 }
 
 // silenceRun is the state of one run.

@@ -62,9 +62,20 @@ func (r *silenceRun) again(ctx context.Context, a *asker, c *call) (moved int, o
 		command  string
 		from, to *leg
 	}{{"offer", c.caller, c.callee}, {"answer", c.callee, c.caller}} {
-		s := signalling{command: half.command, names: c.names, moved: true, from: r.opts.local, sdp: appendSDP(nil, r.advertised(half.from), o)}
-		at, ok := a.askMedia(ctx, 0, 0, "re-"+half.command, s)
+		s := signalling{
+			command: half.command, names: c.names, moved: true, bridge: r.opts.options.bridge, from: r.opts.local,
+			sdp: appendSDP(nil, r.advertised(half.from), half.from.describe(o)),
+		}
+		reply, ok := a.ask(ctx, 0, 0, "re-"+half.command, c.names.callID, s.append)
 		if !ok {
+			return moved, false
+		}
+		at, err := mediaAddress(reply.sdp)
+		if err == nil && half.to.srtp != nil {
+			err = half.to.srtp.stillHears(reply.sdp)
+		}
+		if err != nil {
+			a.tally.failed("", c.names.callID, "re-"+half.command+": "+err.Error())
 			return moved, false
 		}
 		if at != half.to.relay {
@@ -204,7 +215,9 @@ func (r *silenceRun) sumUp(rec *Recording) *SilenceResult {
 	for _, w := range r.workers {
 		result.Foreign += w.foreign
 		result.Skipped += w.pace.skipped
-		result.WorstLagMS = max(result.WorstLagMS, milliseconds(time.Duration(w.pace.worstLag)))
+		if lag := milliseconds(time.Duration(w.pace.worstLag)); lag > result.WorstLagMS {
+			result.WorstLagMS, result.WorstLagAt = lag, w.pace.worstAt
+		}
 	}
 	for _, l := range r.legs() {
 		result.Sent += l.sent

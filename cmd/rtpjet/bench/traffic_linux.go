@@ -59,8 +59,6 @@ type trafficOptions struct {
 	srtp    *suite // what callers speak; nil: plain RTP, as callees always do
 	options ngOptions
 	tick    time.Duration
-	// realtime lets the packet threads go before all others of the machine.
-	realtime bool
 }
 
 // traffic is a number of placed calls.
@@ -271,8 +269,6 @@ type worker struct {
 	rx   *receiver
 	tick int64
 	keep bool // note each arrival at its leg
-	// realtime is that of trafficOptions.
-	realtime bool
 
 	// Of the running stretch:
 	pace      pacer
@@ -292,7 +288,7 @@ func newWorker(opts trafficOptions) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &worker{poll: poll, rx: newReceiver(1, 2048), tick: int64(opts.tick), realtime: opts.realtime}, nil
+	return &worker{poll: poll, rx: newReceiver(1, 2048), tick: int64(opts.tick)}, nil
 }
 
 func (w *worker) add(legs ...*leg) error {
@@ -474,9 +470,6 @@ func (w *worker) run(until *atomic.Int64, cancelled *atomic.Bool) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	exactTimers()
-	if w.realtime {
-		defer goFirst()()
-	}
 	wake := w.pace.start
 	for !cancelled.Load() {
 		now := time.Now().UnixNano()

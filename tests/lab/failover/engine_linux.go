@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -124,9 +123,11 @@ func (e *engines) database(node int) int {
 func (e *engines) relayArgs(node int) []string {
 	args := []string{
 		filepath.Join(e.dir, "supervise.sh"), e.file(node, "relay"),
-		"rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=" + cmp.Or(os.Getenv("ENGINE_LOG"), "3"), "--table=-1",
+		"rtpengine", "--config-file=none", "--foreground", "--log-stderr", "--log-level=3", "--table=-1",
 		"--interface=main/" + e.float.String(), "--listen-ng=" + netip.AddrPortFrom(e.float, ngPort).String(),
 		"--listen-cli=127.0.0.1:9900", "--port-min=10000", "--port-max=59999", "--priority=-10",
+		// Its threads serve packets and commands alike, and a command waits for Redis.
+		"--num-threads=8",
 		fmt.Sprintf("--redis=%s/%d", e.redis.Addr, e.database(node)),
 		// Redis may be away, at the start and later; the media must not wait for it.
 		"--no-redis-required", "--redis-allowed-errors=0", "--redis-disable-time=1", "--redis-cmd-timeout=200", "--redis-connect-timeout=200",
@@ -291,9 +292,13 @@ func (e *engines) storeDown() error {
 func (e *engines) storeUp(ctx context.Context) (err error) {
 	e.redis, err = lab.StartRedisAt(ctx, &e.store.Side, netip.AddrPortFrom(e.store.Addr, 6379), e.dir,
 		// Without it, a subscription hears nothing: K for keyspaces, A for all kinds.
-		"--notify-keyspace-events", "KA", "--appendonly", "yes")
+		"--notify-keyspace-events", "KA",
+		// It survives what is broken here, and a disk that is busy would hold up rtpengine's commands, and its media with them.
+		"--save", "", "--appendonly", "no")
 	return err
 }
+
+func (e *engines) drain(context.Context, int) error { return errNoDrain }
 
 func (e *engines) leader(context.Context, int) error { return errNoLeader }
 

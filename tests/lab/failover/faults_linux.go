@@ -3,15 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
-
-	"rtpjet/tests/lab"
 )
 
 // fault is something that is broken while media flows.
 type fault struct {
-	name  string
-	title string // in table and plot
+	name string // titles has it for people
 	// strike breaks it, on the node that has the floating address, and returns when
 	// it has been broken.
 	strike func(ctx context.Context, r *run, holder int) error
@@ -28,49 +26,47 @@ type fault struct {
 // faults are in the order of the table.
 var faults = []fault{
 	{
-		name: "kill", title: "kill -9 of the process", settle: 4 * time.Second,
+		name: "none", settle: 4 * time.Second,
+		strike: func(context.Context, *run, int) error { return nil },
+	},
+	{
+		name: "kill", settle: 4 * time.Second,
 		strike: func(_ context.Context, r *run, holder int) error { return r.system.kill(holder) },
 	},
 	{
-		name: "leader", title: "kill -9 of the leader", settle: 5 * time.Second,
+		name: "leader", settle: 5 * time.Second,
 		prepare: func(ctx context.Context, r *run, holder int) error { return r.system.leader(ctx, holder) },
 		strike:  func(_ context.Context, r *run, holder int) error { return r.system.kill(holder) },
 	},
 	{
-		name: "freeze", title: "frozen host", settle: 4 * time.Second,
+		name: "freeze", settle: 4 * time.Second,
 		strike: func(_ context.Context, r *run, holder int) error { return r.nodes[holder].Freeze() },
 		heal:   func(_ context.Context, r *run, holder int) error { return r.nodes[holder].Thaw() },
 	},
 	{
-		name: "cut", title: "cut cable", settle: 4 * time.Second,
+		name: "cut", settle: 4 * time.Second,
 		strike: func(_ context.Context, r *run, holder int) error { return r.nodes[holder].Cut() },
 		heal:   func(_ context.Context, r *run, holder int) error { return r.nodes[holder].Mend() },
 	},
 	{
-		name: "isolate", title: "cut off behind the switch", settle: 4 * time.Second,
+		name: "isolate", settle: 4 * time.Second,
 		strike: func(_ context.Context, r *run, holder int) error { return r.nodes[holder].Isolate() },
 		heal:   func(_ context.Context, r *run, holder int) error { return r.nodes[holder].Rejoin() },
 	},
 	{
-		name: "move", title: "planned move", settle: 3 * time.Second,
+		name: "move", settle: 3 * time.Second,
 		strike: func(ctx context.Context, r *run, holder int) error { return r.system.move(ctx, holder) },
 	},
 	{
-		name: "upgrade", title: "rolling upgrade", settle: 2 * time.Second,
-		strike: func(ctx context.Context, r *run, _ int) error {
-			for i := range r.nodes {
-				if err := r.system.restart(ctx, i); err != nil {
-					return fmt.Errorf("restart n%d: %w", i+1, err)
-				}
-				if err := pause(ctx, 2*time.Second); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
+		name: "drain", settle: 3 * time.Second,
+		strike: func(ctx context.Context, r *run, holder int) error { return r.system.drain(ctx, holder) },
 	},
 	{
-		name: "store", title: "NATS or Redis away for a minute", settle: time.Minute, outside: true,
+		name: "upgrade", settle: 2 * time.Second,
+		strike: upgrade,
+	},
+	{
+		name: "store", settle: time.Minute, outside: true,
 		strike: func(_ context.Context, r *run, _ int) error { return r.system.storeDown() },
 		heal:   func(ctx context.Context, r *run, _ int) error { return r.system.storeUp(ctx) },
 	},
@@ -85,19 +81,46 @@ func faultNamed(name string) (fault, error) {
 	return fault{}, fmt.Errorf("there is no fault %q", name)
 }
 
+// upgrade restarts all nodes, one by one, each time the one that has the address
+// unless that has been done: the address moves as often as it can.
+func upgrade(ctx context.Context, r *run, _ int) error {
+	done := make([]bool, len(r.nodes))
+	for range r.nodes {
+		next, err := r.holder(ctx)
+		if err != nil {
+			return err
+		}
+		if done[next] {
+			next = slices.Index(done, false)
+		}
+		if err := r.system.restart(ctx, next); err != nil {
+			return fmt.Errorf("restart n%d: %w", next+1, err)
+		}
+		done[next] = true
+		if err := pause(ctx, 2*time.Second); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // run is one run.
 type run struct {
 	*world
 	system system
 }
 
+// settleBefore is how long media flows before the fault: long enough for relays to
+// have learned their streams and to have told the others.
+var settleBefore = 6 * time.Second
+
 const (
-	settleBefore = 2 * time.Second // media flows before the fault
-	settleAfter  = 3 * time.Second // and after it was healed
+	control     = 2 * time.Second // of that, the last part shows whether the machine has time for us
+	settleAfter = 3 * time.Second // after it was healed
 )
 
 // carryOut lets media flow, strikes, heals, and measures.
-func (r *run) carryOut(ctx context.Context, self string, f fault, l load) (o *outcome, err error) {
+func (r *run) carryOut(ctx context.Context, self string, f fault, s scene) (o *outcome, err error) {
 	if err := r.system.start(ctx); err != nil {
 		return nil, err
 	}
@@ -111,7 +134,7 @@ func (r *run) carryOut(ctx context.Context, self string, f fault, l load) (o *ou
 			return nil, err
 		}
 	}
-	g, err := startGenerator(ctx, r.world, self, l)
+	g, err := startGenerator(ctx, r.world, self, s)
 	if err != nil {
 		return nil, err
 	}
@@ -120,15 +143,14 @@ func (r *run) carryOut(ctx context.Context, self string, f fault, l load) (o *ou
 	if err != nil {
 		return nil, err
 	}
-	stopCapture := func() ([]lab.Frame, error) { return capture.Stop() }
 	if err := pause(ctx, settleBefore); err != nil {
-		_, _ = stopCapture()
+		_, _ = capture.Stop()
 		return nil, err
 	}
 	struck := time.Now().UnixNano()
-	o = &outcome{}
+	o = &outcome{Fault: f.name, scene: s}
 	err = r.strikeAndHeal(ctx, g, f, holder, o)
-	frames, cerr := stopCapture()
+	frames, cerr := capture.Stop()
 	if err == nil {
 		err = cerr
 	}
@@ -140,7 +162,7 @@ func (r *run) carryOut(ctx context.Context, self string, f fault, l load) (o *ou
 		return nil, err
 	}
 	o.SilenceSummary = recording.Summary(struck)
-	o.BeforeMS = recording.Before(struck)
+	o.BeforeMS = recording.Longest(struck-int64(min(control, settleBefore/2)), struck)
 	words := make([]spoken, 0, len(frames))
 	for _, f := range frames {
 		if !f.ARP {

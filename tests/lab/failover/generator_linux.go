@@ -19,13 +19,10 @@ import (
 	"rtpjet/cmd/rtpjet/bench"
 )
 
-// load is how many calls there are and what they carry.
-type load struct {
-	Calls    int     `json:"calls"`
-	Fast     int     `json:"fast"` // calls with 50 packets/s a leg
-	SlowRate float64 `json:"slow_rate"`
-	// Args are more flags of the generator, for other kinds of calls (SRTP).
-	Args []string `json:"args,omitempty"`
+// kinds are the flags of the generator for the kinds of media that it speaks.
+var kinds = map[string][]string{
+	"RTP":  nil,
+	"SRTP": {"--srtp", "AES_CM_128_HMAC_SHA1_80"}, // the caller of each call; the callee speaks RTP
 }
 
 // generator is `rtpjet bench silence` in the namespace of the phones.
@@ -42,13 +39,13 @@ type generator struct {
 const generatorLimit = 5 * time.Minute
 
 // startGenerator places the calls and returns once their media flows.
-func startGenerator(ctx context.Context, w *world, self string, l load) (*generator, error) {
+func startGenerator(ctx context.Context, w *world, self string, s scene) (*generator, error) {
 	g := &generator{events: make(chan bench.SilenceEvent, 1), file: filepath.Join(w.dir, "arrivals"), stderr: filepath.Join(w.dir, "generator.log")}
 	args := append([]string{
 		"bench", "silence", "--ng", netip.AddrPortFrom(w.float, ngPort).String(), "--local", w.client.Addr.String(),
-		"--calls", strconv.Itoa(l.Calls), "--fast", strconv.Itoa(l.Fast), "--slow-rate", fmt.Sprint(l.SlowRate),
+		"--calls", strconv.Itoa(s.Calls), "--fast", strconv.Itoa(s.Fast), "--slow-rate", fmt.Sprint(s.SlowRate),
 		"--place-every", "100ms", "--realtime",
-	}, l.Args...)
+	}, kinds[s.Media]...)
 	g.command = args
 	args = append(args, "--control", "--record", g.file, "--limit", generatorLimit.String())
 	full := append([]string{"--net=/run/netns/" + w.client.Name, "--", self}, args...)

@@ -23,6 +23,9 @@ type system interface {
 	restart(ctx context.Context, node int) error
 	// move moves the address away from a node, in the way that is meant for it.
 	move(ctx context.Context, node int) error
+	// drain takes the address away from a node by draining that; errNoDrain if there
+	// is no such thing.
+	drain(ctx context.Context, node int) error
 	// storeDown ends all that the nodes share (Redis, NATS), and storeUp starts it again.
 	storeDown() error
 	storeUp(ctx context.Context) error
@@ -33,7 +36,11 @@ type system interface {
 	stop()
 }
 
-var errNoLeader = errors.New("nothing in it has a leader")
+// What a system does not have.
+var (
+	errNoLeader = errors.New("nothing in it has a leader")
+	errNoDrain  = errors.New("it cannot drain a node")
+)
 
 // world is the network of one run.
 type world struct {
