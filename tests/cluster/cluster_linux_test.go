@@ -141,7 +141,7 @@ func (c *cluster) rerun() {
 			continue
 		}
 		c.rerunDone = true
-		out, err := n.run("replay", "--all", "--nats", n.url())
+		out, err := n.tool("replay", "--all")
 		rerun.Result(c.t, out, err)
 		return
 	}
