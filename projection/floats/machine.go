@@ -38,6 +38,7 @@ type Machine struct {
 	sent     [256]int64
 	voters   []string
 	draining bool
+	able     bool // Ready was called, and Suspend was not since
 	peers    map[string]*peer
 	floats   map[string]*float
 	order    []string // ids of floats, sorted
@@ -62,7 +63,9 @@ type peer struct {
 // float is how this node sees one float: as a voter it stands by the claim of holder's process run, with epoch.
 type float struct {
 	id     string
-	carry  bool
+	ours   bool // among Config.Carry
+	unable bool
+	carry  bool // this node can hold it now
 	warm   bool
 	epoch  uint64
 	holder string
@@ -95,15 +98,25 @@ func New(cfg Config, now int64) *Machine {
 		peers: make(map[string]*peer), floats: make(map[string]*float),
 	}
 	for _, id := range cfg.Carry {
-		m.float(id)
+		m.float(id).ours = true
 	}
 	return m
 }
 
 // Ready says that this node knows the calls, so that it can hold floats.
 func (m *Machine) Ready() {
-	for _, id := range m.cfg.Carry {
-		m.float(id).carry = true
+	m.able = true
+	for _, f := range m.floats {
+		f.carry = f.ours && !f.unable
+	}
+}
+
+// SetUnable has this node not hold one float, although it is Ready, or hold it again. It gives it up at once.
+func (m *Machine) SetUnable(id string, on bool, now int64) {
+	f := m.float(id)
+	f.unable = on
+	if f.carry = f.ours && m.able && !on; on {
+		m.giveUp(f, now)
 	}
 }
 

@@ -155,16 +155,22 @@ func (m *Machine) mediaCut(now int64) {
 // Suspend gives all floats up at once, ready or not, and has this node hold none until Ready is called again: it cannot serve
 // calls now.
 func (m *Machine) Suspend(now int64) {
+	m.able = false
 	for _, id := range m.order {
 		f := m.floats[id]
 		f.carry, f.warm = false, false
-		if !m.mine(f) {
-			continue
-		}
-		f.target, f.forced = Anybody, true
-		if slices.Contains(m.alive(f, now, m.cfg.Silence), f.successor) {
-			f.target = f.successor
-		}
+		m.giveUp(f, now)
+	}
+}
+
+// giveUp has a float of this node released, whether its successor is ready or not.
+func (m *Machine) giveUp(f *float, now int64) {
+	if !m.mine(f) {
+		return
+	}
+	f.target, f.forced = Anybody, true
+	if slices.Contains(m.alive(f, now, m.cfg.Silence), f.successor) {
+		f.target = f.successor
 	}
 	m.urgent = true
 }

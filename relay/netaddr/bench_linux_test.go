@@ -125,13 +125,3 @@ func BenchmarkRenew(b *testing.B) {
 }
 
 // BenchmarkAlive is what is done a hundred times a second.
-func BenchmarkAlive(b *testing.B) {
-	g, err := StartGuard(b.Context(), GuardConfig{Provider: "none"})
-	must(b, err)
-	for b.Loop() {
-		if err := g.Alive(); err != nil {
-			b.Fatal(err)
-		}
-	}
-	must(b, g.Close())
-}

@@ -31,7 +31,7 @@ import (
 // script writes goes into the log. A script that takes longer than the time limit is killed, together with all processes that
 // it has started in its process group. For one address one script runs at a time; remove ends an announce that is under way.
 //
-// The guard calls remove too, when rtpjet is dead or frozen: the script must not ask rtpjet for anything.
+// The keeper calls it, also when the node is dead or frozen: the script must not ask rtpjet for anything.
 type Exec struct {
 	log     *slog.Logger
 	script  string
@@ -121,7 +121,7 @@ func (p *Exec) Add(ctx context.Context, addrs ...Address) error {
 	if err == nil {
 		return nil
 	}
-	return errors.Join(err, p.Remove(context.WithoutCancel(ctx), without(slices.Clone(addrs), before)...))
+	return errors.Join(err, p.Remove(context.WithoutCancel(ctx), slices.DeleteFunc(slices.Clone(addrs), func(a Address) bool { return slices.Contains(before, a) })...))
 }
 
 // Remove calls remove for all addresses at once.

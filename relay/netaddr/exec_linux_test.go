@@ -3,16 +3,20 @@ package netaddr
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -191,30 +195,65 @@ func TestExecLoud(t *testing.T) {
 	}
 }
 
-// TestGuardScript has the guard call the script: when the holder is frozen, when that fails at first, and when the holder is
-// killed.
-func TestGuardScript(t *testing.T) {
+// TestExecExample runs the example that sets addresses with ip.
+func TestExecExample(t *testing.T) {
+	for _, tool := range []string{"ip", "arping"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("the example needs %s: %v", tool, err)
+		}
+	}
+	script, err := filepath.Abs("../../examples/float-provider/ip.sh")
+	must(t, err)
 	w := newWorld(t)
-	s := newScripted(t, held+`
-if test $1 = remove && ! test -e failed; then touch failed; touch "$file"; echo "not now"; exit 7; fi
-exit 0`, 0)
-	gone := func() bool {
-		files, _ := filepath.Glob(filepath.Join(s.dir, "*-[26]4"))
-		return len(files) == 0
+	n := w.nodes[0]
+	log := new(syncBuffer)
+	p, err := OpenExec(script, Config{Log: slog.New(slog.NewTextHandler(log, nil))})
+	must(t, err)
+	defer p.Close()
+	old := &netlink.Neigh{LinkIndex: w.peer.index, IP: float4.Addr().AsSlice(), HardwareAddr: w.nodes[1].mac, State: unix.NUD_REACHABLE}
+	must(t, w.peer.kernel.NeighSet(old))
+	// A script runs in the namespace of the thread that starts it: one address at a time keeps to this thread.
+	must(t, n.do(func() error {
+		for _, a := range both {
+			for range 2 {
+				if _, err := p.run(t.Context(), verbAdd, a); err != nil {
+					return err
+				}
+			}
+			if code, err := p.run(t.Context(), verbCheck, a); code != 0 || err != nil {
+				return fmt.Errorf("check: %d, %w", code, err)
+			}
+		}
+		return nil
+	}))
+	for _, a := range both {
+		if _, ok := n.has(t, a); !ok {
+			t.Errorf("%s is not there", a)
+		}
 	}
-	h := w.nodes[0].startHolder(t, "-provider=exec:"+s.script)
-	h.signal(unix.SIGSTOP)
-	eventually(t, "the guard has removed all, with a second try", gone)
-	h.signal(unix.SIGCONT)
-	h.await("silent")
-	h.await("removed")
-	h.signal(unix.SIGKILL)
-	eventually(t, "the guard ends", func() bool { return !running(h.guard) })
+	eventually(t, "the peer has heard of it", func() bool { mac, _ := w.peer.neighbor(t, float4.Addr()); return slices.Equal(mac, n.mac) })
+	must(t, n.do(func() error {
+		for _, a := range both {
+			for range 2 {
+				if _, err := p.run(t.Context(), verbRemove, a); err != nil {
+					return err
+				}
+			}
+			if code, _ := p.run(t.Context(), verbCheck, a); code != 1 {
+				return fmt.Errorf("check: %d", code)
+			}
+		}
+		return nil
+	}))
+	for _, a := range both {
+		if _, ok := n.has(t, a); ok {
+			t.Errorf("%s is there", a)
+		}
+	}
+	t.Log(log)
+}
 
-	h = w.nodes[0].startHolder(t, "-silence=1m", "-provider=exec:"+s.script)
-	if gone() {
-		t.Error("nothing is held")
-	}
-	h.signal(unix.SIGKILL)
-	eventually(t, "the guard has removed all", gone)
+func running(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !strings.Contains(string(stat), ") Z ")
 }

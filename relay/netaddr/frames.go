@@ -79,3 +79,65 @@ func checksumICMPv6(src, dst [16]byte, body []byte) uint16 {
 	}
 	return ^uint16(sum)
 }
+
+// arpProbe asks who has addr without saying who asks, so that it changes nobody's table (RFC 5227 §1.1).
+func arpProbe(mac net.HardwareAddr, addr netip.Addr) []byte {
+	b := gratuitousARP(arpRequest, mac, addr)
+	clear(b[14:18]) // the sender's address
+	return b
+}
+
+const (
+	icmpNeighborSolicit = 135
+	solicitedNodePrefix = "ff02::1:ff00:0"
+	neighborMessageSize = 24 // without options
+	ipv6HeaderSize      = 40
+	arpSize             = 28
+	optionUnits         = 8
+	offsetOfProtocol    = 6
+)
+
+// solicit asks who has addr, from the unspecified address (RFC 4862 §5.4.2), and where that goes.
+func solicit(addr netip.Addr) (to net.HardwareAddr, packet []byte) {
+	target := addr.As16()
+	group := netip.MustParseAddr(solicitedNodePrefix).As16()
+	copy(group[13:], target[13:])
+	body := []byte{icmpNeighborSolicit, 0, 0, 0, 0, 0, 0, 0}
+	body = append(body, target[:]...)
+	binary.BigEndian.PutUint16(body[2:], checksumICMPv6([16]byte{}, group, body))
+	b := make([]byte, 0, ipv6HeaderSize+len(body))
+	b = binary.BigEndian.AppendUint32(b, 6<<28)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(body)))
+	b = append(b, protoICMPv6, ndpHopLimit)
+	b = append(append(b, make([]byte, 16)...), group[:]...)
+	return net.HardwareAddr{0x33, 0x33, group[12], group[13], group[14], group[15]}, append(b, body...)
+}
+
+// answers returns the hardware address of whoever says in a packet, ARP or IPv6, that it has addr; nil if nobody does.
+func answers(b []byte, addr netip.Addr) net.HardwareAddr {
+	if addr.Is4() {
+		ip := addr.As4()
+		if len(b) < arpSize || binary.BigEndian.Uint16(b[2:]) != 0x0800 || b[4] != 6 || b[5] != 4 || [4]byte(b[14:18]) != ip {
+			return nil
+		}
+		return net.HardwareAddr(append([]byte(nil), b[8:14]...))
+	}
+	if len(b) < ipv6HeaderSize+neighborMessageSize || b[offsetOfProtocol] != protoICMPv6 || b[7] != ndpHopLimit {
+		return nil
+	}
+	b = b[ipv6HeaderSize:]
+	if b[0] != icmpNeighborAdvert || [16]byte(b[8:24]) != addr.As16() {
+		return nil
+	}
+	for options := b[neighborMessageSize:]; len(options) >= optionUnits; {
+		size := int(options[1]) * optionUnits
+		if size == 0 || size > len(options) {
+			break
+		}
+		if options[0] == optionTargetLinkAddress && size == optionUnits {
+			return net.HardwareAddr(append([]byte(nil), options[2:8]...))
+		}
+		options = options[size:]
+	}
+	return net.HardwareAddr{0, 0, 0, 0, 0, 0} // somebody has it, and does not say where it is
+}

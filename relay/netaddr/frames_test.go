@@ -57,3 +57,34 @@ func TestUnsolicitedNA(t *testing.T) {
 		}
 	}
 }
+
+// TestQuestions has mdlayher/arp and ndp read what is asked, and nobody take it for an answer.
+func TestQuestions(t *testing.T) {
+	four, six := netip.MustParseAddr("192.0.2.100"), netip.MustParseAddr("2001:db8::12:3456")
+	var p arp.Packet
+	ask := arpProbe(testMAC, four)
+	if err := p.UnmarshalBinary(ask); err != nil {
+		t.Fatal(err)
+	}
+	if p.Operation != arp.OperationRequest || p.SenderIP != netip.IPv4Unspecified() || p.TargetIP != four {
+		t.Errorf("%+v", p)
+	}
+	if mac := answers(ask, four); mac != nil {
+		t.Errorf("%v answers", mac)
+	}
+	to, packet := solicit(six)
+	group := netip.MustParseAddr("ff02::1:ff12:3456")
+	want, err := ndp.MarshalMessageChecksum(&ndp.NeighborSolicitation{TargetAddress: six}, netip.IPv6Unspecified(), group)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(packet[40:], want) || to.String() != "33:33:ff:12:34:56" || netip.AddrFrom16([16]byte(packet[24:40])) != group {
+		t.Errorf("to %s: %x, want %x", to, packet, want)
+	}
+	if mac := answers(packet, six); mac != nil {
+		t.Errorf("%v answers", mac)
+	}
+	if mac := answers(unsolicitedNA(testMAC, six), six); !bytes.Equal(mac, testMAC) {
+		t.Errorf("%v answers", mac)
+	}
+}

@@ -22,11 +22,12 @@ type Netlink struct {
 
 	// mu is held over the requests to the kernel, so that two for the same address do not overtake each other. The kernel
 	// has one lock for all of them too.
-	mu     sync.Mutex
-	closed bool
-	links  map[string]link
-	held   map[Address]*holding
-	barred map[netip.Addr]bool // addresses that a rule may bar from sending, see bar_linux.go
+	mu        sync.Mutex
+	closed    bool
+	links     map[string]link
+	refreshed time.Time // the links
+	held      map[Address]*holding
+	barred    map[netip.Addr]bool // addresses that a rule may bar from sending, see bar_linux.go
 }
 
 // holding is an address that this provider has put on its device.
@@ -68,7 +69,7 @@ func OpenNetlink(cfg Config) (*Netlink, error) {
 	}
 	return &Netlink{
 		log: cfg.Log, lifetime: cfg.Lifetime, kernel: kernel, packets: packets,
-		links: make(map[string]link), held: make(map[Address]*holding), barred: make(map[netip.Addr]bool),
+		links: make(map[string]link), refreshed: time.Now(), held: make(map[Address]*holding), barred: make(map[netip.Addr]bool),
 	}, nil
 }
 
@@ -76,6 +77,10 @@ func OpenNetlink(cfg Config) (*Netlink, error) {
 func (p *Netlink) Prepare(ctx context.Context, addrs ...Address) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	present, err := p.addresses()
+	if err != nil {
+		return err
+	}
 	return each(addrs, func(a Address) error {
 		if err := errors.Join(a.Validate(), ctx.Err()); err != nil {
 			return fmt.Errorf("prepare %s: %w", a, err)
@@ -83,7 +88,14 @@ func (p *Netlink) Prepare(ctx context.Context, addrs ...Address) error {
 		if a.Addr().Is6() {
 			p.barred[a.Addr()] = true // perhaps: somebody else's rule is lifted as well
 		}
-		return p.lookUp(a.Device)
+		if err := p.lookUp(a.Device); err != nil {
+			return err
+		}
+		if f, _, _ := formOf(a, p.links[a.Device].index, present); !f.noRoute && f.bits < a.host().Bits() {
+			p.log.Warn("the device has no address of its own in the network of a floating address, so that the way to this network comes "+
+				"and goes with that; give it one", "address", a.Prefix.String(), "device", a.Device)
+		}
+		return nil
 	})
 }
 
@@ -112,6 +124,8 @@ func (p *Netlink) Add(ctx context.Context, addrs ...Address) error {
 		if err != nil {
 			return errors.Join(err, each(added, p.remove))
 		}
+		// The next one may be in the same network.
+		present = append(present, netlink.Addr{IPNet: ipNet(a.Prefix), LinkIndex: p.links[a.Device].index})
 	}
 	return nil
 }
@@ -189,37 +203,58 @@ func (p *Netlink) remove(a Address) error {
 		lengths[0], lengths[1] = lengths[1], lengths[0]
 	}
 	p.forget(a)
-	l, ok := p.links[a.Device]
-	if !ok {
-		if p.lookUp(a.Device) != nil {
-			return err // no device, no address
+	l, lookUp := p.link(a.Device)
+	for try := 0; lookUp == nil; try++ {
+		del := p.delete(a, l, lengths)
+		if !errors.Is(del, unix.ENODEV) {
+			return errors.Join(err, del)
 		}
+		if try > 0 {
+			return err
+		}
+		lookUp = p.lookUp(a.Device) // the device may have been made anew under its old name
 		l = p.links[a.Device]
 	}
-	for _, bits := range lengths {
-		del := p.kernel.AddrDel(nil, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(a.Addr(), bits)), LinkIndex: l.index})
-		switch {
-		case errors.Is(del, unix.EADDRNOTAVAIL):
-			continue
-		case errors.Is(del, unix.ENODEV):
-			delete(p.links, a.Device)
-			return err // went with its device
-		case del != nil:
-			return errors.Join(err, explain("remove", a, del))
-		}
-		return err
+	if errors.Is(lookUp, unix.ENODEV) {
+		return err // no device, no address
 	}
-	return err
+	return errors.Join(err, lookUp)
+}
+
+// delete deletes an address of which we do not know the length of the network, nor whether it is there. It is called under mu.
+func (p *Netlink) delete(a Address, l link, lengths []int) error {
+	for _, bits := range lengths {
+		err := p.kernel.AddrDel(nil, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(a.Addr(), bits)), LinkIndex: l.index})
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EADDRNOTAVAIL), errors.Is(err, unix.ENXIO): // ENXIO: the device has no IPv6 at all
+		default:
+			return explain("remove", a, err)
+		}
+	}
+	return nil
 }
 
 // Renew sets the lifetimes anew.
 func (p *Netlink) Renew(_ context.Context, addrs ...Address) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return each(addrs, p.renew)
+	err := each(addrs, p.renew)
+	if now := time.Now(); now.Sub(p.refreshed) > refreshEvery {
+		p.refreshed = now
+		for device := range p.links {
+			_ = p.lookUp(device) // whoever needs a device that is gone is told
+		}
+	}
+	return err
 }
 
-// renew must not bring an address back that is gone: the guard or the kernel has taken it from a process that was frozen,
+// refreshEvery is how often Renew looks whether a device has got another hardware address. That waits for the kernel's lock on
+// network settings as a renewal does.
+const refreshEvery = 10 * time.Second
+
+// renew must not bring an address back that is gone: the kernel has taken it from a process that was frozen,
 // and another node has it. The kernel makes what it does not find, whatever the flags of the request. But IFA_F_MCAUTOJOIN
 // asks it to join the address as a multicast group when it makes it, which fails with EINVAL, and it does not look at that
 // flag when it changes the lifetime of one that is there. So both is one step, and there is no time between to be frozen in.
@@ -233,7 +268,7 @@ func (p *Netlink) renew(a Address) error {
 		err = p.kernel.AddrReplace(nil, p.message(a, l.index, h.form, unix.IFA_F_MCAUTOJOIN))
 	}
 	if err == nil {
-		return p.lookUp(a.Device) // its hardware address may have changed
+		return nil
 	}
 	delete(p.links, a.Device)
 	here, checked := p.check(a)
@@ -271,7 +306,7 @@ func (p *Netlink) check(a Address) (bool, error) {
 	return find(a, l.index, present) != nil, nil
 }
 
-// Sweep removes what an earlier process has left, wherever it is, and refuses to touch what rtpjet has not put there.
+// Sweep removes what an earlier process has left on the device, and refuses to touch what rtpjet has not put there.
 func (p *Netlink) Sweep(_ context.Context, addrs ...Address) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -90,6 +90,49 @@ func TestForm(t *testing.T) {
 	}
 }
 
+// TestDeviceAnew removes and makes a device under its old name.
+func TestDeviceAnew(t *testing.T) {
+	w := newWorld(t)
+	n := w.nodes[0]
+	p := n.netlinkProvider(t, Config{})
+	remove, err := n.kernel.LinkByName(testDevice)
+	must(t, err)
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = testDevice
+	anew := func() {
+		t.Helper()
+		must(t, n.kernel.LinkDel(remove))
+		must(t, n.kernel.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "other"}))
+		n.up(t, "other", 24)
+		n.up(t, testDevice, 24, netip.MustParseAddr("10.98.0.1"), netip.MustParseAddr("fd98::1"))
+		remove, err = n.kernel.LinkByName(testDevice)
+		must(t, err)
+	}
+	must(t, p.Add(t.Context(), both...))
+	anew()
+	if err := p.Renew(t.Context(), both...); !errors.Is(err, ErrGone) {
+		t.Errorf("renewed on another device: %v", err)
+	}
+	must(t, p.Add(t.Context(), both...))
+	anew()
+	must(t, p.Add(t.Context(), both...)) // without a renewal between
+	for _, a := range both {
+		if _, ok := n.has(t, a); !ok {
+			t.Errorf("%s is not there", a)
+		}
+	}
+	// Another process knows the device before it was made anew.
+	other := n.netlinkProvider(t, Config{})
+	anew()
+	must(t, p.Add(t.Context(), both...))
+	must(t, other.Remove(t.Context(), both...))
+	for _, a := range both {
+		if _, ok := n.has(t, a); ok {
+			t.Errorf("%s is there", a)
+		}
+	}
+}
+
 // TestAddAgain adds what is there.
 func TestAddAgain(t *testing.T) {
 	w := newWorld(t)

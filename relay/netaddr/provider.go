@@ -71,8 +71,9 @@ type Config struct {
 }
 
 const (
-	// DefaultLifetime is the shortest that the kernel knows. It stands two renewals.
-	DefaultLifetime = time.Second
+	// DefaultLifetime stands three renewals that fail. One second, the shortest that the kernel knows, is not enough on a machine
+	// that is very busy: a renewal waits for the kernel's lock on network settings, which others hold for up to a second.
+	DefaultLifetime = 2 * time.Second
 
 	maxLifetime = 10 * time.Second
 

@@ -166,20 +166,26 @@ type shown struct {
 		Ended     bool
 	} `json:"call"`
 	Events []struct {
-		Seq    uint64 `json:"seq"`
-		Node   string `json:"node"`
-		Kind   string `json:"kind"`
-		Cookie string `json:"cookie"`
+		Seq    uint64    `json:"seq"`
+		At     time.Time `json:"at"`
+		Node   string    `json:"node"`
+		Kind   string    `json:"kind"`
+		Cookie string    `json:"cookie"`
 	} `json:"events"`
 }
 
-func (n *node) show(id string) shown {
-	n.c.t.Helper()
-	var s shown
+// ask reads what the log has of a call, if there is one at the moment.
+func (n *node) ask(id string) (s shown, err error) {
 	out, err := n.tool("call", "show", "--json", id)
 	if err == nil {
 		err = json.Unmarshal([]byte(out), &s)
 	}
+	return s, err
+}
+
+func (n *node) show(id string) shown {
+	n.c.t.Helper()
+	s, err := n.ask(id)
 	if err != nil {
 		n.c.t.Fatal(err)
 	}

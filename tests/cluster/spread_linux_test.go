@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 
 	"rtpjet/tests/lab"
 )
@@ -23,16 +25,19 @@ type spread struct {
 	link *netlink.Handle // in the hub
 	side map[int]netns.NsHandle
 	name string
+	nets []string          // the networks that it has
+	macs map[string]string // cables by the hardware address of their node's end
 }
 
 // The networks.
 const (
 	mediaNet = "media"
 	natsNet  = "nats"
+	privNet  = "priv" // a second one for media
 )
 
 var (
-	networks = map[string]byte{mediaNet: 1, natsNet: 2}
+	networks = map[string]byte{mediaNet: 1, natsNet: 2, privNet: 3}
 	spreads  atomic.Int32
 )
 
@@ -40,8 +45,14 @@ func onNet(network string, last int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 97, networks[network], byte(last)})
 }
 
+// onNet6 is the same place's other address.
+func onNet6(network string, last int) netip.Addr {
+	a := [16]byte{0: 0xfd, 1: 0x97, 7: networks[network], 15: byte(last)}
+	return netip.AddrFrom16(a)
+}
+
 // newSpread makes the hub, and skips the test without the right to.
-func newSpread(t *testing.T) *spread {
+func newSpread(t *testing.T, more ...string) *spread {
 	t.Helper()
 	if err := lab.Namespaces(); err != nil {
 		t.Skip(err)
@@ -50,6 +61,7 @@ func newSpread(t *testing.T) *spread {
 		t.Skip(err)
 	}
 	s := &spread{t: t, name: fmt.Sprintf("rtpjet-c%d-%d", os.Getpid(), spreads.Add(1)), side: make(map[int]netns.NsHandle)}
+	s.nets, s.macs = append([]string{mediaNet, natsNet}, more...), make(map[string]string)
 	s.hub = s.name + "-hub"
 	s.hubH = s.namespace(s.hub)
 	var err error
@@ -57,14 +69,14 @@ func newSpread(t *testing.T) *spread {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.link.Close)
-	s.up(s.link, "lo", netip.Addr{})
-	for network := range networks {
+	s.up(s.link, "lo")
+	for _, network := range s.nets {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = network
 		if err := s.link.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
 			t.Skipf("no bridge can be made: %v", err)
 		}
-		s.up(s.link, network, onNet(network, 254))
+		s.up(s.link, network, onNet(network, 254), onNet6(network, 254))
 	}
 	return s
 }
@@ -89,15 +101,21 @@ func (s *spread) namespace(name string) netns.NsHandle {
 	return h
 }
 
-// up switches a device on and gives it an address.
-func (s *spread) up(h *netlink.Handle, device string, addr netip.Addr) {
+// up switches a device on and gives it addresses.
+func (s *spread) up(h *netlink.Handle, device string, addrs ...netip.Addr) {
 	s.t.Helper()
 	link, err := h.LinkByName(device)
-	if err == nil && addr.IsValid() {
-		var a *netlink.Addr
-		if a, err = netlink.ParseAddr(netip.PrefixFrom(addr, 24).String()); err == nil {
-			err = h.AddrAdd(link, a)
+	for _, addr := range addrs {
+		if err != nil {
+			break
 		}
+		a := &netlink.Addr{IPNet: netlink.NewIPNet(addr.AsSlice())}
+		a.Mask = net.CIDRMask(24, 32)
+		if addr.Is6() {
+			a.Mask = net.CIDRMask(64, 128)
+			a.Flags = unix.IFA_F_NODAD // usable at once
+		}
+		err = h.AddrAdd(link, a)
 	}
 	if err == nil {
 		err = h.LinkSetUp(link)
@@ -120,17 +138,22 @@ func (s *spread) at(number int) where {
 			s.t.Fatal(err)
 		}
 		defer inside.Close()
-		s.up(inside, "lo", netip.Addr{})
-		for network := range networks {
+		s.up(inside, "lo")
+		for _, network := range s.nets {
 			attrs := netlink.NewLinkAttrs()
 			attrs.Name = cable(network, number)
 			pair := &netlink.Veth{LinkAttrs: attrs, PeerName: network, PeerNamespace: netlink.NsFd(int(h))}
 			if err := s.link.LinkAdd(pair); err != nil {
 				s.t.Fatalf("make a veth pair: %v", err)
 			}
-			s.up(s.link, attrs.Name, netip.Addr{})
-			s.up(inside, network, onNet(network, number))
+			s.up(s.link, attrs.Name)
+			s.up(inside, network, onNet(network, number), onNet6(network, number))
 			s.plug(network, number)
+			end, err := inside.LinkByName(network)
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			s.macs[end.Attrs().HardwareAddr.String()] = attrs.Name
 		}
 	}
 	return where{

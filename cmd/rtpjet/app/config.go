@@ -35,10 +35,12 @@ type Config struct {
 	// Interfaces are the media addresses.
 	Interfaces *plan.Interfaces
 	// Floats are the floating addresses, FloatProvider who puts them on this machine, and FloatTimeout after how much silence
-	// of their holder the successor takes them.
+	// of their holder the successor takes them. FloatSettle is how long a node must have been back before it gets one again for
+	// the sake of balance; 0: it does not.
 	Floats        []Float
 	FloatProvider string
 	FloatTimeout  time.Duration
+	FloatSettle   time.Duration
 	// Listen is where NG commands are answered over UDP: ADDRESS:PORT, or a PORT alone for all addresses. ListenFloat are
 	// addresses that this machine need not have.
 	Listen, ListenFloat []string

@@ -34,11 +34,13 @@ func floatOwner(id string) string { return floatPrefix + id }
 // cutFloat returns the float that owns a call; ok is false if a node does.
 func cutFloat(owner string) (id string, ok bool) { return strings.CutPrefix(owner, floatPrefix) }
 
-// Limits of --float-timeout.
+// Limits of --float-timeout and --float-settle.
 const (
 	defaultFloatTimeout = 60 * time.Millisecond
 	minFloatTimeout     = 30 * time.Millisecond
 	maxFloatTimeout     = 10 * time.Second
+	defaultFloatSettle  = 30 * time.Second
+	maxFloatSettle      = time.Hour
 )
 
 // Providers of floating addresses.
@@ -98,6 +100,7 @@ func (d *decoder) floats(c *Config, specs []interfaceSpec, alias map[string]stri
 	}
 	c.FloatTimeout = time.Duration(d.number("float-timeout", int(defaultFloatTimeout/time.Millisecond),
 		int(minFloatTimeout/time.Millisecond), int(maxFloatTimeout/time.Millisecond))) * time.Millisecond
+	c.FloatSettle = time.Duration(d.number("float-settle", int(defaultFloatSettle/time.Second), 0, int(maxFloatSettle/time.Second))) * time.Second
 	var list []floatSpec
 	for _, v := range d.s["float"] {
 		f, err := parseFloat(v.value)
@@ -113,6 +116,9 @@ func (d *decoder) floats(c *Config, specs []interfaceSpec, alias map[string]stri
 	}
 	if len(list) == 0 || len(d.faults.list) > 0 {
 		return
+	}
+	if len(c.ClusterKey) == 0 {
+		c.Warnings = append(c.Warnings, "--float without --cluster-key-file: whoever can send packets to this node can take its floating addresses away")
 	}
 	units, err := groupFloats(list)
 	if err != nil {

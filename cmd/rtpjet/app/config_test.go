@@ -97,6 +97,7 @@ func TestServeDefaults(t *testing.T) {
 		Listen: []string{"2223"}, Timeout: time.Minute, SilentTimeout: time.Hour, OfferTimeout: time.Hour,
 		DeleteDelay: 30 * time.Second, MaxSessions: -1, LogLevel: slog.LevelInfo,
 		NodeID: "media-1", Region: "default", DataDir: "/var/lib/rtpjet", NATSListen: "127.0.0.1:4222", ArchiveAge: 7 * 24 * time.Hour,
+		FloatProvider: "netlink", FloatTimeout: 60 * time.Millisecond, FloatSettle: 30 * time.Second,
 	}
 	want.Threads, want.Interfaces = c.Threads, c.Interfaces
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b *plan.Interfaces) bool { return a == b })); diff != "" {
@@ -120,6 +121,7 @@ func TestServeFile(t *testing.T) {
 		Learning: plan.LearnDelayed, RejectInvalidSDP: true, MaxSessions: 5000, Threads: 4, SoftwareID: "gateway one",
 		LogLevel: slog.LevelInfo, PIDFile: "/run/rtpengine.pid",
 		NodeID: "media-1", Region: "default", DataDir: "/var/lib/rtpjet", NATSListen: "127.0.0.1:4222", ArchiveAge: 7 * 24 * time.Hour,
+		FloatProvider: "netlink", FloatTimeout: 60 * time.Millisecond, FloatSettle: 30 * time.Second,
 	}
 	want.Interfaces, want.Warnings = c.Interfaces, c.Warnings
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b *plan.Interfaces) bool { return a == b })); diff != "" {

@@ -266,6 +266,9 @@ func (f *floatState) attend(k *keeper.Keeper) {
 		if r.States != nil {
 			f.see(r.States)
 		}
+		if r.Fatal != "" {
+			f.c.end(errors.New(r.Fatal))
+		}
 	}
 }
 

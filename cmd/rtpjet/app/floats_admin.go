@@ -22,8 +22,8 @@ const moveTime = 20 * time.Second
 
 // handingOver returns a context for the node's work that ends a moment after ctx: when the floats of this node have moved, or
 // it is plain that they cannot.
-func (n *Node) handingOver(ctx context.Context) (work context.Context, end context.CancelFunc) {
-	work, end = context.WithCancel(context.WithoutCancel(ctx))
+func (n *Node) handingOver(ctx context.Context) (context.Context, context.CancelFunc) {
+	work, end := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		defer end()
 		n.stage.Store(stageEnding)

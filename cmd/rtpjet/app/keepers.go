@@ -11,9 +11,9 @@ import (
 
 // Times of keepers.
 const (
-	// balanceEvery and balanceSettle have floats moved to a node that has come back, one at a time.
-	balanceEvery  = 10 * time.Second
-	balanceSettle = 30 * time.Second
+	// looksASettle is how often a node looks, in the time after which one that has come back has settled, whether to move a float
+	// to it. One float moves at each look.
+	looksASettle = 3
 	// nodeSilence is for how long a node may say nothing to its keeper before its floats are given up. It is for processes that
 	// hang: one that has ended or is stopped is noticed at once, and a busy machine may hold one up for a while.
 	nodeSilence = time.Second
@@ -32,7 +32,7 @@ func newKeepers(c *Config) (*keepers, error) {
 		return nil, err
 	}
 	k := &keepers{shared: shared, stderr: os.Stderr, cfg: keeper.Config{
-		Node: c.NodeID, Timeout: c.FloatTimeout, Balance: balanceEvery, Settle: balanceSettle,
+		Node: c.NodeID, Timeout: c.FloatTimeout, Balance: c.FloatSettle / looksASettle, Settle: c.FloatSettle,
 		NodeSilence: nodeSilence, Provider: c.FloatProvider, Bind: c.Interfaces.All()[0].Addr, Key: c.ClusterKey,
 		LogLevel: c.LogLevel,
 	}}

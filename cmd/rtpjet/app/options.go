@@ -37,6 +37,7 @@ var options = []option{
 	{"float", 0, list, "NAME/ADDR/PREFIX@DEVICE", "media address that the cluster owns and that moves to another node with its calls; NAME is the interface; repeatable"},
 	{"float-provider", 0, text, "PROVIDER", "who puts floating addresses on this machine: netlink, none, or exec:SCRIPT (netlink)"},
 	{"float-timeout", 0, number, "MS", "silence after which the holder of a floating address is replaced (60)"},
+	{"float-settle", 0, number, "SECONDS", "how long a node must have been back before floating addresses move to it again; 0: they do not by themselves (30)"},
 	{"listen-ng", 'n', list, "[ADDR:]PORT", "where NG commands are answered, over UDP; float:NAME:PORT for floating addresses; repeatable"},
 	{"listen-http", 0, list, "[ADDR:]PORT", "where metrics (/metrics) and probes (/healthz, /readyz) are answered, over HTTP; repeatable (nowhere)"},
 	{"timeout", 'o', number, "SECONDS", "end a call that has received no media for so long (60)"},

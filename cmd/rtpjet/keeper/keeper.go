@@ -40,6 +40,8 @@ type Keeper struct {
 type Report struct {
 	States []floats.State
 	Pulse  []byte
+	// Fatal is a sentence for the operator why the node has to end.
+	Fatal string
 }
 
 // attach talks to a keeper at the other end of node.
@@ -207,7 +209,7 @@ func (k *Keeper) read(wait func() error, up chan<- started) {
 			}
 			k.mu.Unlock()
 		default:
-			k.pass(Report{r.States, r.Pulse})
+			k.pass(Report{r.States, r.Pulse, r.Fatal})
 		}
 	}
 	_ = k.conn.Close()
@@ -228,7 +230,7 @@ func (k *Keeper) pass(r Report) {
 			return
 		default:
 		}
-		if r.States == nil {
+		if r.States == nil && r.Fatal == "" {
 			return
 		}
 		select {

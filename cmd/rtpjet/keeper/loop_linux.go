@@ -23,8 +23,12 @@ const (
 	natsEvery      = 3
 	// idle is the longest time between two looks.
 	idle = 100_000 // µs
-	// addressRetry is the time between two tries to add or remove an address, µs.
+	// addressRetry is the time between two tries to add or remove an address, µs; each is twice as far from the one before. A
+	// node that could not have one addsTried times gives the float to another, and is not able to hold it for unableFor.
 	addressRetry = 20_000
+	addsTried    = 3
+	unableFor    = 10_000_000
+	unableMost   = 32 // times unableFor
 	// statEvery is the time between two looks whether the node is stopped, µs.
 	statEvery = 10_000
 	// farewell is for how long a keeper without a node goes on saying that its floats are free.
@@ -51,6 +55,7 @@ type loop struct {
 	wanted   bool  // the node is ready
 	heardAt  int64 // when the node was heard last
 	silent   bool  // it was not heard for too long
+	probed   bool  // the network was asked whether somebody else has our addresses
 	pulseDue int64
 	pulses   uint64
 	renewDue int64
@@ -79,6 +84,9 @@ type unit struct {
 	until   int64 // µs
 	busy    bool  // a script is at work
 	retryAt int64
+	failed  int   // adds in a row
+	unable  int64 // for how many times unableFor the float was given up for that
+	ableAt  int64 // when to try again; 0: nothing is wrong
 }
 
 // now is CLOCK_MONOTONIC in µs.
@@ -352,6 +360,10 @@ func (l *loop) attend(t int64) (next int64) {
 		l.renewDue = t + netaddr.RenewEvery.Microseconds()
 	}
 	for _, u := range l.units {
+		if u.ableAt != 0 && t >= u.ableAt && l.machine != nil {
+			u.ableAt = 0
+			l.machine.SetUnable(u.ID, false, t)
+		}
 		l.attendUnit(u, t)
 		if renew && u.present && !u.busy {
 			l.renew(u)
@@ -388,14 +400,29 @@ func (l *loop) add(u *unit) {
 		return l.provider.Add(ctx, u.Addrs...)
 	}, func(err error) {
 		if err == nil {
+			u.failed, u.unable = 0, 0
 			l.log.Info("the address of a float is on this machine", "float", u.ID)
 			return
 		}
-		u.present, u.retryAt = false, now()+addressRetry
-		if !errors.Is(err, context.DeadlineExceeded) {
-			l.log.Error("the address of a float cannot be put on this machine; trying again", "float", u.ID, "err", err)
+		u.present = false
+		if errors.Is(err, context.DeadlineExceeded) && !l.slow {
+			return // its time was over
+		}
+		u.retryAt = now() + addressRetry<<u.failed
+		u.failed++
+		l.log.Error("the address of a float cannot be put on this machine; trying again", "float", u.ID, "err", err)
+		if u.failed >= addsTried {
+			u.failed, u.unable = 0, min(2*u.unable+1, unableMost)
+			l.disable(u, now()+u.unable*unableFor)
+			l.log.Error("another node has to hold the float", "float", u.ID, "seconds until this one may again", u.unable*unableFor/1_000_000)
 		}
 	})
+}
+
+// disable has this node not hold a float until a time, 0: until somebody says otherwise.
+func (l *loop) disable(u *unit, until int64) {
+	u.ableAt = until
+	l.machine.SetUnable(u.ID, true, now())
 }
 
 func (l *loop) remove(u *unit) {
@@ -437,11 +464,18 @@ func (l *loop) work(u *unit, do func() error, then func(error)) {
 		return
 	}
 	u.busy = true
+	l.beside(func() func() {
+		err := do()
+		return func() { u.busy = false; then(err) }
+	})
+}
+
+// beside does something that takes long, and what it returns in the loop.
+func (l *loop) beside(do func() (then func())) {
 	go func() {
 		runtime.LockOSThread()                    // and never unlocked: the thread ends here
 		_ = setScheduler(0, unix.SCHED_NORMAL, 0) // scripts are not to go before everything else
-		err := do()
-		l.done <- func() { u.busy = false; then(err) }
+		l.done <- do()
 		_, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	}()
 }

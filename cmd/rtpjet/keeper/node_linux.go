@@ -136,6 +136,7 @@ func (l *loop) obey(o *order) {
 		if !l.silent {
 			m.Ready()
 		}
+		l.probe()
 	case o.Warm != nil:
 		m.SetWarm(o.Warm.Float, o.Warm.On)
 	case o.Drain != nil:

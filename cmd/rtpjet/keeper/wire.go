@@ -83,6 +83,7 @@ type report struct {
 	Started *started        `json:"started,omitempty"` // the first message
 	States  []floats.State  `json:"states,omitempty"`
 	Moved   *moved          `json:"moved,omitempty"`
+	Fatal   string          `json:"fatal,omitempty"` // the node must end
 	Pulse   json.RawMessage `json:"pulse,omitempty"` // to be sent by NATS
 }
 

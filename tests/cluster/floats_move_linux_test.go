@@ -1,0 +1,111 @@
+package cluster
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// fewLost is how many packets of a stream a planned move may cost: those that wait in the old holder's sockets when the address
+// goes. On a machine that is not busy it is none.
+const fewLost = 10
+
+// An operator moves a float, drains its node with --move, and restarts one node after the other.
+func TestFloatMoved(t *testing.T) {
+	f := withFloats(t, newSpread(t), 3, floatOne, floatTwo)
+	f.args = append(f.args, "--float-settle", "0") // what an operator has moved stays there
+	f.begin()
+	ks := f.placeFloating(6)
+	holders := f.settled()
+	if holders[0] == holders[1] {
+		t.Errorf("%s holds both floats from the start", holders[0].id)
+	}
+
+	fs := speak(t, ks...)
+	f.move(floatOne, holders[1])
+	fs.more(t, 5)
+	if lost := fs.end(t, "moved"); lost > fewLost {
+		t.Errorf("%d packets of a stream were lost", lost)
+	}
+	if _, err := f.nodes[0].tool("float", "move", floatOne.String(), "nobody"); err == nil || !strings.Contains(err.Error(), "nobody") {
+		t.Errorf("a move to a node that is not there: %v", err)
+	}
+	if _, err := f.nodes[0].tool("float", "move", "192.0.2.1", "n1"); err == nil || !strings.Contains(err.Error(), "192.0.2.1") {
+		t.Errorf("a move of an address that does not float: %v", err)
+	}
+
+	// Both floats leave the node, which goes on, and takes none before it is undrained.
+	full := holders[1]
+	fs = speak(t, ks...)
+	if _, err := full.tool("node", "drain", full.id, "--move"); err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range f.settled() {
+		if n == full {
+			t.Errorf("%s is at the drained node", f.addrs[i])
+		}
+	}
+	f.commands(ks[0])
+	fs.more(t, 5)
+	if lost := fs.end(t, "drained"); lost > fewLost {
+		t.Errorf("%d packets of a stream were lost", lost)
+	}
+	if _, err := f.nodes[0].tool("node", "undrain", full.id); err != nil {
+		t.Fatal(err)
+	}
+	f.move(floatTwo, full)
+
+	fs = speak(t, ks...)
+	for _, n := range f.nodes {
+		n.up = false
+		n.proc.Stop()
+		if _, err := f.running()[0].floats(); err != nil {
+			t.Error(err)
+		}
+		f.settled()
+		n.restart()
+		f.agree()
+		f.settled()
+	}
+	fs.more(t, 5)
+	f.commands(ks[0])
+	f.commands(ks[1])
+	if lost := fs.end(t, "all nodes restarted"); lost > 2*fewLost {
+		t.Errorf("%d packets of a stream were lost", lost)
+	}
+	for _, k := range ks {
+		f.ng(k.atA.Addr()).ok(remove(k.id))
+	}
+	f.idle()
+}
+
+// Two floats are at two nodes, and again so once a node has been back for a while. A third node votes only.
+func TestFloatBalance(t *testing.T) {
+	f := withVoters(t, newSpread(t), 3, floatOne, floatTwo)
+	f.carry(f.nodes[:2]...)
+	f.args = append(f.args, "--float-settle", "3")
+	f.begin()
+	ks := f.placeFloating(4)
+	spread := func() {
+		t.Helper()
+		eventually(t, "two floats stay at one node", func() error {
+			if f.w.holder(floatOne) == f.w.holder(floatTwo) {
+				return errors.New("they are there")
+			}
+			return nil
+		})
+		f.settled()
+	}
+	spread()
+	gone := f.settled()[0]
+	fs := speak(t, ks...)
+	gone.stop()
+	f.settled()
+	fs.more(t, 5)
+	gone.restart()
+	spread()
+	fs.more(t, 5)
+	if lost := fs.end(t, "a node left and came back"); lost > 2*fewLost {
+		t.Errorf("%d packets of a stream were lost", lost)
+	}
+}
