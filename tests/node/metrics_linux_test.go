@@ -224,12 +224,13 @@ func TestMetricsAreTheStatistics(t *testing.T) {
 		}
 		return nil
 	})
-	s := scrapeOf(t, front)
-	for _, path := range []string{"nats", "udp"} {
-		if _, ok := s.value("rtpjet_peer_heard_seconds", "node", "n2", "path", path); !ok {
-			t.Errorf("nothing about the heartbeats of n2 by %s", path)
-		}
-	}
+	var s scrape
+	eventually(t, "nothing about the heartbeats of n2", func() error {
+		s = scrapeOf(t, front)
+		_, nats := s.value("rtpjet_peer_heard_seconds", "node", "n2", "path", "nats")
+		_, udp := s.value("rtpjet_peer_heard_seconds", "node", "n2", "path", "udp")
+		return when(nats && udp)
+	})
 	if v, _ := s.value("rtpjet_peer_verdict", "node", "n2", "verdict", "alive"); v != 1 {
 		t.Error("n2 is not alive")
 	}
@@ -343,12 +344,12 @@ func TestReadyDrained(t *testing.T) {
 	n := peers(t, 1, fronted(&front))[0]
 	front.Show(n.node)
 	for _, on := range []bool{true, false} {
-		data, err := n.store.log.Request(t.Context(), "node.n1.drain", fmt.Appendf(nil, `{"on":%v}`, on))
-		if err != nil {
-			t.Fatal(err)
-		}
+		eventually(t, "the node cannot be drained", func() error {
+			_, err := n.store.log.Request(t.Context(), "node.n1.drain", fmt.Appendf(nil, `{"on":%v}`, on))
+			return err
+		})
 		if code, body := ask(t, front, "/readyz"); (code == http.StatusServiceUnavailable) != on || strings.Contains(body, "draining") != on {
-			t.Errorf("drain %v (%s): %d %s", on, data, code, body)
+			t.Errorf("drain %v: %d %s", on, code, body)
 		}
 		if v, _ := scrapeOf(t, front).value("rtpjet_draining"); (v == 1) != on {
 			t.Errorf("drain %v: %v", on, v)
