@@ -50,8 +50,9 @@ type Config struct {
 	TOS, ControlTOS uint8
 
 	// Timeout ends a call without media, SilentTimeout one that is muted, OfferTimeout one that was never answered, and
-	// FinalTimeout any, if it is not 0. DeleteDelay is how long a call stays after its delete.
-	Timeout, SilentTimeout, FinalTimeout, OfferTimeout, DeleteDelay time.Duration
+	// FinalTimeout any, if it is not 0. DeleteDelay is how long a call stays after its delete. LegSilence is after how much
+	// silence of one party an event tells of it; 0: none does.
+	Timeout, SilentTimeout, FinalTimeout, OfferTimeout, DeleteDelay, LegSilence time.Duration
 
 	Learning         plan.Learning
 	SIPSource        bool
@@ -269,6 +270,7 @@ func (d *decoder) scalars(c *Config) {
 	c.OfferTimeout = d.seconds("offer-timeout", 3600, 1)
 	c.FinalTimeout = d.seconds("final-timeout", 0, 0)
 	c.DeleteDelay = d.seconds("delete-delay", 30, 0)
+	c.LegSilence = d.seconds("leg-silence", 20, 0)
 	c.SIPSource = d.flag("sip-source")
 	c.RejectInvalidSDP = d.flag("reject-invalid-sdp")
 	c.MaxSessions = d.number("max-sessions", -1, -1, math.MaxInt32)

@@ -95,7 +95,7 @@ func TestServeDefaults(t *testing.T) {
 	c := mustParse(t, testEnv(nil), "serve -i 10.0.0.1 -n 2223")
 	want := &Config{
 		Listen: []string{"2223"}, Timeout: time.Minute, SilentTimeout: time.Hour, OfferTimeout: time.Hour,
-		DeleteDelay: 30 * time.Second, MaxSessions: -1, LogLevel: slog.LevelInfo,
+		DeleteDelay: 30 * time.Second, LegSilence: 20 * time.Second, MaxSessions: -1, LogLevel: slog.LevelInfo,
 		NodeID: "media-1", Region: "default", DataDir: "/var/lib/rtpjet", NATSListen: "127.0.0.1:4222", ArchiveAge: 7 * 24 * time.Hour,
 		FloatProvider: "netlink", FloatTimeout: 60 * time.Millisecond, FloatSettle: 30 * time.Second,
 	}
@@ -117,7 +117,7 @@ func TestServeFile(t *testing.T) {
 	c := mustParse(t, env, "serve")
 	want := &Config{
 		Listen: []string{"127.0.0.1:2223", "10.10.0.5:22222"}, ListenHTTP: []string{"127.0.0.1:2225"}, TOS: 184, ControlTOS: 104,
-		Timeout: 45 * time.Second, SilentTimeout: 30 * time.Minute, FinalTimeout: 3 * time.Hour, OfferTimeout: 2 * time.Minute,
+		Timeout: 45 * time.Second, SilentTimeout: 30 * time.Minute, FinalTimeout: 3 * time.Hour, OfferTimeout: 2 * time.Minute, LegSilence: 20 * time.Second,
 		Learning: plan.LearnDelayed, RejectInvalidSDP: true, MaxSessions: 5000, Threads: 4, SoftwareID: "gateway one",
 		LogLevel: slog.LevelInfo, PIDFile: "/run/rtpengine.pid",
 		NodeID: "media-1", Region: "default", DataDir: "/var/lib/rtpjet", NATSListen: "127.0.0.1:4222", ArchiveAge: 7 * 24 * time.Hour,

@@ -45,6 +45,7 @@ var options = []option{
 	{"final-timeout", 'a', number, "SECONDS", "end every call after so long (0: never)"},
 	{"offer-timeout", 0, number, "SECONDS", "end a call that was never answered (3600)"},
 	{"delete-delay", 'd', number, "SECONDS", "keep a call for so long after its delete (30)"},
+	{"leg-silence", 0, number, "SECONDS", "write an event about a party that should be sending and has not for so long (20; 0: never)"},
 	{"tos", 'T', number, "0-255", "TOS byte of media packets (0)"},
 	{"control-tos", 0, number, "0-255", "TOS byte of NG replies (0)"},
 	{"endpoint-learning", 0, text, "MODE", "how the addresses of senders are learned: heuristic, immediate, delayed or off (heuristic)"},

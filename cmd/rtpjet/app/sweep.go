@@ -121,10 +121,31 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 		}
 		return
 	}
-	if ev := n.due(&e.call, now); ev != nil {
+	ev := n.due(&e.call, now)
+	if ev == nil {
+		ev = n.silent(e, now)
+	}
+	if ev != nil {
 		err := n.own(ctx, e, ev)
 		r.logAway = err != nil && !errors.Is(err, transact.ErrConflict)
 	}
+}
+
+// silent returns the event that tells of a section of a locked call that has fallen silent, or nil. Signalling may have changed
+// who is expected to speak, but nobody before the limit is over.
+func (n *Node) silent(e *entry, now int64) events.Event {
+	limit := n.cfg.LegSilence.Microseconds()
+	if limit <= 0 || now < e.silentAt && now > e.silentAt-2*limit { // or the clock was set back
+		return nil
+	}
+	floor := max(n.started.UnixMicro(), n.floats.since(e.call.Owner))
+	ev, again, ok := e.call.DueSilence(limit, floor, n.engine.Stats, now)
+	e.silentAt = again
+	if !ok {
+		return nil
+	}
+	n.log.Info("a party is silent", "call-id", e.call.ID, "tag", ev.Tag, "media", ev.Media, "packets before", ev.Packets)
+	return ev
 }
 
 // due returns the event that time demands, or nil.
