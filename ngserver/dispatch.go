@@ -73,7 +73,7 @@ type Dispatcher struct {
 	stats   commandStats
 	observe func(command int, result string, took time.Duration, replyBytes int)
 
-	ignored, overloaded, panics, tooLarge atomic.Uint64
+	ignored, overloaded, panics, tooLarge, stale atomic.Uint64
 
 	badMessages rate.Sometimes // logs about messages that anybody can send
 	unknown     wordLog
@@ -116,6 +116,7 @@ func (d *Dispatcher) Stats() Stats {
 		Overloaded: d.overloaded.Load(),
 		Panics:     d.panics.Load(),
 		TooLarge:   d.tooLarge.Load(),
+		Stale:      d.stale.Load(),
 	}
 }
 
@@ -178,7 +179,7 @@ func (d *Dispatcher) execute(ctx context.Context, m *Message, cookie []byte, tic
 	b = reply.Append(b, m.Encoding)
 	if limit > 0 && len(b) > limit {
 		d.tooLarge.Add(1)
-		d.log.Warn("NG reply does not fit into a datagram", "bytes", len(b), "source", m.Source)
+		d.log.Warn("NG reply does not fit into a datagram", "call-id", callID(m), "bytes", len(b), "source", m.Source)
 		reply = shorten(m, reply)
 		b = appendEnvelope(b[:0], cookie)
 		b = reply.Append(b, m.Encoding)
@@ -195,6 +196,14 @@ func (d *Dispatcher) execute(ctx context.Context, m *Message, cookie []byte, tic
 	}
 	d.count(m.Source, index, reply.Result(), now.Sub(m.Received), len(out))
 	return out
+}
+
+// callID is that of a message, empty if it could not be read.
+func callID(m *Message) string {
+	if m.Request == nil {
+		return ""
+	}
+	return m.CallID
 }
 
 // shorten replaces a reply that does not fit. What a delete did is done, and its client must not take it for failed.
@@ -219,7 +228,7 @@ func (d *Dispatcher) run(ctx context.Context, m *Message) (reply ng.Reply, index
 	}
 	if err != nil {
 		d.badMessages.Do(func() {
-			d.log.Warn("NG message refused", "error", err, "source", m.Source, "message", excerpt(m.Raw))
+			d.log.Warn("NG message refused", "call-id", callID(m), "err", err, "source", m.Source, "message", excerpt(m.Raw))
 		})
 		return errorReply(err), index, true
 	}
@@ -344,6 +353,6 @@ func (w *wordLog) log(log *slog.Logger, m *Message) {
 			continue
 		}
 		w.seen[word] = struct{}{}
-		log.Info("NG word not understood and ignored", "word", word, "command", m.Command, "source", m.Source)
+		log.Info("NG word not understood and ignored", "word", word, "call-id", m.CallID, "command", m.Command, "source", m.Source)
 	}
 }

@@ -47,7 +47,7 @@ func (p *Netlink) repeat(a Address, h *holding, turn int) {
 		h.timer = nil
 		return
 	}
-	if !p.send(a) {
+	if p.may != nil && !p.may(a) || !p.send(a) {
 		h.timer = nil
 		return
 	}
@@ -65,7 +65,7 @@ func (p *Netlink) send(a Address) bool {
 		err = p.packets.announce(p.links[a.Device], a)
 	}
 	if err != nil {
-		p.log.Warn("an announcement failed", "error", err)
+		p.log.Warn("an announcement failed", "err", err)
 	}
 	return true
 }

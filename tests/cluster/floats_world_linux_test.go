@@ -21,8 +21,8 @@ type floating struct {
 	*cluster
 	s     *spread
 	w     *watch
-	addrs []netip.Addr // the first address of each float, which names it
-	more  []netip.Addr // their other addresses
+	addrs []netip.Addr              // the first address of each float, which names it
+	more  map[netip.Addr]netip.Addr // their other addresses, and the first one of their float
 }
 
 // The floats of most tests.
@@ -66,7 +66,7 @@ func (f *floating) carry(nodes ...*node) {
 
 // floatTimeout is what a test waits for a silent holder: on a machine that does other things too, one that is heard 60 ms late
 // is nothing strange. The random schedules keep to the program's own.
-const floatTimeout = 300 * time.Millisecond
+const floatTimeout = 400 * time.Millisecond
 
 // startFloats starts a cluster with these floating addresses and waits until all of them are held.
 func startFloats(t *testing.T, size int, addrs ...netip.Addr) *floating {

@@ -64,6 +64,8 @@ type Config struct {
 	SoftwareID string
 
 	LogLevel slog.Level
+	// LogJSON has each line of the log be JSON.
+	LogJSON bool
 	// PIDFile is a file to write the process id to; may be empty.
 	PIDFile string
 
@@ -282,6 +284,13 @@ func (d *decoder) scalars(c *Config) {
 	c.PIDFile = d.s.one("pidfile", "")
 	c.LogLevel = slogLevel(d.number("log-level", 6, 0, 7))
 	d.flag("log-stderr")
+	switch format := d.s.one("log-format", "text"); format {
+	case "text", "default", "parsable": // the last two are rtpengine's
+	case "json":
+		c.LogJSON = true
+	default:
+		d.faults.add("--log-format is %s; it must be text or json", quote(format))
+	}
 	if len(d.s["foreground"]) > 0 && !d.flag("foreground") {
 		c.Warnings = append(c.Warnings, "rtpjet does not go into the background; a service manager keeps it running")
 	}

@@ -79,6 +79,7 @@ type round struct {
 // over is an ended call as it was when the sweep saw it.
 type over struct {
 	e    *entry
+	id   string
 	last uint64 // sequence of its last event
 }
 
@@ -104,7 +105,7 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 	defer n.calls.release(e)
 	now := n.now()
 	if e.call.Ended && now-e.call.EndedAt >= n.cfg.KeepEnded.Microseconds() && !e.unreadable && e.unlogged == nil {
-		r.over = append(r.over, over{e, e.call.Seq})
+		r.over = append(r.over, over{e, e.call.ID, e.call.Seq})
 		return
 	}
 	r.keep(e.first.Load())
@@ -216,7 +217,7 @@ func (n *Node) retire(ctx context.Context, r *round) {
 	for _, o := range r.over {
 		if o.last >= r.below {
 			if err := n.journal.Retire(ctx, o.e.key, o.last); err != nil {
-				n.log.Warn("cannot remove an ended call from the log; trying again", "err", err)
+				n.log.Warn("cannot remove an ended call from the log; trying again", "call-id", o.id, "err", err)
 				return
 			}
 		}

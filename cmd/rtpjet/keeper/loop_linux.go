@@ -51,7 +51,6 @@ type loop struct {
 	shared   *Deadlines
 	units    []*unit
 
-	run      uint64
 	wanted   bool  // the node is ready
 	heardAt  int64 // when the node was heard last
 	silent   bool  // it was not heard for too long
@@ -99,7 +98,7 @@ func nowNano() int64 {
 }
 
 // serve is the life of a keeper. It returns when the node is gone and its floats are given up.
-func serve(node int, shared *Deadlines, log func(slog.Level) *slog.Logger, runs []string) error {
+func serve(node int, shared *Deadlines, log func(Config) *slog.Logger, runs []string) error {
 	l := &loop{node: node, shared: shared, buf: make([]byte, maxMessage), done: make(chan func(), 64), wake: -1, canary: -1, stat: -1}
 	err := l.open(log)
 	var report report
@@ -124,7 +123,7 @@ func serve(node int, shared *Deadlines, log func(slog.Level) *slog.Logger, runs 
 }
 
 // open takes the first message and prepares what it asks for.
-func (l *loop) open(log func(slog.Level) *slog.Logger) error {
+func (l *loop) open(log func(Config) *slog.Logger) error {
 	fds := []unix.PollFd{{Fd: int32(l.node), Events: unix.POLLIN}}
 	for {
 		if _, err := unix.Poll(fds, int(slowTime/time.Millisecond)); !errors.Is(err, unix.EINTR) {
@@ -143,7 +142,7 @@ func (l *loop) open(log func(slog.Level) *slog.Logger) error {
 		return errors.New("read the keeper's configuration: another message came first")
 	}
 	l.cfg = *o.Config
-	l.log = log(l.cfg.LogLevel).With("by", "keeper")
+	l.log = log(l.cfg).With("by", "keeper")
 	if l.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		return fmt.Errorf("create eventfd: %w", err)
 	}
@@ -165,7 +164,7 @@ func (l *loop) open(log func(slog.Level) *slog.Logger) error {
 }
 
 func (l *loop) openProvider() (err error) {
-	if l.provider, err = netaddr.Open(l.cfg.Provider, netaddr.Config{Log: l.log}); err != nil {
+	if l.provider, err = netaddr.Open(l.cfg.Provider, netaddr.Config{Log: l.log, May: l.may}); err != nil {
 		return err
 	}
 	_, l.slow = l.provider.(*netaddr.Exec)
@@ -181,6 +180,12 @@ func (l *loop) openProvider() (err error) {
 		}
 	}
 	return nil
+}
+
+// may tells whether this node may act as the holder of the float of an address now.
+func (l *loop) may(a netaddr.Address) bool {
+	i := slices.IndexFunc(l.cfg.Floats, func(f Float) bool { return slices.Contains(f.Addrs, a) })
+	return i >= 0 && nowNano() < l.shared.At(i).Load()
 }
 
 func (l *loop) close() {

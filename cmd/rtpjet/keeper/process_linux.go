@@ -45,9 +45,13 @@ func Run(stderr io.Writer) int {
 	if err == nil {
 		err = unix.SetNonblock(nodeFD, true)
 	}
+	shared := &Deadlines{mem: mem, fd: -1}
 	if err == nil {
-		err = serve(nodeFD, &Deadlines{mem: mem, fd: -1}, func(level slog.Level) *slog.Logger {
-			return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+		err = shared.live()
+	}
+	if err == nil {
+		err = serve(nodeFD, shared, func(c Config) *slog.Logger {
+			return Logger(stderr, c.LogLevel, c.LogJSON)
 		}, privileges())
 	}
 	if err != nil {
