@@ -234,6 +234,8 @@ func TestServeFaults(t *testing.T) {
 		{"serve -i 10.0.0.1 -n nonsense", []string{`"nonsense"`, "[ADDR:]PORT"}},
 		{"serve -i 10.0.0.1 -n nohost:2223", []string{"nohost", "resolved"}},
 		{"serve -i 10.0.0.1 -n 99999", []string{"99999"}},
+		{"serve -i 10.0.0.1 -n 2223 --listen-http nonsense --listen-http nohost:80", []string{`--listen-http is "nonsense"`, "[ADDR:]PORT", "nohost"}},
+		{"serve " + fine + "--log-format xml", []string{"--log-format", "text or json"}},
 		{"serve " + fine + "--node-id a.b --region x/y", []string{"--node-id", "--region"}},
 		{"serve " + fine + "--nats http://x", []string{"scheme"}},
 		{"serve " + fine + "--nats x:4222 --nats-listen 127.0.0.1:1", []string{"exclude each other"}},

@@ -74,6 +74,7 @@ type round struct {
 	logAway bool   // one try to write to a log that is slow takes long enough
 	below   uint64 // no call that is to stay has an event before this sequence
 	over    []over // calls that may be forgotten
+	silent  int    // events of silences that were written
 }
 
 // over is an ended call as it was when the sweep saw it.
@@ -123,14 +124,20 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 		return
 	}
 	ev := n.due(&e.call, now)
-	if ev == nil {
-		ev = n.silent(e, now)
+	if ev == nil && r.silent < maxSilences {
+		if ev = n.silent(e, now); ev != nil {
+			r.silent++
+		}
 	}
 	if ev != nil {
 		err := n.own(ctx, e, ev)
 		r.logAway = err != nil && !errors.Is(err, transact.ErrConflict)
 	}
 }
+
+// maxSilences is how many silences one sweep tells of. When a whole trunk falls silent, the timers of other calls must not wait
+// for all of its events.
+const maxSilences = 500
 
 // silent returns the event that tells of a section of a locked call that has fallen silent, or nil. Signalling may have changed
 // who is expected to speak, but nobody before the limit is over.
