@@ -195,11 +195,13 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 	plain = pkt
 	if r.plan.Decrypt != nil {
 		// What is not authentic changes nothing, so this comes before the latch, but for what it would refuse in any case.
+		why := ShedSource
 		if !s.latch.refuses(&r.plan, src) {
+			why = ShedNotAuthentic
 			plain, ok = s.unprotect(h, r, k, pkt, now)
 		}
 		if !ok {
-			s.refuse(h, ShedNotAuthentic)
+			s.refuse(h, why)
 			return k, nil, nil, false
 		}
 	}
