@@ -31,7 +31,7 @@ func fastDecode(data []byte) (e Envelope, ok bool) {
 		return Envelope{}, false
 	}
 	if h.caused {
-		e.Cause = &Cause{Cookie: string(h.cookie), From: h.from, Request: rest[:h.request:h.request], Reply: rest[h.request:], Secrets: h.secrets}
+		e.Cause = &Cause{Cookie: string(h.cookie), From: h.from, Request: rest[:h.request:h.request], Reply: rest[h.request:], Took: h.took, Secrets: h.secrets}
 	}
 	return e, true
 }
@@ -40,7 +40,7 @@ func fastDecode(data []byte) (e Envelope, ok bool) {
 type fastHeader struct {
 	kind, call, node, cookie []byte
 	gen                      uint64
-	at                       int64
+	at, took                 int64
 	from                     netip.AddrPort
 	request, reply           int
 	caused                   bool
@@ -81,6 +81,8 @@ func (r *reader) header(h *fastHeader) bool {
 			bit, h.caused = 1<<8, r.bool()
 		case "secrets":
 			bit, h.secrets = 1<<9, r.secret()
+		case "took":
+			bit, h.took = 1<<10, r.int64()
 		case "event":
 			return !r.bad
 		} // latin1 is rare, and takes another pass

@@ -41,6 +41,8 @@ type Cause struct {
 	From    netip.AddrPort // the NG client
 	Request []byte         // the dictionary as received, without the cookie
 	Reply   []byte         // the dictionary as sent, without the cookie
+	// Took is how long the command had been here when the entry was made, in µs; 0 if that is not known.
+	Took int64
 	// Secrets are the keys that stood in the two, sealed; x stands in their places. See [Sealer].
 	Secrets Secret
 }

@@ -74,6 +74,10 @@ func samples() map[string]events.Envelope {
 		Cookie: "1_2", From: ap("192.0.2.20:5000"), Request: []byte("d7:command6:deletee"), Reply: []byte("d6:result2:oke"),
 	}
 	out["caused"] = caused
+	timed := env(events.DeletionScheduled{At: 6})
+	timed.Cause = ref(*caused.Cause)
+	timed.Cause.Took = 1234
+	out["caused_took"] = timed
 	return out
 }
 

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"maps"
 	"slices"
 
 	"rtpjet/events"
@@ -61,6 +62,16 @@ type CommandMark struct{ Cookie, Seq uint64 }
 
 // Live tells whether the call exists. It is false for a nil call.
 func (c *Call) Live() bool { return c != nil && c.Gen > 0 && !c.Ended }
+
+// Snapshot returns the call as it is now: nothing that happens to the call later changes it. The parties are shared: they are
+// never written to.
+func (c *Call) Snapshot() *Call {
+	s := *c
+	s.Parties = slices.Clone(c.Parties)
+	s.PartyDeleteAt = maps.Clone(c.PartyDeleteAt)
+	s.Rolled = slices.Clone(c.Rolled)
+	return &s
+}
 
 // Party returns the party with the id, or nil.
 func (c *Call) Party(id int) *events.Party {

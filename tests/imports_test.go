@@ -40,6 +40,8 @@ var arrows = map[string]rule{
 		"projection", "projection/members", "events", "relay/plan", "ngserver/ng", "ngserver/rewrite", "ngserver/report",
 	}},
 
+	"projection/history": {pure: true, own: []string{"projection", "events", "ngserver/ng"}},
+
 	"ngserver/bencode": {pure: true},
 	"ngserver/ng":      {pure: true, own: []string{"ngserver/bencode"}},
 	"ngserver/sdp":     {pure: true},
