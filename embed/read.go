@@ -195,6 +195,15 @@ func (l *Log) Head(ctx context.Context) (uint64, error) {
 	return info.State.LastSeq, err
 }
 
+// Next returns the first entry of any call from sequence seq on, without its key, as the leader of the stream has it; found
+// is false if there is none.
+func (l *Log) Next(ctx context.Context, seq uint64) (e Entry, found bool, err error) {
+	ctx, cancel := withDeadline(ctx, appendTimeout)
+	defer cancel()
+	s, err := l.get(ctx, "", fmt.Sprintf(`{"seq":%d,"next_by_subj":%q}`, seq, l.prefix+">"))
+	return s.Entry, s.found, err
+}
+
 // lastOf is the sequence of the last message of a subject; 0 if there is none.
 func (l *Log) lastOf(ctx context.Context, stream, subject string) (uint64, error) {
 	e, err := l.getFrom(ctx, stream, stream, fmt.Sprintf(`{"last_by_subj":%q}`, subject))

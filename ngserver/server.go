@@ -42,11 +42,12 @@ type Config struct {
 	// Dispatcher is shared with other transports. If it is nil the server makes one from the following fields.
 	Dispatcher     *Dispatcher
 	Handler        Handler
-	Logger         *slog.Logger     // nil: slog.Default()
-	Clock          func() time.Time // nil: time.Now
-	Budget         time.Duration    // of a command; 0: DefaultBudget
-	CacheRetention time.Duration    // 0: DefaultCacheRetention
-	CacheBytes     int              // 0: DefaultCacheBytes
+	Logger         *slog.Logger                                                         // nil: slog.Default()
+	Clock          func() time.Time                                                     // nil: time.Now
+	Budget         time.Duration                                                        // of a command; 0: DefaultBudget
+	CacheRetention time.Duration                                                        // 0: DefaultCacheRetention
+	CacheBytes     int                                                                  // 0: DefaultCacheBytes
+	Observe        func(command int, result string, took time.Duration, replyBytes int) // see DispatcherConfig
 }
 
 // Server serves NG over UDP. Its methods are safe for concurrent use.
@@ -69,7 +70,7 @@ func Listen(cfg Config) (*Server, error) {
 		var err error
 		d, err = NewDispatcher(DispatcherConfig{
 			Handler: cfg.Handler, Logger: cfg.Logger, Clock: cfg.Clock, Budget: cfg.Budget,
-			CacheRetention: cfg.CacheRetention, CacheBytes: cfg.CacheBytes,
+			CacheRetention: cfg.CacheRetention, CacheBytes: cfg.CacheBytes, Observe: cfg.Observe,
 		})
 		if err != nil {
 			return nil, err

@@ -44,6 +44,8 @@ type Config struct {
 	// Listen is where NG commands are answered over UDP: ADDRESS:PORT, or a PORT alone for all addresses. ListenFloat are
 	// addresses that this machine need not have.
 	Listen, ListenFloat []string
+	// ListenHTTP is where metrics and probes are answered, in the same form. Empty: nowhere.
+	ListenHTTP []string
 	// TOS and ControlTOS are the TOS bytes of media and of NG replies.
 	TOS, ControlTOS uint8
 
@@ -394,7 +396,7 @@ func (d *decoder) age() time.Duration {
 	return 0
 }
 
-// listen decodes where NG commands come in. Host names are resolved once.
+// listen decodes where NG commands and HTTP requests come in. Host names are resolved once.
 func (d *decoder) listen(ctx context.Context, c *Config, dev bool, env Env) {
 	list := d.s["listen-ng"]
 	if len(list) == 0 && dev {
@@ -404,31 +406,41 @@ func (d *decoder) listen(ctx context.Context, c *Config, dev bool, env Env) {
 		d.faults.add("there is no --listen-ng: name the address and port on which the SIP proxy sends its commands, such as 127.0.0.1:2223")
 	}
 	for _, v := range list {
-		s := strings.TrimSpace(v.value)
-		if strings.HasPrefix(s, "float:") {
+		if strings.HasPrefix(strings.TrimSpace(v.value), "float:") {
 			d.listenFloat(c, v)
 			continue
 		}
-		if port, err := strconv.ParseUint(s, 10, 16); err == nil && port > 0 {
-			c.Listen = append(c.Listen, s)
-			continue
+		if addr, ok := d.listenAddr(ctx, v, "127.0.0.1:2223", env); ok {
+			c.Listen = append(c.Listen, addr)
 		}
-		if checkHostPort(s) != nil {
-			d.faults.add("%s is %s; it must be [ADDR:]PORT, such as 127.0.0.1:2223", v.where, quote(v.value))
-			continue
-		}
-		host, port, _ := net.SplitHostPort(s)
-		if host == "" {
-			c.Listen = append(c.Listen, port)
-			continue
-		}
-		addr, err := oneAddr(ctx, host, env)
-		if err != nil {
-			d.faults.add("%s is %s, and the host name cannot be resolved: %v; write the address instead", v.where, quote(v.value), err)
-			continue
-		}
-		c.Listen = append(c.Listen, net.JoinHostPort(addr.String(), port))
 	}
+	for _, v := range d.s["listen-http"] {
+		if addr, ok := d.listenAddr(ctx, v, "127.0.0.1:8080", env); ok {
+			c.ListenHTTP = append(c.ListenHTTP, addr)
+		}
+	}
+}
+
+// listenAddr decodes [ADDR:]PORT.
+func (d *decoder) listenAddr(ctx context.Context, v setting, example string, env Env) (addr string, ok bool) {
+	s := strings.TrimSpace(v.value)
+	if port, err := strconv.ParseUint(s, 10, 16); err == nil && port > 0 {
+		return s, true
+	}
+	if checkHostPort(s) != nil {
+		d.faults.add("%s is %s; it must be [ADDR:]PORT, such as %s", v.where, quote(v.value), example)
+		return "", false
+	}
+	host, port, _ := net.SplitHostPort(s)
+	if host == "" {
+		return port, true
+	}
+	a, err := oneAddr(ctx, host, env)
+	if err != nil {
+		d.faults.add("%s is %s, and the host name cannot be resolved: %v; write the address instead", v.where, quote(v.value), err)
+		return "", false
+	}
+	return net.JoinHostPort(a.String(), port), true
 }
 
 // checkHostPort accepts HOST:PORT with a port from 0 to 65535.

@@ -138,7 +138,7 @@ func TestServeFile(t *testing.T) {
 		}
 	}
 	all := strings.Join(c.Warnings, "\n")
-	for _, name := range []string{"table", "no-fallback", "listen-cli", "listen-http", "max-load", "recording-dir", "redis", "subscribe-keyspace", "mos", "dtls-ciphers"} {
+	for _, name := range []string{"table", "no-fallback", "listen-cli", "listen-https", "max-load", "recording-dir", "redis", "subscribe-keyspace", "mos", "dtls-ciphers"} {
 		if n := strings.Count(all, ": "+name+" has no effect"); n != 1 {
 			t.Errorf("%d warnings about %s", n, name)
 		}

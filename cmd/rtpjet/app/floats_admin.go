@@ -26,6 +26,7 @@ func (n *Node) handingOver(ctx context.Context) (context.Context, context.Cancel
 	work, end := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		defer end()
+		n.stage.Store(stageEnding)
 		if n.floats != nil {
 			hctx, cancel := context.WithTimeout(work, handOverTime)
 			defer cancel()

@@ -53,7 +53,9 @@ func (n *Node) append(ctx context.Context, e *entry, env events.Envelope) error 
 	ctx, cancel := n.callContext(ctx, keepable)
 	defer cancel()
 	last := e.call.Seq
+	began := time.Now()
 	seq, err := n.journal.Append(ctx, e.key, last, data)
+	n.countAppend(began, err)
 	if err = n.logAnswered(appendError(err)); err != nil {
 		if keepable && errors.Is(err, transact.ErrUncertain) {
 			return n.keep(e, data)
@@ -172,6 +174,7 @@ func (n *Node) lost(e *entry, last uint64) {
 	if e.call.Live() {
 		was := livenessOf(&e.call)
 		e.call.Ended, e.call.EndedAt = true, n.now()
+		e.markOwner()
 		n.account(was, &e.call, events.Envelope{})
 		n.engine.Drop(e.key)
 	}

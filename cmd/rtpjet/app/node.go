@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/ngserver"
@@ -32,6 +33,7 @@ type Journal interface {
 	Archiving() bool // this process is the one that archives
 	Keys(ctx context.Context) (map[string]uint64, error)
 	Head(ctx context.Context) (uint64, error)
+	Next(ctx context.Context, seq uint64) (e embed.Entry, found bool, err error)
 	Retire(ctx context.Context, key string, upto uint64) error
 	Trim(ctx context.Context, below uint64) error
 }
@@ -64,6 +66,7 @@ type NodeConfig struct {
 	Floats        FloatConfig
 	ListenFloat   []string // NG over UDP on floating addresses, ADDR:PORT
 	Engine        relay.Engine
+	Counters      *metrics.Counters // nil: the node's own
 	Logger        *slog.Logger
 	Clock         func() time.Time // nil: time.Now
 	Ready         func(*Node)      // called once commands are answered; may be nil
@@ -96,12 +99,16 @@ type Node struct {
 	unlogged  unloggedEvents
 	tally     tally
 	rate      rates
+	counters  *metrics.Counters
+	probe     logProbe
 
 	backlog    atomic.Bool   // events are collected, to be folded when the present end of the log is reached
 	relaying   atomic.Bool   // the calls are in effect, and events take effect one by one
 	logAway    atomic.Int64  // since when the log does not answer, µs of Unix time; 0: it does
 	followed   atomic.Uint64 // the sequence up to which every event is known
 	unreadable atomic.Uint64
+	swept      atomic.Int64 // when the timers of calls were looked at last, s of Unix time; 0: not yet
+	stage      atomic.Int32 // see the constants
 	server     *ngserver.Server
 }
 
@@ -113,7 +120,7 @@ const followPace = 20 * time.Millisecond
 func NewNode(cfg NodeConfig) (*Node, error) {
 	n := &Node{
 		id: cfg.ID, cfg: cfg, log: cfg.Logger, clock: cfg.Clock, journal: cfg.Journal, engine: cfg.Engine,
-		defaults: cfg.Defaults,
+		defaults: cfg.Defaults, counters: cfg.Counters,
 		settings: transact.Settings{
 			Node: cfg.ID, InstanceID: cfg.InstanceID, SIPSource: cfg.SIPSource, DeleteDelay: cfg.DeleteDelay,
 			MaxReply: ngserver.MaxReply,
@@ -125,6 +132,9 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	}
 	if n.clock == nil {
 		n.clock = time.Now
+	}
+	if n.counters == nil {
+		n.counters = metrics.NewCounters()
 	}
 	n.started = n.clock()
 	n.sealWarning.First, n.sealWarning.Interval = 1, warnEvery
@@ -140,6 +150,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	}
 	server, err := ngserver.Listen(ngserver.Config{
 		Listen: cfg.Listen, Floating: cfg.ListenFloat, ControlTOS: cfg.ControlTOS, Handler: n, Logger: n.log, Clock: n.clock, Budget: budget,
+		Observe: n.counters.Command,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for NG commands: %w", err)
@@ -204,6 +215,7 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-caughtUp:
 		}
 		if n.cluster != nil {
+			n.stage.Store(stageMeeting)
 			if err := n.cluster.settled(ctx); err != nil {
 				return err
 			}
@@ -211,6 +223,8 @@ func (n *Node) Run(ctx context.Context) error {
 		if n.cfg.Ready != nil {
 			n.cfg.Ready(n)
 		}
+		n.stage.Store(stageServing)
+		defer n.stage.Store(stageEnding)
 		return n.server.Serve(ctx)
 	})
 	g.Go(func() error { return n.journal.Archive(ctx) })

@@ -16,7 +16,9 @@ import (
 	"syscall"
 	"time"
 
+	"rtpjet/cmd/rtpjet/httpd"
 	"rtpjet/cmd/rtpjet/keeper"
+	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection"
@@ -60,6 +62,18 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		}
 	}()
 
+	var front *Front
+	var counters *metrics.Counters
+	if len(c.ListenHTTP) > 0 { // before NATS, which may take its time
+		front = NewFront(log)
+		counters = front.Counters()
+		web, err := httpd.Listen(c.ListenHTTP, front, log)
+		if err != nil {
+			return explainListen(err, "--listen-http")
+		}
+		closers = append(closers, web.Close)
+		log.Info("answering HTTP", "listen", joinAddrs(web.Addrs()))
+	}
 	nc, server, err := connect(ctx, c, log)
 	if err != nil {
 		return err
@@ -117,7 +131,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		InstanceID: instance, KeepEnded: keepEnded, Journal: journal, Link: journal, ClusterKey: c.ClusterKey, SealKeys: keys,
 		Floats:      FloatConfig{Floats: c.Floats, Start: keepers.start, Keeper: first},
 		ListenFloat: c.ListenFloat,
-		Engine:      engine, Logger: log, OrphanTimeout: c.Timeout,
+		Engine:      engine, Counters: counters, Logger: log, OrphanTimeout: c.Timeout,
 		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(),
 		Ready: func(n *Node) {
 			ready()
@@ -128,7 +142,10 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		},
 	})
 	if err != nil {
-		return explainListen(err)
+		return explainListen(err, "--listen-ng")
+	}
+	if front != nil {
+		front.Show(node)
 	}
 	if c.PIDFile != "" {
 		if err := os.WriteFile(c.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
@@ -175,15 +192,23 @@ func checkAddresses(c *Config) error {
 	return errors.Join(faults...)
 }
 
-// explainListen says what to do about an NG address that cannot be had.
-func explainListen(err error) error {
+func joinAddrs(list []netip.AddrPort) string {
+	out := make([]string, len(list))
+	for i, a := range list {
+		out[i] = a.String()
+	}
+	return strings.Join(out, " ")
+}
+
+// explainListen says what to do about an address that cannot be had.
+func explainListen(err error, option string) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w; end the program that uses the port, or choose another with --listen-ng", err)
+		return fmt.Errorf("%w; end the program that uses the port, or choose another with %s", err, option)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%w; this machine does not have the address: correct --listen-ng", err)
+		return fmt.Errorf("%w; this machine does not have the address: correct %s", err, option)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%w; choose a port above 1023 with --listen-ng, or run with the right to use it", err)
+		return fmt.Errorf("%w; choose a port above 1023 with %s, or run with the right to use it", err, option)
 	}
 	return err
 }

@@ -53,6 +53,7 @@ func (n *Node) sweep(ctx context.Context, start <-chan struct{}) error {
 			return nil
 		case <-tick.C:
 		}
+		n.swept.Store(time.Now().Unix())
 		n.rate.measure(n.clock(), n.engine.Totals().In)
 		retry := n.retry.take()
 		r := round{below: n.followed.Load() + 1}
