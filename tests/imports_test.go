@@ -41,6 +41,10 @@ var arrows = map[string]rule{
 	}},
 
 	"projection/history": {pure: true, own: []string{"projection", "events", "ngserver/ng"}},
+	"projection/replay": {pure: true, own: []string{
+		"projection", "projection/history", "projection/members", "projection/transact", "events", "relay/plan", "ngserver/ng", "ngserver/sdp",
+		"ngserver/rewrite", "ngserver/report",
+	}},
 
 	"ngserver/bencode": {pure: true},
 	"ngserver/ng":      {pure: true, own: []string{"ngserver/bencode"}},

@@ -116,7 +116,7 @@ func TestServeFile(t *testing.T) {
 	env := testEnv(map[string]string{defaultConfigFile: string(text)})
 	c := mustParse(t, env, "serve")
 	want := &Config{
-		Listen: []string{"127.0.0.1:2223", "10.10.0.5:22222"}, TOS: 184, ControlTOS: 104,
+		Listen: []string{"127.0.0.1:2223", "10.10.0.5:22222"}, ListenHTTP: []string{"127.0.0.1:2225"}, TOS: 184, ControlTOS: 104,
 		Timeout: 45 * time.Second, SilentTimeout: 30 * time.Minute, FinalTimeout: 3 * time.Hour, OfferTimeout: 2 * time.Minute,
 		Learning: plan.LearnDelayed, RejectInvalidSDP: true, MaxSessions: 5000, Threads: 4, SoftwareID: "gateway one",
 		LogLevel: slog.LevelInfo, PIDFile: "/run/rtpengine.pid",
@@ -138,7 +138,7 @@ func TestServeFile(t *testing.T) {
 		}
 	}
 	all := strings.Join(c.Warnings, "\n")
-	for _, name := range []string{"table", "no-fallback", "listen-cli", "listen-https", "max-load", "recording-dir", "redis", "subscribe-keyspace", "mos", "dtls-ciphers"} {
+	for _, name := range []string{"table", "no-fallback", "listen-cli", "max-load", "recording-dir", "redis", "subscribe-keyspace", "mos", "dtls-ciphers"} {
 		if n := strings.Count(all, ": "+name+" has no effect"); n != 1 {
 			t.Errorf("%d warnings about %s", n, name)
 		}

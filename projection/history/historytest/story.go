@@ -5,16 +5,20 @@ package historytest
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/netip"
 	"slices"
 	"strings"
 
 	"rtpjet/events"
 	"rtpjet/ngserver/ng"
-	"rtpjet/ngserver/rewrite"
+	"rtpjet/ngserver/report"
 	"rtpjet/projection"
 	"rtpjet/projection/history"
 	"rtpjet/projection/projectiontest"
+	"rtpjet/projection/replay"
+	"rtpjet/projection/transact"
+	"rtpjet/relay/plan"
 )
 
 // Story plays commands against one call and keeps what a log would keep.
@@ -49,50 +53,63 @@ func (s *Story) Do(command string, keysAndValues ...any) {
 	must(err)
 	req, err := ng.Parse(d)
 	must(err)
-	var ev events.Event
-	reply := ng.OK()
+	s.Call.ID = "call"
+	fx := s.effects()
+	msg := transact.Message{
+		Request: req, Encoding: enc, Cookie: fmt.Sprintf("c%d", s.cookies), Source: netip.MustParseAddrPort("192.0.2.50:5070"), Raw: raw,
+		Received: s.Now - 740,
+	}
+	set := transact.Settings{Node: s.Node, InstanceID: "0123456789ab", DeleteDelay: 30, MaxReply: math.MaxInt}
+	var res transact.Result
 	switch command {
 	case ng.CommandOffer, ng.CommandAnswer:
-		owner := s.Owner
-		if owner == "" {
-			owner = s.Node
-		}
-		out, err := rewrite.Signal(&s.Call, req, command == ng.CommandAnswer, rewrite.Settings{Node: owner, InstanceID: "0123456789ab"}, s.Res, s.Now)
-		must(err)
-		reply.Bytes("sdp", out.SDP)
-		digest := events.Digest(raw)
-		switch e := out.Event.(type) {
-		case events.Offered:
-			e.Request = digest
-			ev = e
-		case events.Answered:
-			e.Request = digest
-			ev = e
-		}
+		res = transact.Signal(fx, set, msg, command == ng.CommandAnswer)
 	case ng.CommandDelete:
-		ev = projection.DecideDelete(&s.Call, req, 30, s.Now)
+		res = transact.Delete(fx, set, msg, report.Env{})
 	default:
-		ev, err = projection.DecideBlock(&s.Call, req, s.Now)
-		must(err)
+		res = transact.Block(fx, set, msg)
 	}
-	if ev == nil {
-		panic("the command changes nothing")
+	must(res.Err)
+	s.log(fx)
+}
+
+func (s *Story) effects() *replay.Shadow {
+	var list []plan.Interface
+	for _, a := range s.Res.Interfaces {
+		list = append(list, plan.Interface{Name: a.Interface, Addr: a.Bind, Advertised: a.Advertised, Ports: plan.PortRange{Min: 30000, Max: 39999}})
 	}
-	s.append(ev, &events.Cause{
-		Cookie: fmt.Sprintf("c%d", s.cookies), From: netip.MustParseAddrPort("192.0.2.50:5070"), Request: raw, Reply: reply.Append(nil, enc),
-		Took: 740,
-	})
+	table, err := plan.NewInterfaces(list, nil)
+	must(err)
+	owner := s.Owner
+	if owner == "" {
+		owner = s.Node
+	}
+	return &replay.Shadow{
+		Time: s.Now, State: s.Call.Snapshot(), Owner: owner, Faces: func(string) *plan.Interfaces { return table },
+		Sockets: s.Res.Reserve, Bytes: s.Res.Random,
+	}
+}
+
+// log takes what a command would have written.
+func (s *Story) log(fx *replay.Shadow) {
+	if len(fx.Wrote) != 1 {
+		panic(fmt.Sprintf("%d events", len(fx.Wrote)))
+	}
+	s.append(fx.Wrote[0])
 }
 
 // Note appends an event that no command caused.
-func (s *Story) Note(ev events.Event) { s.append(ev, nil) }
+func (s *Story) Note(ev events.Event) {
+	s.append(events.Envelope{Call: "call", Gen: s.Call.Gen, Node: s.Node, At: s.Now, Event: ev})
+}
 
 // TakeOver gives the call to another node, which writes the event.
 func (s *Story) TakeOver(node, why string) {
-	ev, err := projection.DecideTakeover(&s.Call, node, why, s.Res, s.Now)
-	must(err)
 	s.Node = node
-	s.append(ev, nil)
+	fx := s.effects()
+	fx.Owner = node
+	must(transact.TakeOver(fx, node, why))
+	s.log(fx)
 }
 
 // Learn has a party's stream come from an address.
@@ -102,11 +119,7 @@ func (s *Story) Learn(party, media int, addr string) {
 	})
 }
 
-func (s *Story) append(ev events.Event, cause *events.Cause) {
-	env := events.Envelope{Call: "call", Gen: s.Call.Gen, Node: s.Node, At: s.Now, Event: ev, Cause: cause}
-	if !s.Call.Live() {
-		env.Gen++
-	}
+func (s *Story) append(env events.Envelope) {
 	data, err := events.Encode(env)
 	must(err)
 	env, err = events.Decode(data)
@@ -116,7 +129,6 @@ func (s *Story) append(ev events.Event, cause *events.Cause) {
 		seq = s.Entries[n-1].Seq + 3
 	}
 	s.Entries = append(s.Entries, history.Entry{Seq: seq, Stored: s.Now + 310, Envelope: env})
-	s.Call.ID = "call"
 	s.Call.Apply(seq, env)
 	s.Now += 1000
 }
