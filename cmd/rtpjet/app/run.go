@@ -66,12 +66,14 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 	var counters *metrics.Counters
 	if len(c.ListenHTTP) > 0 { // before NATS, which may take its time
 		front = NewFront(log)
+		front.Page(c.HTTPToken, log)
 		counters = front.Counters()
 		web, err := httpd.Listen(c.ListenHTTP, front, log)
 		if err != nil {
 			return explainListen(err, "--listen-http")
 		}
 		closers = append(closers, web.Close)
+		c.httpAddrs = web.Addrs()
 		log.Info("answering HTTP", "listen", joinAddrs(web.Addrs()))
 	}
 	nc, server, err := connect(ctx, c, log)
@@ -132,7 +134,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		Floats:      FloatConfig{Floats: c.Floats, Start: keepers.start, Keeper: first},
 		ListenFloat: c.ListenFloat,
 		Engine:      engine, Counters: counters, Logger: log, OrphanTimeout: c.Timeout,
-		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(),
+		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(), Watch: front != nil,
 		Ready: func(n *Node) {
 			ready()
 			log.Info("answering NG commands", "node", c.NodeID, "listen", strings.Join(n.Addrs(), " "))
@@ -240,6 +242,9 @@ func welcome(w io.Writer, c *Config, n *Node, server *embed.Server) {
 			fmt.Fprintf(w, ", advertised as %s", i.Advertised)
 		}
 		fmt.Fprintln(w)
+	}
+	if len(c.httpAddrs) > 0 {
+		fmt.Fprintf(w, "  web page      http://%s/\n", c.httpAddrs[0])
 	}
 	natsURL := strings.Join(c.NATS, ",")
 	if server != nil {
