@@ -49,7 +49,6 @@ type Config struct {
 	ListenHTTP []string
 	// HTTPToken is what operators say on the web page to change something. Empty: it is for looking only.
 	HTTPToken string
-	httpAddrs []netip.AddrPort // of ListenHTTP, as they were bound
 	// TOS and ControlTOS are the TOS bytes of media and of NG replies.
 	TOS, ControlTOS uint8
 

@@ -63,6 +63,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 	}()
 
 	var front *Front
+	var pageAddr netip.AddrPort // invalid: there is none
 	var counters *metrics.Counters
 	if len(c.ListenHTTP) > 0 { // before NATS, which may take its time
 		front = NewFront(log)
@@ -73,7 +74,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 			return explainListen(err, "--listen-http")
 		}
 		closers = append(closers, web.Close)
-		c.httpAddrs = web.Addrs()
+		pageAddr = web.Addrs()[0]
 		log.Info("answering HTTP", "listen", joinAddrs(web.Addrs()))
 	}
 	nc, server, err := connect(ctx, c, log)
@@ -139,7 +140,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 			ready()
 			log.Info("answering NG commands", "node", c.NodeID, "listen", strings.Join(n.Addrs(), " "))
 			if dev {
-				welcome(stdout, c, n, server)
+				welcome(stdout, c, n, server, pageAddr)
 			}
 		},
 	})
@@ -233,7 +234,7 @@ func pathReason(err error) error {
 }
 
 // welcome tells a newcomer where everything is.
-func welcome(w io.Writer, c *Config, n *Node, server *embed.Server) {
+func welcome(w io.Writer, c *Config, n *Node, server *embed.Server, page netip.AddrPort) {
 	fmt.Fprintf(w, "rtpjet node %s is running.\n", c.NodeID)
 	fmt.Fprintf(w, "  NG commands   udp %s\n", strings.Join(n.Addrs(), ", "))
 	for _, i := range c.Interfaces.All() {
@@ -243,8 +244,8 @@ func welcome(w io.Writer, c *Config, n *Node, server *embed.Server) {
 		}
 		fmt.Fprintln(w)
 	}
-	if len(c.httpAddrs) > 0 {
-		fmt.Fprintf(w, "  web page      http://%s/\n", c.httpAddrs[0])
+	if page.IsValid() {
+		fmt.Fprintf(w, "  web page      http://%s/\n", page)
 	}
 	natsURL := strings.Join(c.NATS, ",")
 	if server != nil {

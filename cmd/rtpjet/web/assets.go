@@ -41,6 +41,11 @@ func assets() http.Handler {
 		return err
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "the page is only read", http.StatusMethodNotAllowed)
+			return
+		}
 		name := r.URL.Path
 		if name == "/" {
 			name = "/index.html"

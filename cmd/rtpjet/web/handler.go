@@ -66,7 +66,7 @@ func New(cfg Config) http.Handler {
 	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
 		fail(w, http.StatusNotFound, "there is nothing here; docs/web.md lists what there is")
 	})
-	mux.Handle("GET /", assets())
+	mux.Handle("/", assets())
 	return guard(mux)
 }
 
@@ -104,7 +104,9 @@ func failWith(w http.ResponseWriter, status int, f failure) {
 	_ = json.NewEncoder(w).Encode(f)
 }
 
-func (h *handler) getCluster(s Source, w http.ResponseWriter, r *http.Request) { reply(w, h.look(r.Context(), s)) }
+func (h *handler) getCluster(s Source, w http.ResponseWriter, r *http.Request) {
+	reply(w, h.look(r.Context(), s))
+}
 
 // look asks the nodes, or has the answer of a moment ago.
 func (h *handler) look(ctx context.Context, s Source) pages.Cluster {
