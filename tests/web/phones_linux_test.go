@@ -93,15 +93,15 @@ func (c *cluster) place(id string, offer, answer *node, skip int) (*call, error)
 // signal is an offer and its answer.
 func (x *call) signal(offer, answer *node) error {
 	x.version++
-	cmd := map[string]any{"command": "offer", "call-id": x.id, "from-tag": "caller-" + x.id, "sdp": x.caller.sdp(x.version), "ICE": "remove", "replace": []string{"origin"}}
+	cmd := map[string]any{"command": "offer", "call-id": x.id, "from-tag": "caller", "sdp": x.caller.sdp(x.version), "ICE": "remove", "replace": []string{"origin"}}
 	if x.version > 1 {
-		cmd["to-tag"] = "callee-" + x.id
+		cmd["to-tag"] = "callee"
 	}
 	to, err := ask(offer, cmd)
 	if err != nil {
 		return err
 	}
-	back, err := ask(answer, map[string]any{"command": "answer", "call-id": x.id, "from-tag": "caller-" + x.id, "to-tag": "callee-" + x.id, "sdp": x.callee.sdp(x.version), "ICE": "remove", "replace": []string{"origin"}})
+	back, err := ask(answer, map[string]any{"command": "answer", "call-id": x.id, "from-tag": "caller", "to-tag": "callee", "sdp": x.callee.sdp(x.version), "ICE": "remove", "replace": []string{"origin"}})
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (x *call) signal(offer, answer *node) error {
 }
 
 func (x *call) delete(at *node) error {
-	reply, err := at.ng(map[string]any{"command": "delete", "call-id": x.id, "from-tag": "caller-" + x.id, "delete delay": 0})
+	reply, err := at.ng(map[string]any{"command": "delete", "call-id": x.id, "from-tag": "caller", "delete delay": 0})
 	if err == nil && reply["result"] != "ok" {
 		err = fmt.Errorf("delete: %v", reply)
 	}

@@ -120,8 +120,9 @@ export class CallPage {
             this.folds() && h("p", { class: "more" }, h("button", { type: "button", onclick: () => ((this.unfolded = !this.unfolded), this.render()) }, this.unfolded ? "Fold what repeats itself" : "Show all " + number(this.ladder.steps.length) + " steps")),
             h("details", { class: "words" }, h("summary", {}, "The ladder in words"), words(this.ladder, this.at, (i) => this.go(i), this.unfolded)),
           ),
+          this.live() && this.counters(),
         ),
-        h("div", { class: "right" }, this.what(step), state && this.state(state), this.live() && this.counters()),
+        h("div", { class: "right" }, this.what(step), state && this.state(state)),
       ),
       state && sdp(state),
     ];
@@ -176,12 +177,12 @@ export class CallPage {
     return h(
       "div",
       { class: "slider panel", role: "group", "aria-label": "Moment in the history of the call" },
-      h("button", { type: "button", class: "icon", "aria-label": "To the begin", title: "To the begin ({)", disabled: this.at === 0, onclick: go(0) }, "⏮"),
+      h("button", { type: "button", class: "icon", "aria-label": "To the begin", title: "To the begin ({)", disabled: this.at === 0, onclick: go(0) }, "«"),
       h("button", { type: "button", class: "icon", "aria-label": "One step back", title: "One step back ([)", disabled: this.at === 0, onclick: go(this.at - 1) }, "‹"),
       h("input", { type: "range", id: "slider", min: 0, max: last, value: this.at, "aria-label": "Step", "aria-valuetext": text, oninput: (e) => this.go(Number(e.target.value)) }),
       h("button", { type: "button", class: "icon", "aria-label": "One step on", title: "One step on (])", disabled: this.at === last, onclick: go(this.at + 1) }, "›"),
       h("button", { type: "button", id: "now", "aria-pressed": String(this.follow), title: "To the last step, and on with the call (})", onclick: go(Infinity) }, this.live() ? "Now" : "End"),
-      h("output", { for: "slider" }, h("b", {}, "Step " + (this.at + 1) + " of " + steps.length), " · ", clock(us(s.at), 3), " · ", s.label),
+      h("output", { for: "slider" }, h("b", {}, "Step " + (this.at + 1) + " of " + steps.length), h("i", {}, " · "), h("span", {}, s.label + " · " + clock(us(s.at), 3))),
     );
   }
 

@@ -147,8 +147,11 @@ function feed(app) {
     "section",
     { class: "panel feed", "aria-labelledby": "feed-title" },
     h("h2", { id: "feed-title" }, "What happened"),
-    h("ol", { role: "log", "aria-live": "polite", "aria-labelledby": "feed-title", "aria-relevant": "additions" }, items),
-    items.length ? null : h("p", { class: "empty" }, "Nothing since this node was started. Takeovers, drains and moves appear here."),
+    h(
+      "div",
+      { role: "log", "aria-live": "polite", "aria-labelledby": "feed-title", tabindex: items.length > 4 ? 0 : null },
+      items.length ? h("ol", {}, items) : h("p", { class: "empty" }, "Nothing since this node was started. Takeovers, drains and moves appear here."),
+    ),
   );
 }
 

@@ -51,7 +51,7 @@ export function ladder(l, at, width, go, unfolded) {
   });
   const label = "Ladder diagram of " + number(l.steps.length) + " steps between " + l.lines.map((line) => called[line.key]).join(", ") + ". The same follows in words.";
   return [
-    h("div", { class: "ladder-head", "aria-hidden": "true" }, h("svg", { width, height: headHeight, viewBox: "0 0 " + width + " " + headHeight }, l.lines.map((line) => head(line, called[line.key], x[line.key], Math.max(gap, 70))))),
+    h("div", { class: "ladder-head", "aria-hidden": "true" }, h("svg", { width, height: headHeight, viewBox: "0 0 " + width + " " + headHeight }, l.lines.map((line) => head(line, called[line.key], x[line.key], Math.max(gap, 70), width)))),
     h(
       "div",
       { class: "ladder-body" },
@@ -60,11 +60,13 @@ export function ladder(l, at, width, go, unfolded) {
   ];
 }
 
-function head(line, name, x, gap) {
-  const room = Math.max(5, Math.floor((gap - 14) / 7.2));
+// head is the name above a line. It stands off its line a little where the drawing would not have room for it.
+function head(line, name, x, gap, width) {
+  const room = Math.max(5, Math.floor((gap - 18) / 7.3));
   const text = name.length > room ? name.slice(0, room - 1) + "…" : name;
-  const w = Math.max(34, text.length * 7.2 + 14);
-  return h("g", { class: "who " + line.kind }, h("rect", { x: x - w / 2, y: 7, width: w, height: 26, rx: line.kind === "party" ? 13 : 5 }), h("text", { x, y: 24, "text-anchor": "middle" }, text), h("title", {}, name));
+  const w = Math.max(36, text.length * 7.3 + 16);
+  const mid = Math.min(Math.max(x, w / 2 + 8), width - w / 2 - 8);
+  return h("g", { class: "who " + line.kind }, h("rect", { x: mid - w / 2, y: 7, width: w, height: 26, rx: line.kind === "party" ? 13 : 6 }), h("text", { x: mid, y: 24, "text-anchor": "middle" }, text), h("title", {}, name));
 }
 
 function step(s, i, top, width, x, at, go) {

@@ -65,6 +65,7 @@ function route() {
     if (here) a.setAttribute("aria-current", "page");
     else a.removeAttribute("aria-current");
   }
+  if (r.name !== "calls") $("search").value = "";
   if (r.name === "call") {
     if (app.call?.id !== r.id) app.call = new CallPage(r.id, app, render);
     if (r.at !== null) app.call.go(Number(r.at), false);
