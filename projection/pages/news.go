@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // View is what a node sees of its cluster without asking anybody.
@@ -124,7 +125,7 @@ func floatNews(id string, was, is FloatView, say func(Item)) {
 	default:
 		it.Level, it.Text = "good", fmt.Sprintf("%s is with %s now, with %s", id, is.Holder, counted(is.Calls, "call"))
 		if is.Why != "" {
-			it.Text += ": " + is.Why
+			it.Text += ": " + Why(is.Why, is.Holder)
 		}
 		if is.Silence > 0 {
 			it.Text += fmt.Sprintf(" (silent for %d ms at most)", (is.Silence+999)/1000)
@@ -137,6 +138,9 @@ func floatNews(id string, was, is FloatView, say func(Item)) {
 		say(Item{Kind: "float", Float: id, Node: is.Moves, Level: "plain", Text: fmt.Sprintf("%s moves to %s", id, is.Moves)})
 	}
 }
+
+// Why has a holder's reason name the holder, for those who read it elsewhere.
+func Why(reason, holder string) string { return strings.ReplaceAll(reason, "this node", holder) }
 
 func counted(n int64, what string) string {
 	if n == 1 {

@@ -55,6 +55,7 @@ async function check(what) {
 async function looks(name) {
   for (const [kind, width, height, scheme] of [["light", 1280, 800, "light"], ["dark", 1280, 800, "dark"], ["phone", 360, 740, "light"], ["phone-dark", 360, 740, "dark"]]) {
     await page.setViewportSize({ width, height });
+    for (const b of await page.getByRole("button", { name: "Close this message" }).all()) await b.click();
     await page.evaluate(() => (document.activeElement.blur(), window.scrollTo(0, 0)));
     await page.emulateMedia({ colorScheme: scheme });
     await page.evaluate(() => new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f))));
@@ -104,6 +105,9 @@ async function call() {
   // What is learned of the phones comes in by itself; then nothing changes but packets.
   await page.locator(".ladder .step.found").nth(1).waitFor();
   await page.locator("#streams tr", { hasText: "lost" }).first().waitFor();
+  await wish({ do: "resignal", call: "reception-1", node: "n3" });
+  await page.locator(".ladder .step.signal").nth(3).waitFor();
+  await page.locator('.ladder [data-step="5"]').waitFor();
   const last = Number(await page.locator("#slider").getAttribute("max"));
   assert.ok(last >= 3, "steps: " + last);
   assert.equal(await page.locator("#now").getAttribute("aria-pressed"), "true");

@@ -116,7 +116,7 @@ func pageNode(r NodeRow) pages.Node {
 func pageFloat(r FloatRow) pages.Float {
 	f := pages.Float{
 		ID: r.Float, Addresses: append([]string{}, r.Addresses...), Holder: r.Holder, Successor: r.Successor, Epoch: r.Epoch, Calls: r.Calls,
-		Moves: r.Moves, Why: r.Why, MovedAt: r.Since, Agreed: r.Seen == nil, Ready: r.Successor != "" && slices.Contains(r.Warm, r.Successor),
+		Moves: r.Moves, Why: pages.Why(r.Why, r.Holder), MovedAt: r.Since, Agreed: r.Seen == nil, Ready: r.Successor != "" && slices.Contains(r.Warm, r.Successor),
 	}
 	if r.Silence > 0 {
 		f.Why += fmt.Sprintf(", silent for %d ms at most", (r.Silence+999)/1000)

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"rtpjet/projection/members"
@@ -108,8 +109,13 @@ func (n *Node) watch(ctx context.Context) error {
 // view is how the cluster looks from here.
 func (n *Node) view() pages.View {
 	v := pages.View{Nodes: map[string]pages.NodeView{}, Floats: map[string]pages.FloatView{}, Taken: n.news.takeTaken()}
+	calls := map[string]int64{} // by the node that carries them
+	n.tally.live.Range(func(owner, g any) bool {
+		calls[n.carrier(owner.(string))] += g.(*atomic.Int64).Load()
+		return true
+	})
 	for _, r := range n.leaseRows() {
-		nv := pages.NodeView{State: r.Verdict, Draining: r.Draining, Epoch: r.Epoch, Calls: n.gauge(r.Node).Load()}
+		nv := pages.NodeView{State: r.Verdict, Draining: r.Draining, Epoch: r.Epoch, Calls: calls[r.Node]}
 		if r.Verdict == members.Lost {
 			nv.State = members.Gone.String()
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	"rtpjet/cmd/rtpjet/httpd"
 )
@@ -33,7 +34,11 @@ func (h *handler) actions(mux *http.ServeMux) {
 				fail(w, http.StatusBadRequest, "the body must be a JSON object")
 				return
 			}
+			// The listener's deadlines are for questions; this may take its time, and an operator waits for it.
+			rc := http.NewResponseController(w)
+			_, _ = rc.SetReadDeadline(time.Time{}), rc.SetWriteDeadline(time.Time{})
 			text, err := f(s, r, o)
+			h.forget() // who has asked for it wants to see it
 			h.cfg.Log.Info("an operator has asked for something on the web page", "what", r.URL.Path, "from", r.RemoteAddr, "err", err)
 			if err != nil {
 				fail(w, http.StatusConflict, err.Error())

@@ -123,6 +123,13 @@ func (h *handler) look(ctx context.Context, s Source) pages.Cluster {
 	return h.cluster
 }
 
+// forget has the nodes asked anew by whoever looks next.
+func (h *handler) forget() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.asked = time.Time{}
+}
+
 // list is what part of the calls somebody wants.
 type list struct {
 	search      string

@@ -18,7 +18,7 @@ export function clusterPage(app) {
       tile("Packets in", number(c.packets_in), "", "/s"),
       tile("Packets out", number(c.packets_out), "", "/s"),
     ),
-    h("div", { class: "columns" }, h("div", {}, nodes(app, c), floats(app, c), newest(app)), feed(app)),
+    h("div", { class: "columns" }, h("div", { class: "left" }, nodes(app, c), floats(app, c), newest(app)), feed(app)),
   ];
 }
 
@@ -159,7 +159,7 @@ export function panel(id, title, ...body) {
   return h("section", { class: "panel", "aria-labelledby": id + "-title", id }, h("h2", { id: id + "-title" }, title), body);
 }
 
-const cell = (label, value, kind) => h("td", { "data-label": label, class: kind }, value);
+const cell = (label, value, kind) => h("td", { "data-label": label, class: value === "–" ? "none" : kind }, value);
 
 export const badge = (level, text) => h("span", { class: "badge", "data-level": level }, text);
 
