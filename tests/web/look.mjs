@@ -52,6 +52,9 @@ async function check(what) {
   assert.ok(wide <= 0, what + ": the page is " + wide + " px wider than the window");
 }
 
+// pictures are those of docs/web.md.
+const pictures = { "cluster light": "web-cluster", "call light": "web-call", "call dark": "web-call-dark", "call phone": "web-phone" };
+
 async function looks(name) {
   for (const [kind, width, height, scheme] of [["light", 1280, 800, "light"], ["dark", 1280, 800, "dark"], ["phone", 360, 740, "light"], ["phone-dark", 360, 740, "dark"]]) {
     await page.setViewportSize({ width, height });
@@ -60,7 +63,8 @@ async function looks(name) {
     await page.emulateMedia({ colorScheme: scheme });
     await page.evaluate(() => new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f))));
     await check(name + ", " + kind);
-    if (config.shots) await page.screenshot({ path: `${config.shots}/${name}-${kind}.png`, animations: "disabled" });
+    const shot = pictures[name + " " + kind];
+    if (config.shots && shot) await page.screenshot({ path: `${config.shots}/${shot}.png`, animations: "disabled" });
     if (config.shots && process.env.WEB_FULL) await page.screenshot({ path: `${config.shots}/${name}-${kind}-full.png`, fullPage: true, animations: "disabled" });
   }
   await page.setViewportSize({ width: 1280, height: 800 });
@@ -114,6 +118,7 @@ async function call() {
   await page.locator("#sdp-answer").waitFor();
   assert.match(await page.locator("#sdp-offer").innerText(), /c=IN IP4/);
   assert.ok((await page.locator("#sdp-offer tr.changed").count()) > 0, "no difference is marked");
+  if (config.shots) await page.waitForFunction(() => document.querySelector("#streams polyline")?.points.length > 20);
   await looks("call");
   // The slider moves the whole page.
   await page.locator("#slider").focus();
