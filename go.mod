@@ -21,6 +21,7 @@ require (
 	github.com/vishvananda/netns v0.0.5
 	github.com/zeebo/bencode v1.0.0
 	go.uber.org/goleak v1.3.0
+	golang.org/x/image v0.47.0
 	golang.org/x/net v0.62.0
 	golang.org/x/sync v0.24.0
 	golang.org/x/sys v0.49.0

@@ -73,7 +73,7 @@ type Dispatcher struct {
 	stats   commandStats
 	observe func(command int, result string, took time.Duration, replyBytes int)
 
-	ignored, overloaded, panics, tooLarge atomic.Uint64
+	ignored, overloaded, panics, tooLarge, stale atomic.Uint64
 
 	badMessages rate.Sometimes // logs about messages that anybody can send
 	unknown     wordLog
@@ -116,6 +116,7 @@ func (d *Dispatcher) Stats() Stats {
 		Overloaded: d.overloaded.Load(),
 		Panics:     d.panics.Load(),
 		TooLarge:   d.tooLarge.Load(),
+		Stale:      d.stale.Load(),
 	}
 }
 

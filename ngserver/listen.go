@@ -24,6 +24,8 @@ type socket struct {
 	local netip.AddrPort
 	// pktinfo is set on sockets that are bound to all addresses: replies then say from which one they leave.
 	pktinfo bool
+	// stamped is set on floating sockets whose datagrams come with the time of their arrival.
+	stamped bool
 }
 
 // listenAll opens the sockets of one [ADDR:]PORT. A bare port is two sockets, for all IPv4 and for all IPv6 addresses; on a
@@ -94,14 +96,14 @@ func listenOne(addr netip.AddrPort, tos int, floating bool) (*socket, error) {
 	}
 	var lc net.ListenConfig
 	if floating {
-		lc.Control = freebind
+		lc.Control = prepareFloating
 	}
 	pc, err := lc.ListenPacket(context.Background(), network, addr.String())
 	if err != nil {
 		return nil, err
 	}
 	conn := pc.(*net.UDPConn)
-	s := &socket{conn: conn, local: conn.LocalAddr().(*net.UDPAddr).AddrPort(), pktinfo: addr.Addr().IsUnspecified()}
+	s := &socket{conn: conn, local: conn.LocalAddr().(*net.UDPAddr).AddrPort(), pktinfo: addr.Addr().IsUnspecified(), stamped: floating}
 	if err := s.configure(addr.Addr().Is6(), tos); err != nil {
 		conn.Close()
 		return nil, err

@@ -24,13 +24,19 @@ const (
 	MaxReply    = 65507
 
 	readersPerSocket = 2
+
+	// StaleAfter is how old a command on a floating address may be. What is older waited in a process that was frozen or
+	// starved. Meanwhile the address has moved, and the proxy has asked again there, or given up: an offer that is executed
+	// now could begin a call anew that is over.
+	StaleAfter = time.Second
 )
 
 // Config says how to serve NG over UDP. Listen and Handler (or Dispatcher) must be set.
 type Config struct {
 	// Listen are addresses as [ADDR:]PORT; a bare port means all IPv4 and all IPv6 addresses.
 	Listen []string
-	// Floating are addresses as ADDR:PORT that this machine need not have (on Linux): commands arrive while it does.
+	// Floating are addresses as ADDR:PORT that this machine need not have (on Linux): commands arrive while it does. Those
+	// that have waited there for StaleAfter are not executed.
 	Floating []string
 	// ControlTOS is the TOS or traffic class of replies, 0 for the system's.
 	ControlTOS int
@@ -239,6 +245,12 @@ func (s *Server) read(sock *socket) error {
 			continue
 		}
 		failures = 0
+		if sock.stamped {
+			if at, ok := arrival(j.control[:ncontr]); ok && s.d.clock().Sub(at) > StaleAfter {
+				s.d.stale.Add(1)
+				continue
+			}
+		}
 		j.source = source
 		j.ncontr = 0
 		if sock.pktinfo {

@@ -102,8 +102,9 @@ type Stats struct {
 	Proxies []ProxyStats // by address
 	Cache   CacheStats
 	// Ignored are messages without a cookie. Overloaded are commands refused because the queue was full or they had waited
-	// in it for all of their time. Panics are commands whose handler panicked. TooLarge are replies that did not fit.
-	Ignored, Overloaded, Panics, TooLarge uint64
+	// in it for all of their time. Panics are commands whose handler panicked. TooLarge are replies that did not fit. Stale are
+	// messages that were too old when they were read.
+	Ignored, Overloaded, Panics, TooLarge, Stale uint64
 }
 
 // ControlStatistics fills the dictionary controlstatistics of the command statistics (ng-reference §10).

@@ -47,7 +47,7 @@ func (p *Netlink) repeat(a Address, h *holding, turn int) {
 		h.timer = nil
 		return
 	}
-	if !p.send(a) {
+	if p.may != nil && !p.may(a) || !p.send(a) {
 		h.timer = nil
 		return
 	}

@@ -17,6 +17,7 @@ import (
 type Netlink struct {
 	log      *slog.Logger
 	lifetime time.Duration
+	may      func(Address) bool
 	kernel   *netlink.Handle
 	packets  *packetSocket
 
@@ -68,7 +69,7 @@ func OpenNetlink(cfg Config) (*Netlink, error) {
 		return nil, err
 	}
 	return &Netlink{
-		log: cfg.Log, lifetime: cfg.Lifetime, kernel: kernel, packets: packets,
+		log: cfg.Log, lifetime: cfg.Lifetime, may: cfg.May, kernel: kernel, packets: packets,
 		links: make(map[string]link), refreshed: time.Now(), held: make(map[Address]*holding), barred: make(map[netip.Addr]bool),
 	}, nil
 }

@@ -66,6 +66,11 @@ type Config struct {
 	// DefaultLifetime. The address is gone at most a second later than that, see the package comment.
 	Lifetime time.Duration
 
+	// May tells whether an address may be announced at this very moment; for netlink. It is asked before an announcement is
+	// repeated: a process that was frozen meanwhile must not call packets to itself that go to another holder by now. nil: it
+	// may. It is called from any goroutine, under a lock of the provider.
+	May func(Address) bool
+
 	// ScriptTimeout is how long a script may take; for exec. 0 means DefaultScriptTimeout.
 	ScriptTimeout time.Duration
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,10 @@ func (n *node) fails(words ...string) {
 	n.c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	line := n.line()
+	line := append(slices.Clone(n.under), n.line()...)
+	if s := n.where.side; s != nil {
+		line = append([]string{"nsenter", "--net=/run/netns/" + s.Name, "--"}, line...)
+	}
 	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

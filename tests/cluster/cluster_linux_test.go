@@ -34,9 +34,10 @@ type node struct {
 	args  []string
 	proc  *lab.Proc // nil: it was never started
 	runs  int
-	up    bool   // as far as the test wants it
-	alone bool   // it is no member of a cluster
-	key   string // the file with the key of the cluster
+	up    bool     // as far as the test wants it
+	alone bool     // it is no member of a cluster
+	key   string   // the file with the key of the cluster
+	under []string // a program that starts it, with its arguments
 }
 
 // start starts a cluster of so many nodes on loopback addresses and waits until all answer.
@@ -137,6 +138,11 @@ func (n *node) inspect(log string) {
 	for _, bad := range []string{"panic:", "DATA RACE", "fatal error:"} {
 		if at := strings.Index(text, bad); at >= 0 {
 			n.c.t.Errorf("%s:\n%s", n.id, text[at:min(len(text), at+4000)])
+		}
+	}
+	if keep := os.Getenv("RTPJET_CLUSTER_LOGS"); keep != "" && n.c.t.Failed() {
+		if err := os.WriteFile(filepath.Join(keep, fmt.Sprintf("%s-%s-%s", n.c.t.Name(), n.id, filepath.Base(log))), b, 0o644); err != nil {
+			n.c.t.Error(err)
 		}
 	}
 	if n.c.t.Failed() {

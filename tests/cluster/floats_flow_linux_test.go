@@ -22,7 +22,7 @@ type flows struct {
 }
 
 // floatSilence is several times the silence after which a holder is replaced.
-const floatSilence = 3 * floatTimeout
+const floatSilence = 5 * floatTimeout / 2
 
 // flow is what one phone sends and another one hears.
 type flow struct {
@@ -30,6 +30,7 @@ type flow struct {
 	from, to *phone
 	in, out  netip.AddrPort
 	pkt      []byte
+	seqAt    int                                // where the number of a packet stands in it
 	seal     func(plain []byte) ([]byte, error) // nil: as it is
 	open     func(got []byte) ([]byte, error)
 	first    uint32 // the packet before the first one
@@ -55,8 +56,18 @@ func speak(t testing.TB, ks ...*call) *flows {
 }
 
 func newFlow(id string, from *phone, in netip.AddrPort, to *phone, out netip.AddrPort) *flow {
-	f := &flow{call: id, from: from, to: to, in: in, out: out, pkt: make([]byte, 172), heard: make(map[uint32]bool)}
+	f := &flow{call: id, from: from, to: to, in: in, out: out, pkt: make([]byte, 172), seqAt: 2, heard: make(map[uint32]bool)}
 	f.pkt[0] = 0x80
+	binary.BigEndian.PutUint32(f.pkt[8:], sources.Add(1))
+	return f
+}
+
+// newReports is the same for RTCP: sender reports with nothing in them.
+func newReports(id string, from *phone, in netip.AddrPort, to *phone, out netip.AddrPort) *flow {
+	f := newFlow(id, from, in, to, out)
+	f.pkt, f.seqAt = make([]byte, 28), 16 // in the time
+	f.pkt[0], f.pkt[1] = 0x80, 200
+	binary.BigEndian.PutUint16(f.pkt[2:], uint16(len(f.pkt)/4-1))
 	binary.BigEndian.PutUint32(f.pkt[8:], sources.Add(1))
 	return f
 }
@@ -88,7 +99,7 @@ func (fs *flows) begin(t testing.TB) {
 func (f *flow) send() {
 	f.sent++
 	pkt := slices.Clone(f.pkt)
-	binary.BigEndian.PutUint16(pkt[2:], uint16(f.sent))
+	binary.BigEndian.PutUint16(pkt[f.seqAt:], uint16(f.sent))
 	if f.seal != nil {
 		var err error
 		if pkt, err = f.seal(pkt); err != nil {
@@ -136,7 +147,7 @@ func (f *flow) hear(pkt []byte, src netip.AddrPort) {
 		return
 	}
 	now := time.Now()
-	seq := f.last + uint32(int16(binary.BigEndian.Uint16(pkt[2:])-uint16(f.last)))
+	seq := f.last + uint32(int16(binary.BigEndian.Uint16(pkt[f.seqAt:])-uint16(f.last)))
 	switch {
 	case src != f.out:
 		f.errs = append(f.errs, fmt.Errorf("heard through %v, want %v", src, f.out))

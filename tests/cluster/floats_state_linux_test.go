@@ -25,6 +25,30 @@ func TestFloatState(t *testing.T) {
 		fs.streams = append(fs.streams, newFlow(k.id, k.a, k.atA, k.b, k.atB), newFlow(k.id, k.b, k.atB, k.a, k.atA))
 	}
 
+	// RTCP has sockets of its own.
+	reports, err := f.newCall(newID("rtcp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(reports.close)
+	media, err := f.newCall(newID("rtp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(media.close)
+	body := func(rtp, rtcp *phone) string { return rtp.sdp() + fmt.Sprintf("a=rtcp:%d\r\n", rtcp.at.Port()) }
+	next := func(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), a.Port()+1) }
+	if media.atB, err = sentTo(at.ok(offer(media.id, body(media.a, reports.a)))); err != nil {
+		t.Fatal(err)
+	}
+	if media.atA, err = sentTo(at.ok(answer(media.id, body(media.b, reports.b)))); err != nil {
+		t.Fatal(err)
+	}
+	reports.atA, reports.atB = next(media.atA), next(media.atB)
+	ks = append(ks, media)
+	fs.streams = append(fs.streams, newFlow(media.id, media.a, media.atA, media.b, media.atB), newFlow(media.id, media.b, media.atB, media.a, media.atA),
+		newReports(media.id, reports.a, reports.atA, reports.b, reports.atB), newReports(media.id, reports.b, reports.atB, reports.a, reports.atA))
+
 	// Encrypted on one side, and with a key and a suite of its own on each.
 	const cm, gcm = "AES_CM_128_HMAC_SHA1_80", "AEAD_AES_128_GCM"
 	var secure []*call

@@ -7,21 +7,24 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"rtpjet/relay/netaddr"
 )
 
-// addressBound is for how long an address may be on two machines: the kernel takes it from a holder that cannot do it itself,
-// and the notices that this process gets may be late by a little.
-const addressBound = 3 * time.Second
+// addressBound is for how long an address may be on two machines: the kernel takes it from a holder that cannot do it itself
+// (package netaddr has the figures), and the notices that this process gets may be late by a little.
+const addressBound = netaddr.DefaultLifetime + time.Second + time.Second
 
 // watch looks at each frame from a floating address that reaches the phones, and at the addresses of all nodes' devices. A
-// node that says that an address is now with it (ARP, neighbour advertisement) is the one that may speak from there, until
-// another one says so.
+// node that says that an address is now with it (ARP, neighbour advertisement) is the one that may speak for the whole float,
+// until another one says so, or speaks that was given the address since: its announcement may have been lost in a cut cable.
 type watch struct {
 	f    *floating
 	stop atomic.Bool
@@ -29,20 +32,45 @@ type watch struct {
 	done chan struct{}
 
 	mu      sync.Mutex
-	speaker map[netip.Addr]string // cables
-	turns   map[netip.Addr][]string
+	speaker map[netip.Addr]int // the numbers of nodes, by the first address of a float
+	turns   map[netip.Addr][]int
+	events  int                        // all that was seen, counted
+	since   map[netip.Addr]int         // when the speaker began to be it, by that count
+	given   map[netip.Addr]map[int]int // when each node was given an address of the float, likewise
 	packets map[netip.Addr]int
 	bad     []string
+	told    bool // the newest of these is in the story
 	on      map[netip.Addr]map[int]bool
 	twice   map[netip.Addr]time.Time // since when an address is on two machines
 	longest time.Duration
+	story   []string // what happened, with times
+}
+
+// note keeps what happened for those who look for the cause of a fault.
+func (w *watch) note(what string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.tell(what)
+}
+
+// tell is note, under mu.
+func (w *watch) tell(what string) {
+	w.story = append(w.story, time.Now().UTC().Format("15:04:05.000 ")+what)
+}
+
+// faults counts the packets of second senders.
+func (w *watch) faults() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.bad)
 }
 
 // newWatch begins to watch, until the end of the test. It is made once all nodes have their places.
 func newWatch(f *floating) *watch {
 	f.t.Helper()
 	w := &watch{
-		f: f, done: make(chan struct{}), speaker: make(map[netip.Addr]string), turns: make(map[netip.Addr][]string),
+		f: f, done: make(chan struct{}), speaker: make(map[netip.Addr]int), turns: make(map[netip.Addr][]int),
+		since: make(map[netip.Addr]int), given: make(map[netip.Addr]map[int]int),
 		packets: make(map[netip.Addr]int), on: make(map[netip.Addr]map[int]bool), twice: make(map[netip.Addr]time.Time),
 	}
 	for _, network := range f.s.nets {
@@ -116,69 +144,77 @@ func (w *watch) frame(b []byte) {
 	if len(b) < 14 {
 		return
 	}
-	cable := w.f.s.macs[net.HardwareAddr(b[6:12]).String()]
+	number := w.f.s.macs[net.HardwareAddr(b[6:12]).String()]
 	kind, b := binary.BigEndian.Uint16(b[12:]), b[14:]
 	addr := func(b []byte) netip.Addr { a, _ := netip.AddrFromSlice(b); return a }
 	switch {
 	case kind == unix.ETH_P_ARP && len(b) >= 28:
 		if sender := addr(b[14:18]); sender == addr(b[24:28]) {
-			w.announced(sender, cable)
+			w.announced(sender, number)
 		}
 	case kind == unix.ETH_P_IPV6 && len(b) >= 64 && b[6] == unix.IPPROTO_ICMPV6 && b[40] == 136 && addr(b[24:40]).IsMulticast():
-		w.announced(addr(b[48:64]), cable)
+		w.announced(addr(b[48:64]), number)
 	case kind == unix.ETH_P_IPV6 && len(b) >= 48 && b[6] == unix.IPPROTO_UDP:
-		w.spoke(addr(b[8:24]), cable, fmt.Sprintf("port %d", binary.BigEndian.Uint16(b[40:])))
+		w.spoke(addr(b[8:24]), number, fmt.Sprintf("port %d", binary.BigEndian.Uint16(b[40:])))
 	case kind == unix.ETH_P_IP && len(b) >= 28 && b[9] == unix.IPPROTO_UDP:
-		w.spoke(addr(b[12:16]), cable, fmt.Sprintf("port %d", binary.BigEndian.Uint16(b[20:])))
+		w.spoke(addr(b[12:16]), number, fmt.Sprintf("port %d", binary.BigEndian.Uint16(b[20:])))
 	}
 }
 
-func (w *watch) floats(a netip.Addr) bool {
-	return slices.Contains(w.f.addrs, a) || slices.Contains(w.f.more, a)
+// float is the first address of the float of an address; not valid if that does not float.
+func (w *watch) float(a netip.Addr) netip.Addr {
+	if slices.Contains(w.f.addrs, a) {
+		return a
+	}
+	return w.f.more[a]
 }
 
-func (w *watch) announced(a netip.Addr, cable string) {
-	if !w.floats(a) {
+func (w *watch) announced(a netip.Addr, number int) {
+	if a = w.float(a); !a.IsValid() {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.turn(a, cable)
+	w.turn(a, number)
 }
 
-// turn notes who has the address now. It is called under mu.
-func (w *watch) turn(a netip.Addr, cable string) {
-	if w.speaker[a] != cable {
-		w.speaker[a] = cable
-		w.turns[a] = append(w.turns[a], cable)
+// turn notes who has a float now. It is called under mu.
+func (w *watch) turn(a netip.Addr, number int) {
+	w.events++
+	if w.speaker[a] != number {
+		w.told = false
+		w.speaker[a], w.since[a] = number, w.events
+		w.turns[a] = append(w.turns[a], number)
+		w.tell(fmt.Sprintf("%s is with n%d", a, number))
 	}
 }
 
-func (w *watch) spoke(a netip.Addr, cable, what string) {
-	if !w.floats(a) {
+func (w *watch) spoke(from netip.Addr, number int, what string) {
+	a := w.float(from)
+	if !a.IsValid() {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.packets[a]++
-	if w.speaker[a] == "" {
-		w.turn(a, cable)
+	if w.speaker[a] == 0 || w.speaker[a] != number && w.given[a][number] > w.since[a] {
+		w.turn(a, number)
 	}
-	if w.speaker[a] != cable {
-		w.bad = append(w.bad, fmt.Sprintf("%s sends from %s, %s, and the address is with %s (so far: %v)", cable, a, what, w.speaker[a], w.turns[a]))
+	if w.speaker[a] != number {
+		w.bad = append(w.bad, fmt.Sprintf("n%d sends from %s, %s, and the float is with n%d (so far: %v)", number, from, what, w.speaker[a], w.turns[a]))
+		if !w.told {
+			w.tell(w.bad[len(w.bad)-1])
+		}
+		w.told = true // once until another node has it
 	}
 }
 
-// holder is the node at which an address is by what was heard last; nil if nobody has said anything yet.
+// holder is the node at which a float is by what was heard last; nil if nobody has said anything yet.
 func (w *watch) holder(a netip.Addr) *node {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for i, n := range w.f.nodes {
-		for _, network := range w.f.s.nets {
-			if w.speaker[a] == cable(network, i+1) {
-				return n
-			}
-		}
+	if n := w.speaker[a]; n > 0 && n <= len(w.f.nodes) {
+		return w.f.nodes[n-1]
 	}
 	return nil
 }
@@ -193,7 +229,7 @@ func (w *watch) handovers(a netip.Addr) int {
 // address takes in that an address was set or removed.
 func (w *watch) address(number int, u netlink.AddrUpdate) {
 	a, _ := netip.AddrFromSlice(u.LinkAddress.IP)
-	if a = a.Unmap(); !w.floats(a) {
+	if a = a.Unmap(); !w.float(a).IsValid() {
 		return
 	}
 	w.mu.Lock()
@@ -201,7 +237,17 @@ func (w *watch) address(number int, u netlink.AddrUpdate) {
 	if w.on[a] == nil {
 		w.on[a] = make(map[int]bool)
 	}
+	if u.NewAddr != w.on[a][number] {
+		w.tell(fmt.Sprintf("%s is on n%d: %v", a, number, u.NewAddr))
+	}
 	if u.NewAddr {
+		if first := w.float(a); !w.on[a][number] {
+			if w.given[first] == nil {
+				w.given[first] = make(map[int]int)
+			}
+			w.events++
+			w.given[first][number] = w.events
+		}
 		w.on[a][number] = true
 	} else {
 		delete(w.on[a], number)
@@ -236,6 +282,9 @@ func (w *watch) end() {
 	if len(w.bad) > 0 {
 		w.f.t.Errorf("%d packets of a second sender:\n%v", len(w.bad), w.bad[:min(len(w.bad), 8)])
 	}
+	if w.f.t.Failed() {
+		w.f.t.Logf("what happened:\n%s", strings.Join(w.story[max(0, len(w.story)-1000):], "\n"))
+	}
 	w.f.t.Logf("senders: %v, packets: %v, longest on two machines: %v", w.turns, w.packets, w.longest.Round(time.Millisecond))
 }
 
@@ -254,4 +303,31 @@ func (s *spread) has(number int, a netip.Addr) (bool, error) {
 		ip, _ := netip.AddrFromSlice(b.IP)
 		return ip.Unmap() == a
 	}), nil
+}
+
+// strip takes an address off a device of a node, as an operator does.
+func (s *spread) strip(number int, device string, a netip.Addr) {
+	s.t.Helper()
+	h, err := netlink.NewHandleAt(s.side[number])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer h.Close()
+	link, err := h.LinkByName(device)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	list, err := h.AddrList(link, netlink.FAMILY_ALL)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, b := range list {
+		if ip, _ := netip.AddrFromSlice(b.IP); ip.Unmap() == a {
+			if err := h.AddrDel(link, &b); err != nil {
+				s.t.Fatal(err)
+			}
+			return
+		}
+	}
+	s.t.Fatalf("n%d does not have %s", number, a)
 }

@@ -19,8 +19,10 @@ type phone struct {
 	at  netip.AddrPort
 }
 
-func newPhone(w world) (*phone, error) {
-	conn, err := listen(w)
+func newPhone(w world) (*phone, error) { return newPhoneAt(w, w.phones()) }
+
+func newPhoneAt(w world, addr netip.Addr) (*phone, error) {
+	conn, err := listen(w, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -34,9 +36,12 @@ func (p *phone) close() { _ = p.rtp.Close() }
 func (p *phone) sdp() string { return p.version(1) }
 
 func (p *phone) version(n int) string {
-	a := p.at.Addr()
-	return fmt.Sprintf("v=0\r\no=- 1 %d IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\nm=audio %d RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n",
-		n, a, a, p.at.Port())
+	a, family := p.at.Addr(), "IP4"
+	if a.Is6() {
+		family = "IP6"
+	}
+	return fmt.Sprintf("v=0\r\no=- 1 %d IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0\r\nm=audio %d RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n",
+		n, family, a, family, a, p.at.Port())
 }
 
 // sentTo reads from an SDP where the phone that gets it has to send to.

@@ -25,8 +25,8 @@ type spread struct {
 	link *netlink.Handle // in the hub
 	side map[int]netns.NsHandle
 	name string
-	nets []string          // the networks that it has
-	macs map[string]string // cables by the hardware address of their node's end
+	nets []string       // the networks that it has
+	macs map[string]int // nodes by the hardware addresses of their devices
 }
 
 // The networks.
@@ -61,7 +61,7 @@ func newSpread(t *testing.T, more ...string) *spread {
 		t.Skip(err)
 	}
 	s := &spread{t: t, name: fmt.Sprintf("rtpjet-c%d-%d", os.Getpid(), spreads.Add(1)), side: make(map[int]netns.NsHandle)}
-	s.nets, s.macs = append([]string{mediaNet, natsNet}, more...), make(map[string]string)
+	s.nets, s.macs = append([]string{mediaNet, natsNet}, more...), make(map[string]int)
 	s.hub = s.name + "-hub"
 	s.hubH = s.namespace(s.hub)
 	var err error
@@ -73,6 +73,8 @@ func newSpread(t *testing.T, more ...string) *spread {
 	for _, network := range s.nets {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = network
+		// A bridge without an address of its own has that of one of its ports, and another one when that is pulled.
+		attrs.HardwareAddr = net.HardwareAddr{2, 0x97, 0, 0, 0, networks[network]}
 		if err := s.link.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
 			t.Skipf("no bridge can be made: %v", err)
 		}
@@ -153,7 +155,7 @@ func (s *spread) at(number int) where {
 			if err != nil {
 				s.t.Fatal(err)
 			}
-			s.macs[end.Attrs().HardwareAddr.String()] = attrs.Name
+			s.macs[end.Attrs().HardwareAddr.String()] = number
 		}
 	}
 	return where{

@@ -51,9 +51,9 @@ func (l loopback) phones() netip.Addr      { return l.addr(200) }
 func (l loopback) do(f func() error) error { return f() }
 
 // listen binds a phone's socket.
-func listen(w world) (conn *net.UDPConn, err error) {
+func listen(w world, addr netip.Addr) (conn *net.UDPConn, err error) {
 	err = w.do(func() error {
-		conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(w.phones(), 0)))
+		conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(addr, 0)))
 		return err
 	})
 	if err != nil {

@@ -48,14 +48,14 @@ func TestServersRunInANamespaceAndLeaveNothing(t *testing.T) {
 	defer server.Stop()
 
 	// The other side of the veth pair reaches it, this process's namespace does not.
-	if err := n.Client.Do(func() error { return pingNG(server.NG) }); err != nil {
+	if err := n.Client.Do(func() error { return PingNG(server.NG) }); err != nil {
 		t.Errorf("ping from the client's namespace: %v", err)
 	}
 	if comm, err := os.ReadFile("/proc/" + strconv.Itoa(server.PID) + "/comm"); err != nil || !strings.HasPrefix(string(comm), "rtpengine") {
 		t.Errorf("process %d is %q, %v", server.PID, comm, err)
 	}
 	server.Kill()
-	if err := n.Client.Do(func() error { return pingNG(server.NG) }); err == nil {
+	if err := n.Client.Do(func() error { return PingNG(server.NG) }); err == nil {
 		t.Error("the server answers after its end")
 	}
 }

@@ -16,7 +16,7 @@ import (
 type Side struct {
 	Name  string     // as in `ip netns exec NAME`
 	Addr  netip.Addr // its address on the veth pair
-	Addr6 netip.Addr
+	Addr6 netip.Addr // may be missing
 
 	handle netns.NsHandle
 }
@@ -97,6 +97,9 @@ func configure(h *netlink.Handle, device string, s *Side) error {
 			continue
 		}
 		for _, a := range []netip.Prefix{netip.PrefixFrom(s.Addr, 24), netip.PrefixFrom(s.Addr6, 64)} {
+			if !a.IsValid() {
+				continue // a namespace without IPv6
+			}
 			addr, err := netlink.ParseAddr(a.String())
 			if err != nil {
 				return err

@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -29,8 +31,15 @@ func StartRedis(ctx context.Context, side *Side, dir string) (*Redis, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := Start(side, filepath.Join(dir, "redis.log"), "redis-server",
-		"--bind", addr.Addr().String(), "--port", strconv.Itoa(int(addr.Port())), "--dir", dir)
+	return StartRedisAt(ctx, side, addr, dir)
+}
+
+// StartRedisAt starts redis-server at an address. Whoever reaches it may use it.
+func StartRedisAt(ctx context.Context, side *Side, addr netip.AddrPort, dir string, args ...string) (*Redis, error) {
+	args = append([]string{
+		"redis-server", "--bind", addr.Addr().String(), "--port", strconv.Itoa(int(addr.Port())), "--dir", dir, "--protected-mode", "no",
+	}, args...)
+	p, err := Start(side, filepath.Join(dir, "redis.log"), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -126,15 +135,15 @@ func startServer(ctx context.Context, o Options, ng netip.AddrPort, log string, 
 	if err != nil {
 		return nil, err
 	}
-	if err := p.ready(ctx, o.Side, func() error { return pingNG(ng) }); err != nil {
+	if err := p.ready(ctx, o.Side, func() error { return PingNG(ng) }); err != nil {
 		p.Stop()
 		return nil, err
 	}
 	return &Server{Proc: p, NG: ng}, nil
 }
 
-// pingNG asks an NG server once whether it is there.
-func pingNG(addr netip.AddrPort) error {
+// PingNG asks an NG server once whether it is there.
+func PingNG(addr netip.AddrPort) error {
 	conn, err := net.Dial("udp", addr.String())
 	if err != nil {
 		return err
@@ -209,4 +218,19 @@ func freePort(side *Side, addr netip.Addr, usual uint16) (free netip.AddrPort, e
 		return free, fmt.Errorf("find a free port of %s: %w", addr, err)
 	}
 	return free, nil
+}
+
+// BuiltRtpjet returns the path of a built rtpjet: the given one, or else one that it
+// builds into dir.
+func BuiltRtpjet(ctx context.Context, given, dir string) (string, error) {
+	if given != "" {
+		return filepath.Abs(given)
+	}
+	path := filepath.Join(dir, "rtpjet")
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/rtpjet")
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("build rtpjet: %w; run this from the repository's root, or name a binary with --rtpjet", err)
+	}
+	return path, nil
 }

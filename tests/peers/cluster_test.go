@@ -11,8 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"rtpjet/embed"
 )
 
 // clusterSize is how many nodes a cluster has here.
@@ -26,7 +27,7 @@ func startCluster(t *testing.T, interfaces ...string) *server {
 	if os.Getenv("RTPJET_TEST_SERVER") == "rtpengine" {
 		t.Skip("rtpengine has no cluster")
 	}
-	s := &server{}
+	s := &server{phones: loopback}
 	address := func() string { return net.JoinHostPort(loopback, strconv.Itoa(freePort(t))) }
 	var used []ports
 	var routes []string
@@ -49,14 +50,14 @@ func startCluster(t *testing.T, interfaces ...string) *server {
 	for _, n := range s.nodes {
 		n.answers(t)
 	}
-	copied(t, s.nodes[0].nats)
+	copied(t, s.nodes[0].nats, nil)
 	return s
 }
 
 // copied waits until all of the log is on all nodes, so that one may be lost.
-func copied(t *testing.T, at string) {
+func copied(t *testing.T, at string, key []byte) {
 	t.Helper()
-	nc, err := nats.Connect("nats://" + at)
+	nc, err := embed.Connect(t.Context(), "test", []string{"nats://" + at}, embed.Credentials{ClusterKey: key})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,9 @@
 //
 // The same calls go through one node and through a cluster of three: behind a
 // balancer that sends each datagram to a random node, and with all nodes known
-// to the proxy. Nodes are killed while calls are up.
+// to the proxy. Nodes are killed while calls are up. A cluster with a floating
+// address, each node in a network namespace, is what TestKamailioFloat is about:
+// it runs the files of examples/high-availability.
 //
 // A test skips, and says why, where its peer is not installed. With CI=true in
 // the environment it fails instead, so that a green run has seen every peer.
@@ -16,5 +18,5 @@
 //	rtpengine   Debian's rtpengine: checks the tests themselves, clusters aside
 //	/a/path     an rtpjet binary
 //
-// All traffic stays on 127.0.0.1.
+// All traffic stays on 127.0.0.1, or within namespaces.
 package peers

@@ -50,7 +50,7 @@ func TestKamailioNodeSet(t *testing.T) {
 // and no relay hears of it. Any survivor ends such a call, if asked, and the
 // cluster does when nothing was heard of it for --timeout.
 func nodeKilled(t *testing.T, s *server, k *proxy) {
-	c := newPair(t)
+	c := newPair(t, k)
 	c.calls, c.limit = 12, 12
 	prefix := c.callID
 	c.start(t, k,
@@ -85,7 +85,7 @@ func nodeKilled(t *testing.T, s *server, k *proxy) {
 	if len(orphans) == len(calls) {
 		t.Fatalf("all %d calls were on one node", len(calls))
 	}
-	t.Run("new calls", func(t *testing.T) { manyCalls(t, s, k) })
+	t.Run("new calls", func(t *testing.T) { manyCalls(t, s, k)(t) })
 
 	for _, one := range calls {
 		c.bob.goOn(t, one.id)

@@ -30,14 +30,20 @@ type phone struct {
 
 func newPhone(t *testing.T) *phone {
 	t.Helper()
+	return newPhoneAt(t, loopback)
+}
+
+// newPhoneAt makes a phone with another address of this machine.
+func newPhoneAt(t *testing.T, addr string) *phone {
+	t.Helper()
 	p := &phone{heard: map[string]bool{}, reports: map[uint32]bool{}}
 	for range 100 {
 		port := freePort(t) &^ 1
-		a, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		a, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(addr), Port: port})
 		if err != nil {
 			continue
 		}
-		b, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port + 1})
+		b, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(addr), Port: port + 1})
 		if err != nil {
 			a.Close()
 			continue

@@ -112,11 +112,14 @@ func (s *server) knows(t *testing.T, callID string) bool {
 func (s *server) idle(t *testing.T) {
 	t.Helper()
 	for _, n := range s.running() {
-		eventually(t, n.ng+" lists no call", func() bool {
-			answer := n.do(t, request{"command": "list"})
+		var answer reply
+		if !poll(func() bool {
+			answer = n.do(t, request{"command": "list"})
 			list, ok := answer["calls"].([]any)
 			return answer["result"] == "ok" && ok && len(list) == 0
-		})
+		}) {
+			t.Fatalf("%s lists calls: %v", n.ng, answer)
+		}
 		eventually(t, "the media ports are free", func() bool { return n.media.taken() == nil })
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 // steps joins the parts of a scenario.
 func steps(parts ...string) string {
-	all := strings.Join(parts, "\n")
+	all := join(parts...)
 	// SIPp refuses a variable that is set and never used.
 	set := regexp.MustCompile(`assign_to="([a-z,]+)"`)
 	var names []string
@@ -33,6 +33,9 @@ func steps(parts ...string) string {
 	}
 	return `<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<scenario name="peers">` + "\n" + all + "</scenario>\n"
 }
+
+// join joins parts of a scenario to one.
+func join(parts ...string) string { return strings.Join(parts, "\n") }
 
 // send wraps a SIP message. SIPp drops the indentation of the lines itself.
 func send(retransmit bool, lines ...string) string {
@@ -73,11 +76,15 @@ const learn = `<ereg regexp="c=IN IP4 ([0-9.]+)" search_in="body" check_it="true
 <ereg regexp="a=(sendrecv|sendonly|recvonly|inactive)" search_in="body" check_it="true" assign_to="x,mode"/>
 `
 
-func gate(word string) string {
-	return fmt.Sprintf(`<nop><action><log message="%s [call_id] [$ip]:[$port] [$mode]"/></action></nop>
-<recv request="MESSAGE"/>
-`, word)
+func gate(word string) string { return note(word) + `<recv request="MESSAGE"/>` + "\n" }
+
+// note is a gate that is open.
+func note(word string) string {
+	return fmt.Sprintf(`<nop><action><log message="%s [call_id] [$ip]:[$port] [$mode]"/></action></nop>`+"\n", word)
 }
+
+// pause waits for so many ms.
+func pause(ms int) string { return fmt.Sprintf("<pause milliseconds=\"%d\"/>\n", ms) }
 
 // Alice's identity, and Bob's.
 const (
@@ -181,6 +188,7 @@ func called() string { return calledWith(learn) }
 func calledWith(learn string) string {
 	return `<recv request="INVITE" rrs="true"><action>` + learn +
 		`<ereg regexp=".*" search_in="hdr" header="From:" assign_to="peer"/>` +
+		`<ereg regexp=".*" search_in="hdr" header="Record-Route:" assign_to="route"/>` +
 		`<ereg regexp="Via:.*Via:[^[:cntrl:]]*" search_in="msg" assign_to="vias"/></action></recv>` + "\n"
 }
 
@@ -209,12 +217,18 @@ func cancelled() string {
 
 func busy() string { return refuse("486 Busy Here") }
 
-// refuse answers the INVITE that set up the call, whatever came since.
-func refuse(status string) string {
-	return send(true,
-		"SIP/2.0 "+status, "[$vias]", "From: [$peer]",
-		"To: <sip:[service]@[remote_ip]:[remote_port]>"+bobTag,
-		"Call-ID: [call_id]", "CSeq: 1 INVITE", body("")) + `<recv request="ACK"/>` + "\n"
+func refuse(status string) string { return answerInvite(status, "") }
+
+// answerInvite answers the INVITE that set up the call, whatever came since.
+func answerInvite(status, sdp string) string {
+	lines := []string{
+		"SIP/2.0 " + status, "[$vias]", "From: [$peer]", "To: <sip:[service]@[remote_ip]:[remote_port]>" + bobTag,
+		"Call-ID: [call_id]", "CSeq: 1 INVITE",
+	}
+	if sdp != "" {
+		lines = append(lines, "Record-Route: [$route]", "Contact: <sip:phone@[local_ip]:[local_port]>")
+	}
+	return send(true, append(lines, body(sdp))...) + `<recv request="ACK"/>` + "\n"
 }
 
 // register tells Kamailio where Bob is.

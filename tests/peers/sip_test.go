@@ -16,6 +16,8 @@ import (
 
 // proxy is a Kamailio in front of the relay under test.
 type proxy struct {
+	*process
+	addr  string // its own, and that of all phones
 	port  int
 	users int // who has registered so far
 }
@@ -25,16 +27,16 @@ type proxy struct {
 func startKamailio(t *testing.T, s *server, config string, args ...string) *proxy {
 	t.Helper()
 	path := program(t, "kamailio", "kamailio")
-	k := &proxy{port: freePort(t)}
+	k := &proxy{addr: s.phones, port: freePort(t)}
 	run := t.TempDir()
 	args = append([]string{
 		"-f", config, "-DD", "-E", "-T", "-n", "2", "-Y", run, "-P", filepath.Join(run, "kamailio.pid"),
-		"-l", fmt.Sprintf("udp:127.0.0.1:%d", k.port),
+		"-l", "udp:" + k.at(),
 		fmt.Sprintf("--subst=/udp:127.0.0.1:2223/%s/", s.socks),
 	}, args...)
-	p := start(t, path, args...)
+	k.process = start(t, path, args...)
 
-	conn, err := net.Dial("udp4", fmt.Sprintf("127.0.0.1:%d", k.port))
+	conn, err := net.Dial("udp4", k.at())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,24 +55,29 @@ func startKamailio(t *testing.T, s *server, config string, args ...string) *prox
 	}()
 	number := 0
 	eventually(t, "Kamailio answers OPTIONS", func() bool {
-		if p.ended() {
-			t.Fatalf("kamailio ended at its start: %v", p.err)
+		if k.ended() {
+			t.Fatalf("kamailio ended at its start: %v", k.err)
 		}
 		number++
 		// Refused while nobody listens there: tried again.
-		_, _ = fmt.Fprintf(conn, "OPTIONS sip:127.0.0.1:%d SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK-o%d;rport\r\n"+
-			"Max-Forwards: 5\r\nFrom: <sip:test@127.0.0.1>;tag=o\r\nTo: <sip:127.0.0.1:%d>\r\nCall-ID: o%d\r\n"+
-			"CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", k.port, conn.LocalAddr(), number, k.port, number)
+		_, _ = fmt.Fprintf(conn, "OPTIONS sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK-o%d;rport\r\n"+
+			"Max-Forwards: 5\r\nFrom: <sip:test@%s>;tag=o\r\nTo: <sip:%s>\r\nCall-ID: o%d\r\n"+
+			"CSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n", k.at(), conn.LocalAddr(), number, k.addr, k.at(), number)
 		return replied.Load()
 	})
 	return k
 }
 
+// at is where the proxy takes SIP.
+func (k *proxy) at() string { return net.JoinHostPort(k.addr, strconv.Itoa(k.port)) }
+
 // agent is one SIPp: one side of one call or of many.
 type agent struct {
 	*process
+	addr  string
 	port  int
 	logs  string
+	stat  string // the file with SIPp's counters
 	gates int
 }
 
@@ -83,17 +90,17 @@ func startAgent(t *testing.T, k *proxy, port, calls int, scenario string, keys m
 	if err := os.WriteFile(file, []byte(scenario), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a := &agent{port: port, logs: filepath.Join(dir, "log")}
+	a := &agent{addr: k.addr, port: port, logs: filepath.Join(dir, "log"), stat: filepath.Join(dir, "stat")}
 	args = append([]string{
-		"-sf", file, "-i", "127.0.0.1", "-p", strconv.Itoa(port), "-m", strconv.Itoa(calls), "-nostdin",
+		"-sf", file, "-i", k.addr, "-p", strconv.Itoa(port), "-m", strconv.Itoa(calls), "-nostdin",
 		"-trace_logs", "-log_file", a.logs, "-trace_err", "-error_file", filepath.Join(dir, "errors"),
-		"-trace_msg", "-message_file", filepath.Join(dir, "messages"),
+		"-trace_msg", "-message_file", filepath.Join(dir, "messages"), "-trace_stat", "-stf", a.stat, "-fd", "1",
 		"-timeout", "120", "-timeout_error", "-recv_timeout", "30000", "-default_behaviors", "none",
 	}, args...)
 	for name, value := range keys {
 		args = append(args, "-key", name, value)
 	}
-	args = append(args, fmt.Sprintf("127.0.0.1:%d", k.port))
+	args = append(args, k.at())
 	a.process = start(t, path, args...)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -156,14 +163,15 @@ func (a *agent) at(t *testing.T, callID, word string) told {
 func (a *agent) goOn(t *testing.T, callID string) {
 	t.Helper()
 	a.gates++
-	conn, err := net.Dial("udp4", fmt.Sprintf("127.0.0.1:%d", a.port))
+	at := net.JoinHostPort(a.addr, strconv.Itoa(a.port))
+	conn, err := net.Dial("udp4", at)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_, err = fmt.Fprintf(conn, "MESSAGE sip:gate@127.0.0.1:%d SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK-g%d\r\n"+
-		"Max-Forwards: 5\r\nFrom: <sip:test@127.0.0.1>;tag=g\r\nTo: <sip:gate@127.0.0.1>\r\nCall-ID: %s\r\n"+
-		"CSeq: %d MESSAGE\r\nContent-Length: 0\r\n\r\n", a.port, conn.LocalAddr(), a.gates, callID, a.gates)
+	_, err = fmt.Fprintf(conn, "MESSAGE sip:gate@%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;branch=z9hG4bK-g%d\r\n"+
+		"Max-Forwards: 5\r\nFrom: <sip:test@%s>;tag=g\r\nTo: <sip:gate@%s>\r\nCall-ID: %s\r\n"+
+		"CSeq: %d MESSAGE\r\nContent-Length: 0\r\n\r\n", at, conn.LocalAddr(), a.gates, a.addr, a.addr, callID, a.gates)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -210,7 +210,7 @@ func freePort(t *testing.T) int {
 	var port int
 	eventually(t, "a free port", func() bool {
 		port = firstPort + int(lastPort.Add(1)%manyPorts)
-		conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port})
+		conn, err := net.ListenUDP("udp4", &net.UDPAddr{Port: port}) // fails if any address has the port in use
 		if err != nil {
 			return false
 		}
@@ -263,8 +263,11 @@ type server struct {
 	ng       string // host:port of its NG socket
 	port     int    // the port in ng
 	socks    string // what Kamailio is told
+	phones   string // the address of phones and proxy
+	addr     string // of its media; empty: a loopback address
 	media    ports
 	args     []string
+	within   string // the program that starts it; empty: it is started itself
 
 	program string // rtpjet itself; empty if the relay is another
 	nats    string // host:port of rtpjet's embedded NATS
@@ -305,7 +308,7 @@ func startServer(t *testing.T, interfaces ...string) *server {
 // newServer prepares one process of the relay under test.
 func newServer(t *testing.T, port int, media ports, interfaces ...string) *server {
 	t.Helper()
-	s := &server{port: port, media: media, ng: net.JoinHostPort(loopback, strconv.Itoa(port))}
+	s := &server{port: port, media: media, phones: loopback, ng: net.JoinHostPort(loopback, strconv.Itoa(port))}
 	s.socks = "udp:" + s.ng
 	s.args = []string{
 		"--listen-ng=" + s.ng, "--config-file=none",
@@ -343,6 +346,9 @@ func (s *server) launch(t *testing.T) {
 		}
 	})
 	path := s.program
+	if s.within != "" {
+		path = program(t, s.within, "util-linux")
+	}
 	if path == "" {
 		path = program(t, "rtpengine", "rtpengine-daemon")
 	}
@@ -376,7 +382,7 @@ func (s *server) owner(relay netip.AddrPort) *server { return among(s.running(),
 // among finds the process whose media port this is.
 func among(of []*server, relay netip.AddrPort) *server {
 	for _, n := range of {
-		if port := int(relay.Port()); relay.Addr().IsLoopback() && port >= n.media.min && port <= n.media.max {
+		if port := int(relay.Port()); (relay.Addr().String() == n.addr || n.addr == "" && relay.Addr().IsLoopback()) && port >= n.media.min && port <= n.media.max {
 			return n
 		}
 	}

@@ -77,6 +77,19 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		pageAddr = web.Addrs()[0]
 		log.Info("answering HTTP", "listen", joinAddrs(web.Addrs()))
 	}
+	// Before the log is waited for, which may be until other nodes are there: a device that does not exist is said at once.
+	keepers, err := newKeepers(c)
+	if err != nil {
+		return err
+	}
+	var first *keeper.Keeper
+	if len(c.Floats) > 0 {
+		if first, err = keepers.start(ctx); err != nil {
+			return fmt.Errorf("cannot hold floating addresses: %w", err)
+		}
+		closers = append(closers, func() { _ = first.Close() })
+	}
+
 	nc, server, err := connect(ctx, c, log)
 	if err != nil {
 		return err
@@ -105,17 +118,6 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 	keys, err := sealKeys(c, log)
 	if err != nil {
 		return err
-	}
-	keepers, err := newKeepers(c)
-	if err != nil {
-		return err
-	}
-	var first *keeper.Keeper
-	if len(c.Floats) > 0 {
-		if first, err = keepers.start(ctx); err != nil {
-			return fmt.Errorf("cannot hold floating addresses: %w", err)
-		}
-		closers = append(closers, func() { _ = first.Close() })
 	}
 	engine, err := relay.New(relay.Config{Pools: relayPools(c, keepers.shared), Loops: c.Threads, Nice: mediaNice, Logger: log})
 	if err != nil {
@@ -167,7 +169,7 @@ func relayPools(c *Config, shared *keeper.Deadlines) []relay.Pool {
 	for i, f := range c.Floats {
 		for _, p := range f.Interfaces.Pools() {
 			pools = append(pools, relay.Pool{
-				Addr: p.Addr, Min: p.Ports.Min, Max: p.Ports.Max, Exclude: p.Exclude, Floating: true, Deadline: shared.At(i),
+				Addr: p.Addr, Min: p.Ports.Min, Max: p.Ports.Max, Exclude: p.Exclude, Floating: true, Deadline: shared.At(i), Life: shared.Life(),
 				First: uint16(events.Digest([]byte(c.NodeID))),
 			})
 		}

@@ -12,6 +12,7 @@ type signalling struct {
 	names   callNames
 	moved   bool // a re-offer: it has the tag of the callee
 	latched bool // the relay keeps its ports
+	bridge  bool // as in ngOptions
 	sdp     []byte
 	from    netip.Addr
 }
@@ -37,6 +38,9 @@ func (s signalling) append(b []byte) []byte {
 	kind := "sip_request"
 	if s.command == "answer" {
 		kind = "sip_reply"
+	}
+	if s.command == "offer" && s.bridge {
+		b = appendPair(b, "transport-protocol", "RTP/AVP")
 	}
 	if s.command == "answer" || s.moved {
 		b = appendPair(b, "to-tag", s.names.toTag)

@@ -14,6 +14,7 @@ type pacer struct {
 	maxLate  int64  // ns; packets later than this are left out
 	skipped  uint64
 	worstLag int64 // ns, how late the latest packet was
+	worstAt  int64 // ns, when that was
 }
 
 // newPacer makes a schedule for legs that send interval ns apart each.
@@ -48,7 +49,7 @@ func (p *pacer) take(now int64, limit int) (first, count int) {
 		p.next = oldest - 1
 	}
 	if lag := now - p.at(p.next); lag > p.worstLag {
-		p.worstLag = lag
+		p.worstLag, p.worstAt = lag, now
 	}
 	n := min(due-p.next, uint64(limit))
 	first = int(p.next % uint64(p.legs))

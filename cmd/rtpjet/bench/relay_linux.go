@@ -138,6 +138,7 @@ const relayUsage = `rtpjet bench: place calls on an NG server and send RTP throu
   rtpjet bench control --help                                           (calls per second)
   rtpjet bench restart --help                                           (silence after a kill)
   rtpjet bench cluster --help                                           (all nodes of a cluster as one)
+  rtpjet bench silence --help                                           (each stream's longest silence)
 
 `
 

@@ -21,6 +21,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			mode, args, name = runRestart, args[1:], "rtpjet bench restart"
 		case "cluster":
 			mode, args, name = runCluster, args[1:], "rtpjet bench cluster"
+		case "silence":
+			mode, args, name = runSilence, args[1:], "rtpjet bench silence"
 		}
 	}
 	err := mode(ctx, args, stdout, stderr)

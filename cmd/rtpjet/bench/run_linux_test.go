@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -206,5 +207,39 @@ func TestRestartOfAServerThatRemembers(t *testing.T) {
 	}
 	if r.Queried != 10 || r.FDsPerSection != 4 || r.FDsAfter < 40 {
 		t.Errorf("%d queried, %v descriptors a section before, %d in all after", r.Queried, r.FDsPerSection, r.FDsAfter)
+	}
+}
+
+func TestSilenceAgainstRtpengine(t *testing.T) {
+	server := startPeer(t)
+	for _, more := range [][]string{nil, {"--srtp", "AES_CM_128_HMAC_SHA1_80"}} {
+		record := filepath.Join(t.TempDir(), "arrivals")
+		var e SilenceEvent
+		run(t, &e, append([]string{
+			"silence", "--ng", server.NG.String(), "--calls", "4", "--fast", "2", "--slow-rate", "10", "--duration", "700ms",
+			"--place-every", "100ms", "--record", record, "--json",
+		}, more...)...)
+		r := e.Result
+		if e.Event != "done" || r == nil {
+			t.Fatalf("%v: %+v", more, e)
+		}
+		if r.Silence.Streams != 8 || r.Silence.Fast != 4 || r.Silence.Dead != 0 || r.Received == 0 || r.Damaged+r.Foreign != 0 {
+			t.Errorf("%v: %+v", more, r)
+		}
+		if r.NewCall != "" || r.Deletes.Commands != 4 || r.Deletes.Failures+r.Meanwhile.Failures != 0 || r.Meanwhile.Commands < 3 {
+			t.Errorf("%v: a new call: %q; deletes %+v; meanwhile %+v", more, r.NewCall, r.Deletes, r.Meanwhile)
+		}
+		f, err := os.Open(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		recording, err := ReadRecording(f)
+		_ = f.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := recording.Summary(recording.Start); got != r.Silence {
+			t.Errorf("%v: the recording says %+v, the result %+v", more, got, r.Silence)
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 // sdpOptions shape the SDP bodies that the calls carry.
 type sdpOptions struct {
 	rtcpMux bool
+	later   uint64 // how often the phone has sent it with a change
 	crypto  string // the a=crypto line of a phone that speaks SRTP, with its end of line
 }
 
@@ -21,7 +22,9 @@ func appendSDP(b []byte, at netip.AddrPort, o sdpOptions) []byte {
 		family = "IP6"
 	}
 	addr := at.Addr().String()
-	b = append(b, "v=0\r\no=- 3900000001 1 IN "...)
+	b = append(b, "v=0\r\no=- 3900000001 "...)
+	b = strconv.AppendUint(b, 1+o.later, 10)
+	b = append(b, " IN "...)
 	b = append(b, family...)
 	b = append(b, ' ')
 	b = append(b, addr...)

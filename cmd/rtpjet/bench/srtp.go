@@ -83,6 +83,7 @@ func (s *suite) keyIn(sdp []byte) ([]byte, error) {
 type secured struct {
 	suite          *suite
 	key            []byte // what the leg sends with
+	theirs         []byte // what it hears with
 	out, in        *srtp.Context
 	header         rtp.Header
 	sealed, opened []byte
@@ -107,7 +108,17 @@ func (s *secured) answered(sdp []byte) error {
 	if s.in, err = s.suite.context(key); err != nil {
 		return fmt.Errorf("set SRTP up: %w", err)
 	}
+	s.theirs = key
 	return nil
+}
+
+// stillHears says what is wrong if an SDP of the server has another key than the one in use.
+func (s *secured) stillHears(sdp []byte) error {
+	key, err := s.suite.keyIn(sdp)
+	if err == nil && !bytes.Equal(key, s.theirs) {
+		err = fmt.Errorf("the server has changed its key")
+	}
+	return err
 }
 
 // seal returns pkt as it is to be sent, until the next call; nil if that cannot be.

@@ -33,6 +33,8 @@ type leg struct {
 	packet []byte
 	next   uint64 // number of the next packet
 	window seqWindow
+	// arrivals is what came, if the worker keeps it.
+	arrivals []Arrival
 
 	// Of the running stretch:
 	first                                                   uint64 // number of its first packet
@@ -266,6 +268,7 @@ type worker struct {
 	poll *poller
 	rx   *receiver
 	tick int64
+	keep bool // note each arrival at its leg
 
 	// Of the running stretch:
 	pace      pacer
@@ -345,10 +348,12 @@ func (t *traffic) stream(ctx context.Context, s stretch) (*stretchResult, error)
 	interval := float64(time.Second) / s.rate
 	overflows := udpErrors()
 	var group sync.WaitGroup
+	var until atomic.Int64
+	until.Store(stop.UnixNano())
 	for i, w := range t.workers {
 		shift := interval / float64(len(legs)) * float64(i)
 		w.begin(start.UnixNano()+int64(shift), interval, from.UnixNano(), batch)
-		group.Go(func() { w.run(stop.UnixNano(), &cancelled) })
+		group.Go(func() { w.run(&until, &cancelled) })
 	}
 
 	r := &stretchResult{}
@@ -456,9 +461,9 @@ func (w *worker) begin(start int64, interval float64, from int64, batch int) {
 	}
 }
 
-// run sends what is due and takes what arrives, tick by tick, until the time stop
-// and the last packets after it.
-func (w *worker) run(stop int64, cancelled *atomic.Bool) {
+// run sends what is due and takes what arrives, tick by tick, until the time in
+// until, which may come to be known later, and the last packets after it.
+func (w *worker) run(until *atomic.Int64, cancelled *atomic.Bool) {
 	if len(w.legs) == 0 {
 		return
 	}
@@ -468,6 +473,7 @@ func (w *worker) run(stop int64, cancelled *atomic.Bool) {
 	wake := w.pace.start
 	for !cancelled.Load() {
 		now := time.Now().UnixNano()
+		stop := until.Load()
 		for {
 			first, n := w.pace.take(min(now, stop-1), sendBurst)
 			w.sendFrom(first, n)
@@ -564,6 +570,10 @@ func (w *worker) take(l *leg) {
 		if number < l.peer.first {
 			continue // a straggler of the stretch before
 		}
+		at := w.rx.arrived(i)
+		if w.keep {
+			l.arrivals = append(l.arrivals, Arrival{Number: number, Sent: sent, At: at})
+		}
 		switch l.window.add(number) {
 		case arrivalDuplicate:
 			l.duplicate++
@@ -574,7 +584,6 @@ func (w *worker) take(l *leg) {
 		}
 		l.received++
 		w.received++
-		at := w.rx.arrived(i)
 		w.lastHeard = at
 		if sent >= w.from {
 			w.latency.record(at - sent)

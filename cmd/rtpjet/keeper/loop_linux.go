@@ -51,7 +51,6 @@ type loop struct {
 	shared   *Deadlines
 	units    []*unit
 
-	run      uint64
 	wanted   bool  // the node is ready
 	heardAt  int64 // when the node was heard last
 	silent   bool  // it was not heard for too long
@@ -165,7 +164,7 @@ func (l *loop) open(log func(slog.Level) *slog.Logger) error {
 }
 
 func (l *loop) openProvider() (err error) {
-	if l.provider, err = netaddr.Open(l.cfg.Provider, netaddr.Config{Log: l.log}); err != nil {
+	if l.provider, err = netaddr.Open(l.cfg.Provider, netaddr.Config{Log: l.log, May: l.may}); err != nil {
 		return err
 	}
 	_, l.slow = l.provider.(*netaddr.Exec)
@@ -181,6 +180,12 @@ func (l *loop) openProvider() (err error) {
 		}
 	}
 	return nil
+}
+
+// may tells whether this node may act as the holder of the float of an address now.
+func (l *loop) may(a netaddr.Address) bool {
+	i := slices.IndexFunc(l.cfg.Floats, func(f Float) bool { return slices.Contains(f.Addrs, a) })
+	return i >= 0 && nowNano() < l.shared.At(i).Load()
 }
 
 func (l *loop) close() {

@@ -18,16 +18,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 
 	"rtpjet/cmd/rtpjet/bench"
 	"rtpjet/tests/lab"
+	"rtpjet/tests/lab/report"
 )
 
 func main() {
@@ -104,7 +102,7 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	if slices.Contains(s.peers, "rtpjet") {
-		if s.rtpjet, err = builtRtpjet(ctx, *binary, s.dir); err != nil {
+		if s.rtpjet, err = lab.BuiltRtpjet(ctx, *binary, s.dir); err != nil {
 			return err
 		}
 	}
@@ -122,7 +120,7 @@ func run(ctx context.Context, args []string) (err error) {
 		if *out == "" {
 			continue
 		}
-		if err := writeBlock(*out, sec.name, text); err != nil {
+		if err := report.WriteBlock(*out, "bench", sec.name, text); err != nil {
 			return err
 		}
 	}
@@ -143,20 +141,6 @@ func programs(chosen []section, peers []string) []string {
 		}
 	}
 	return need
-}
-
-// builtRtpjet returns the path of a built rtpjet.
-func builtRtpjet(ctx context.Context, given, dir string) (string, error) {
-	if given != "" {
-		return filepath.Abs(given)
-	}
-	path := filepath.Join(dir, "rtpjet")
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/rtpjet")
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("build rtpjet: %w; run this from the repository's root, or name a binary with --rtpjet", err)
-	}
-	return path, nil
 }
 
 // measure runs a section for all its peers in turn, round by round, and returns its
@@ -192,37 +176,9 @@ func (s *setup) measure(ctx context.Context, sec section, rounds int) (string, e
 	var b strings.Builder
 	fmt.Fprintf(&b, "### %s\n\n%s\n\n", sec.title, sec.about)
 	b.WriteString(table(names, sec.metrics, runs))
-	fmt.Fprintf(&b, "\nMedians of %d round(s); %s.\nThe table: `go tool task bench -- --only %s`. By hand, %s:\n\n```\n", rounds, s.machine(), sec.name,
+	fmt.Fprintf(&b, "\nMedians of %d round(s); %s.\nThe table: `go tool task bench -- --only %s`. By hand, %s:\n\n```\n", rounds, report.Machine(), sec.name,
 		cmp.Or(sec.where, "in the client's namespace"))
 	b.WriteString(strings.Join(commands[names[0]], "\n"))
 	b.WriteString("\n```\n")
 	return b.String(), nil
-}
-
-// machine describes what the figures hold for.
-func (s *setup) machine() string {
-	text := fmt.Sprintf("%d cores", runtime.NumCPU())
-	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
-		text += ", Linux " + strings.TrimSpace(string(release))
-	}
-	if out, err := exec.Command("rtpengine", "--version").CombinedOutput(); err == nil {
-		text += ", rtpengine " + strings.TrimPrefix(strings.TrimSpace(string(out)), "Version: ") + " in user space"
-	}
-	return text + ", " + runtime.Version()
-}
-
-// writeBlock puts the text of a section into the file of measurements.
-func writeBlock(file, name, text string) error {
-	doc, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("read the measurements: %w", err)
-	}
-	updated, err := replaceBlock(string(doc), name, text)
-	if err != nil {
-		return fmt.Errorf("update %s: %w", file, err)
-	}
-	if err := os.WriteFile(file, []byte(updated), 0o644); err != nil {
-		return fmt.Errorf("write the measurements: %w", err)
-	}
-	return nil
 }

@@ -1,0 +1,96 @@
+package plot
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"image/color"
+	"image/png"
+	"io"
+	"math"
+	"strings"
+	"testing"
+)
+
+func sample() *Figure {
+	return &Figure{
+		Title: "Longest silence <of all>", Caption: strings.Repeat("words of a caption ", 20), Axis: "ms", Unit: " ms",
+		Kinds: []string{"one", "another"}, Mark: 20, MarkText: "ordinary",
+		Rows: []Row{
+			{"kill", [][]float64{{40, 41, 39, 60}, {100, 2000}}},
+			{"nothing", [][]float64{{}, {20}}},
+		},
+	}
+}
+
+func TestSVGIsWellFormedAndSaysEverything(t *testing.T) {
+	var b bytes.Buffer
+	if err := sample().WriteSVG(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Longest silence &lt;of all&gt;", ">kill<", ">another<", "40.5 ms, worst 60", "1,050 ms, worst 2,000", ">20 ms<", "ordinary"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in it", want)
+		}
+	}
+	d := xml.NewDecoder(&b)
+	for {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestPNGShowsTheSameOnALightBackground(t *testing.T) {
+	f := sample()
+	var b bytes.Buffer
+	if err := f.WritePNG(&b); err != nil {
+		t.Fatal(err)
+	}
+	img, err := png.Decode(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if size := img.Bounds().Size(); size.X != width*density || size.Y < int(f.height()*density) {
+		t.Errorf("size %v", size)
+	}
+	if r, g, bl, _ := img.At(3, 3).RGBA(); r != 0xffff || g != 0xffff || bl != 0xffff {
+		t.Error("the background is not white")
+	}
+	// The median of the first strip, in the colour of its kind.
+	y := headHigh + rowGap/2 + stripHigh/2 + 7
+	want := palette[0]
+	got := color.RGBAModel.Convert(img.At(int(f.scaleOf().at(40.5)*density), int(y*density))).(color.RGBA)
+	if got != want {
+		t.Errorf("the median's mark has the colour %v, want %v", got, want)
+	}
+}
+
+func TestScaleHoldsAllValues(t *testing.T) {
+	s := sample().scaleOf()
+	if s.low != 1 || s.high != 4 {
+		t.Errorf("from 10^%v to 10^%v", s.low, s.high)
+	}
+	if x := s.at(10); x != left {
+		t.Errorf("the left end is at %v", x)
+	}
+	if x := s.at(math.Pow(10, 4)); x != right {
+		t.Errorf("the right end is at %v", x)
+	}
+	if x := s.at(0); x != left {
+		t.Errorf("nothing is at %v", x)
+	}
+	if s := (&Figure{}).scaleOf(); s.low >= s.high {
+		t.Errorf("without values: %v", s)
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for in, want := range map[float64]string{0.5: "0.5", 20: "20", 999: "999", 1000: "1,000", 60000: "60,000", 1234567: "1,234,567"} {
+		if got := plain(in); got != want {
+			t.Errorf("%v: %s, want %s", in, got, want)
+		}
+	}
+}
