@@ -513,7 +513,7 @@ func TestInstanceID(t *testing.T) {
 func TestOpenAgain(t *testing.T) {
 	nc := connect(t, startServer(t, t.TempDir(), ""))
 	l := openLog(t, nc)
-	for _, want := range []jetstream.StreamConfig{callsConfig(l.cfg), archiveConfig(l.cfg)} {
+	for _, want := range []jetstream.StreamConfig{callsConfig(l.cfg), archiveConfig(l.cfg), indexConfig(l.cfg)} {
 		s, err := l.js.Stream(t.Context(), want.Name)
 		if err != nil {
 			t.Fatal(err)

@@ -17,6 +17,8 @@ type Layout struct {
 	Width int
 	// Unfolded shows every step.
 	Unfolded bool
+	// Only has DrawSteps draw one step, with a head if it is the first.
+	Only bool
 }
 
 const (
@@ -47,9 +49,12 @@ func (l *Ladder) DrawSteps(w io.Writer, lay Layout, from int) error {
 	if from > 0 {
 		c.day = l.Steps[from-1].At.Format(time.DateOnly)
 	}
-	for i := from; i < len(l.Steps); i++ {
+	if lay.Only && from == 0 {
+		c.title()
+	}
+	for i := from; i < len(l.Steps) && (!lay.Only || i == from); i++ {
 		for _, life := range l.Lives {
-			if life.First == i && i > 0 {
+			if life.First == i && (i > 0 || lay.Only) {
 				c.heads(&life)
 			}
 		}

@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -113,6 +114,7 @@ type builder struct {
 	parties int               // how many lines parties need
 	carrier map[string]string // float → the node that acted for it last
 	names   map[string]string // of the present life
+	client  netip.Addr        // who asked last
 }
 
 func partyKey(id int) string   { return fmt.Sprintf("party %d", id) }
@@ -146,6 +148,10 @@ func (b *builder) step(before *projection.Call, m *Moment) {
 	b.tell(&s, before, m)
 	if note := b.carried(m); note != "" {
 		s.Says = append([]string{note}, s.Says...)
+	}
+	if a := s.Asked; a != nil && m.Cause.From.Addr() != b.client { // it is the same one nearly always
+		b.client = m.Cause.From.Addr()
+		s.Says = append([]string{"asked by " + a.By}, s.Says...)
 	}
 	for _, p := range m.Call.Parties {
 		if p != nil {

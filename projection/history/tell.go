@@ -47,9 +47,9 @@ func (b *builder) tell(s *Step, before *projection.Call, m *Moment) {
 		}
 		s.say("%s %s, source %08x: at %d:%d", name(m.Call, ev.Party), stream(m.Call, ev.Party, ev.Media, ev.RTCP), ev.SSRC, ev.ROC, ev.Seq)
 	case events.Ended:
-		s.Label = "ended"
+		s.Label = cmp.Or(s.command(), "ended")
 		s.Path = append(s.asker(before), here)
-		s.say("%s; received RTP %d packets, RTCP %d", reasonText(ev.Reason), ev.RTP.Packets, ev.RTCP.Packets)
+		s.say("ended: %s; received RTP %d packets, RTCP %d", reasonText(ev.Reason), ev.RTP.Packets, ev.RTCP.Packets)
 		switch {
 		case ev.ZeroWay > 0:
 			s.say("in %s nobody was heard", count(ev.ZeroWay, "section"))

@@ -156,7 +156,7 @@ func faces(before *projection.Call, parties []events.Party, fresh func(*events.M
 		}
 	}
 	order := slices.Clone(parties)
-	if req != nil && len(order) > 1 && req.Direction[0] != "" && req.Direction[1] == "" {
+	if req != nil && len(order) > 1 && !byDefault(req.Direction[0], &order[0]) && byDefault(req.Direction[1], &order[1]) {
 		order[0], order[1] = order[1], order[0] // it is the receiver whose interface is the default
 	}
 	for i := range order {
@@ -189,7 +189,7 @@ func faces(before *projection.Call, parties []events.Party, fresh func(*events.M
 				if p := before.Party(parties[i].ID); p != nil && j < len(p.Medias) {
 					name(p.Medias[j].Interface, m)
 				}
-			case i < 2:
+			case i < 2 && !byDefault(req.Direction[i], &parties[i]):
 				name(req.Direction[i], m)
 			}
 		}
@@ -199,6 +199,15 @@ func faces(before *projection.Call, parties []events.Party, fresh func(*events.M
 		t, _ = plan.NewInterfaces(list, nil)
 	}
 	return t
+}
+
+// byDefault tells whether a party got the default interface: no name asks for it, and so do two old names for its families
+// (see transact), where nothing has these names.
+func byDefault(asked string, p *events.Party) bool {
+	family := map[string]string{"internal": "IP4", "external": "IP6"}[asked]
+	return asked == "" || family != "" && !slices.ContainsFunc(p.Medias, func(m events.Media) bool {
+		return m.Local.RTP.IsValid() && (m.Interface == asked || plan.Family(m.Local.RTP.Addr()) != family)
+	})
 }
 
 // errNone is what a decision hears that asks for more than there can be.

@@ -263,7 +263,7 @@ func TestExportHides(t *testing.T) {
 
 func FuzzBundle(f *testing.F) {
 	b, err := replay.Export("call", func() (out []replay.Record) {
-		for _, e := range plain().History() {
+		for _, e := range plain().History()[:3] { // small inputs change faster
 			data, _ := events.Encode(e.Envelope)
 			out = append(out, replay.Record{Seq: e.Seq, Stored: e.Stored, Data: data})
 		}

@@ -92,6 +92,7 @@ func openStore(t testing.TB, nc *nats.Conn) *store {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
+	t.Cleanup(func() { rerunLog(t, l) })
 	return &store{t: t, nc: nc, log: l}
 }
 

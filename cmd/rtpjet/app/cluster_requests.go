@@ -23,6 +23,7 @@ const (
 	verbDrain    = "drain"    // operators: take no new calls, or do again
 	verbTakeover = "takeover" // operators: take over the calls of a node
 	verbStatus   = "status"   // operators: how are you
+	verbWhy      = "why"      // operators: what keeps a call of yours
 	verbMove     = "move"     // operators: give a float to another node
 )
 
@@ -77,6 +78,7 @@ func (c *cluster) serve(ctx context.Context) error {
 		own(verbStats):            c.serveStats,
 		own(verbEntry):            c.serveEntry,
 		own(verbStatus):           func(m embed.Msg) { go c.serveStatus(ctx, m) },
+		own(verbWhy):              c.serveWhy,
 		own(verbDrain):            func(m embed.Msg) { go c.serveDrain(ctx, m) },
 		own(verbTakeover):         func(m embed.Msg) { go c.serveTakeover(ctx, m) },
 		own(verbMove):             func(m embed.Msg) { go c.serveMove(ctx, m) },
