@@ -192,6 +192,8 @@ func decodeEvent(h header) (Event, error) {
 		return unmarshal[TakenOver](body)
 	case KindRolledOver:
 		return unmarshal[RolledOver](body)
+	case KindLegSilent:
+		return unmarshal[LegSilent](body)
 	case KindEnded:
 		return unmarshal[Ended](body)
 	case "":

@@ -179,7 +179,7 @@ func (d *Dispatcher) execute(ctx context.Context, m *Message, cookie []byte, tic
 	b = reply.Append(b, m.Encoding)
 	if limit > 0 && len(b) > limit {
 		d.tooLarge.Add(1)
-		d.log.Warn("NG reply does not fit into a datagram", "bytes", len(b), "source", m.Source)
+		d.log.Warn("NG reply does not fit into a datagram", "call-id", callID(m), "bytes", len(b), "source", m.Source)
 		reply = shorten(m, reply)
 		b = appendEnvelope(b[:0], cookie)
 		b = reply.Append(b, m.Encoding)
@@ -196,6 +196,14 @@ func (d *Dispatcher) execute(ctx context.Context, m *Message, cookie []byte, tic
 	}
 	d.count(m.Source, index, reply.Result(), now.Sub(m.Received), len(out))
 	return out
+}
+
+// callID is that of a message, empty if it could not be read.
+func callID(m *Message) string {
+	if m.Request == nil {
+		return ""
+	}
+	return m.CallID
 }
 
 // shorten replaces a reply that does not fit. What a delete did is done, and its client must not take it for failed.
@@ -220,7 +228,7 @@ func (d *Dispatcher) run(ctx context.Context, m *Message) (reply ng.Reply, index
 	}
 	if err != nil {
 		d.badMessages.Do(func() {
-			d.log.Warn("NG message refused", "error", err, "source", m.Source, "message", excerpt(m.Raw))
+			d.log.Warn("NG message refused", "call-id", callID(m), "err", err, "source", m.Source, "message", excerpt(m.Raw))
 		})
 		return errorReply(err), index, true
 	}
@@ -345,6 +353,6 @@ func (w *wordLog) log(log *slog.Logger, m *Message) {
 			continue
 		}
 		w.seen[word] = struct{}{}
-		log.Info("NG word not understood and ignored", "word", word, "command", m.Command, "source", m.Source)
+		log.Info("NG word not understood and ignored", "word", word, "call-id", m.CallID, "command", m.Command, "source", m.Source)
 	}
 }

@@ -199,7 +199,7 @@ func (j *job) send(reply []byte) {
 	_, _, err := j.sock.conn.WriteMsgUDPAddrPort(reply, j.control[:j.ncontr], j.source)
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		j.srv.d.badMessages.Do(func() {
-			j.srv.d.log.Warn("NG reply not sent", "error", err, "to", j.source, "bytes", len(reply))
+			j.srv.d.log.Warn("NG reply not sent", "err", err, "to", j.source, "bytes", len(reply))
 		})
 	}
 }
@@ -241,7 +241,7 @@ func (s *Server) read(sock *socket) error {
 			if failures++; failures > maxReadErrors {
 				return fmt.Errorf("ngserver: receive on %v: %w", sock.local, err)
 			}
-			s.d.log.Warn("NG receive failed", "error", err, "socket", sock.local)
+			s.d.log.Warn("NG receive failed", "err", err, "socket", sock.local)
 			continue
 		}
 		failures = 0

@@ -36,6 +36,9 @@ type Call struct {
 	// Rolled is how far the sources of encrypted streams have come, one entry for each; see events.RolledOver.
 	Rolled []Rolled
 
+	// Silent are the sections whose silence an event has told of. They matter to nothing but the next such event.
+	Silent []Silence
+
 	// The last offer or answer: its digest, and the sequence at which its reply can be found.
 	LastRequest    uint64
 	LastRequestSeq uint64
@@ -54,6 +57,12 @@ type Call struct {
 type Rolled struct {
 	events.RolledOver
 	At int64
+}
+
+// Silence is a section of a party that has been silent since a time, in µs of Unix time.
+type Silence struct {
+	Party, Media int
+	Since        int64
 }
 
 // CommandMark is where the reply to a command can be found: the digest of its cookie (events.ShortDigest), and the sequence

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
@@ -55,7 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "call list", "call show", "call history", "call export", "call why-alive", "node list", "node drain", "node undrain", "node takeover", "float list", "float move":
 		err = app.Call(ctx, cmd, stdout)
 	default:
-		log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cmd.Config.LogLevel}))
+		log := keeper.Logger(stderr, cmd.Config.LogLevel, cmd.Config.LogJSON)
 		err = app.Serve(ctx, cmd.Config, cmd.Name == "dev", stdout, log)
 	}
 	if err == nil {

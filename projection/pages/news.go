@@ -118,9 +118,9 @@ func nodeNews(id string, was, is NodeView, known bool, say func(Item)) {
 
 func floatNews(id string, was, is FloatView, say func(Item)) {
 	it := Item{Kind: "float", Float: id, Node: is.Holder, Level: "plain"}
-	switch {
-	case is.Holder == was.Holder:
-	case is.Holder == "":
+	switch is.Holder {
+	case was.Holder:
+	case "":
 		it.Level, it.Text = "bad", fmt.Sprintf("nobody holds %s now; it was with %s", id, was.Holder)
 	default:
 		it.Level, it.Text = "good", fmt.Sprintf("%s is with %s now, with %s", id, is.Holder, counted(is.Calls, "call"))

@@ -144,6 +144,7 @@ func TestMetricsOfCalls(t *testing.T) {
 	first, second := n.place("first"), n.place("second")
 	first.talk()
 	n.ok(remove(second.id))
+	send(t, first.a.rtp, first.atA.rtp, []byte("x"))
 	n.do(answer("never", newPhone(t).body()))
 	for _, id := range []string{"first", "first", "second"} {
 		n.raw("same", dict{"command": "query", "call-id": id})
@@ -153,7 +154,8 @@ func TestMetricsOfCalls(t *testing.T) {
 	eventually(t, "the node does not read what it has written", func() error {
 		s = scrapeOf(t, front)
 		lag, ok := s.value("rtpjet_projection_lag_entries")
-		return when(ok && lag == 0)
+		shed, _ := s.value("rtpjet_packets_shed_total", "reason", "malformed")
+		return when(ok && lag == 0 && shed == 1)
 	})
 	for _, want := range []struct {
 		name   string
@@ -167,6 +169,8 @@ func TestMetricsOfCalls(t *testing.T) {
 		{"rtpengine_closed_sessions_total", []string{"reason", "terminated"}, 1},
 		{"rtpengine_mediastreams", []string{"type", "userspace"}, 4},
 		{"rtpengine_packets_total", []string{"type", "userspace"}, 2},
+		{"rtpengine_packet_errors_total", []string{"type", "userspace"}, 1},
+		{"rtpjet_packets_shed_total", nil, 1},
 		{"rtpjet_packets_total", []string{"direction", "out"}, 2},
 		{"rtpengine_requests_total", []string{"request", "offer"}, 2},
 		{"rtpengine_requests_total", []string{"request", "answer"}, 3},
@@ -362,7 +366,7 @@ func TestHTTPOfProcess(t *testing.T) {
 	t.Parallel()
 	host := newHost()
 	at := "http://" + host.String() + ":8080"
-	s := serve(t, "--listen-http", host.String()+":8080", "--listen-http="+host.String()+":8081")
+	s := serve(t, "--log-format=json", "--listen-http", host.String()+":8080", "--listen-http="+host.String()+":8081")
 	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
 		for _, base := range []string{at, "http://" + host.String() + ":8081"} {
 			eventually(t, base+path, func() error {
@@ -383,6 +387,11 @@ func TestHTTPOfProcess(t *testing.T) {
 		r.Body.Close()
 		if r.StatusCode != want {
 			t.Errorf("%s: %s", path, r.Status)
+		}
+	}
+	for text := range strings.Lines(s.stderr.String()) {
+		if line := map[string]any{}; json.Unmarshal([]byte(text), &line) != nil || line["msg"] == nil {
+			t.Errorf("a line of the log is no JSON: %s", text)
 		}
 	}
 	code, _, stderr := run(t, append(slices.Clone(s.args), "--listen-ng", newHost().String()+":2223", "--listen-http", host.String()+":8080")...)

@@ -63,6 +63,7 @@ type nudge struct {
 	Prev uint64 // sequence of the entry before it
 	Seq  uint64
 	Data []byte
+	call string // for the log of this node
 }
 
 // grantTime is how long a peer may take from a reservation to its event: longer than any command. After it, the log is asked.
@@ -260,7 +261,7 @@ func (c *cluster) nudge(ctx context.Context, was, is string, e nudge) {
 		return
 	}
 	if _, err := c.link.Request(ctx, nodeTokens(is, verbEntry), e.encode()); err != nil {
-		c.log.Debug("the owner of a call has to wait for an event", "owner", is, "key", e.Key, "seq", e.Seq, "err", err)
+		c.log.Debug("the owner of a call has to wait for an event", "call-id", e.call, "owner", is, "seq", e.Seq, "err", err)
 	}
 }
 

@@ -53,8 +53,9 @@ type Config struct {
 	TOS, ControlTOS uint8
 
 	// Timeout ends a call without media, SilentTimeout one that is muted, OfferTimeout one that was never answered, and
-	// FinalTimeout any, if it is not 0. DeleteDelay is how long a call stays after its delete.
-	Timeout, SilentTimeout, FinalTimeout, OfferTimeout, DeleteDelay time.Duration
+	// FinalTimeout any, if it is not 0. DeleteDelay is how long a call stays after its delete. LegSilence is after how much
+	// silence of one party an event tells of it; 0: none does.
+	Timeout, SilentTimeout, FinalTimeout, OfferTimeout, DeleteDelay, LegSilence time.Duration
 
 	Learning         plan.Learning
 	SIPSource        bool
@@ -66,6 +67,8 @@ type Config struct {
 	SoftwareID string
 
 	LogLevel slog.Level
+	// LogJSON has each line of the log be JSON.
+	LogJSON bool
 	// PIDFile is a file to write the process id to; may be empty.
 	PIDFile string
 
@@ -272,6 +275,7 @@ func (d *decoder) scalars(c *Config) {
 	c.OfferTimeout = d.seconds("offer-timeout", 3600, 1)
 	c.FinalTimeout = d.seconds("final-timeout", 0, 0)
 	c.DeleteDelay = d.seconds("delete-delay", 30, 0)
+	c.LegSilence = d.seconds("leg-silence", 20, 0)
 	c.SIPSource = d.flag("sip-source")
 	c.RejectInvalidSDP = d.flag("reject-invalid-sdp")
 	c.MaxSessions = d.number("max-sessions", -1, -1, math.MaxInt32)
@@ -283,6 +287,13 @@ func (d *decoder) scalars(c *Config) {
 	c.PIDFile = d.s.one("pidfile", "")
 	c.LogLevel = slogLevel(d.number("log-level", 6, 0, 7))
 	d.flag("log-stderr")
+	switch format := d.s.one("log-format", "text"); format {
+	case "text", "default", "parsable": // the last two are rtpengine's
+	case "json":
+		c.LogJSON = true
+	default:
+		d.faults.add("--log-format is %s; it must be text or json", quote(format))
+	}
 	if len(d.s["foreground"]) > 0 && !d.flag("foreground") {
 		c.Warnings = append(c.Warnings, "rtpjet does not go into the background; a service manager keeps it running")
 	}

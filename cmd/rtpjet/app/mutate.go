@@ -66,7 +66,7 @@ func (n *Node) append(ctx context.Context, e *entry, env events.Envelope) error 
 	was := e.call.Owner
 	n.apply(e, seq, env, true)
 	if n.cluster != nil {
-		n.cluster.nudge(ctx, was, e.call.Owner, nudge{Key: e.key, Prev: last, Seq: seq, Data: data})
+		n.cluster.nudge(ctx, was, e.call.Owner, nudge{Key: e.key, Prev: last, Seq: seq, Data: data, call: env.Call})
 	}
 	return nil
 }
@@ -120,7 +120,7 @@ func (n *Node) fold(e *entry, in logged) {
 	env, err := n.decode(in.Data)
 	if err != nil {
 		n.unreadable.Add(1)
-		n.log.Error("cannot read an event; leaving it alone", "seq", in.Seq, "key", in.Key, "err", err)
+		n.log.Error("cannot read an event of a call; leaving it alone", "call-id", e.call.ID, "key", in.Key, "seq", in.Seq, "err", err)
 		c.Seq = in.Seq
 		e.applied.Store(in.Seq)
 		if !e.unreadable && c.First == 0 {

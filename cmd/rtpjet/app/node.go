@@ -52,6 +52,7 @@ type NodeConfig struct {
 	MaxSessions int // calls; negative: no limit
 	SIPSource   bool
 	InstanceID  string        // 12 hex digits
+	LegSilence  time.Duration // an event tells of a party that has sent nothing for so long; 0: none does
 	KeepEnded   time.Duration // how long the events of an ended call stay in the stream of live calls
 	Journal     Journal
 	Link        Link          // to the other nodes; nil: the node is alone

@@ -30,6 +30,8 @@ type entry struct {
 	// owner is that of the call while it lives, nil otherwise, for a look without mu.
 	owner atomic.Pointer[string]
 
+	// silentAt is when a section of the call may have been silent for long enough, µs of Unix time. Under mu.
+	silentAt int64
 	// learnFrom is the time of the signalling that learnSkew, in µs, was measured for: how far its writer's clock was behind
 	// ours. Under mu.
 	learnFrom, learnSkew int64

@@ -133,7 +133,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 			Offer: c.OfferTimeout.Microseconds(), Final: c.FinalTimeout.Microseconds(),
 		},
 		DeleteDelay: int(c.DeleteDelay / time.Second), MaxSessions: c.MaxSessions, SIPSource: c.SIPSource,
-		InstanceID: instance, KeepEnded: keepEnded, Journal: journal, Link: journal, ClusterKey: c.ClusterKey, SealKeys: keys,
+		InstanceID: instance, LegSilence: c.LegSilence, KeepEnded: keepEnded, Journal: journal, Link: journal, ClusterKey: c.ClusterKey, SealKeys: keys,
 		Floats:      FloatConfig{Floats: c.Floats, Start: keepers.start, Keeper: first},
 		ListenFloat: c.ListenFloat,
 		Engine:      engine, Counters: counters, Logger: log, OrphanTimeout: c.Timeout,

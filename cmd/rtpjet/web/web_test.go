@@ -291,7 +291,7 @@ func TestLive(t *testing.T) {
 	_, server := serve(t, token)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, "GET", server.URL+"/api/v1/live?calls=1&q=x&call=call", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/api/v1/live?calls=1&q=x&call=call", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
