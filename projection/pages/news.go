@@ -96,7 +96,10 @@ func nodeNews(id string, was, is NodeView, known bool, say func(Item)) {
 			it.Text = id + " is heard again"
 		}
 	case was.State != is.State && is.State == "gone":
-		it.Level, it.Text = "bad", fmt.Sprintf("%s is gone; it had %s", id, counted(was.Calls, "call"))
+		it.Level, it.Text = "bad", id+" is gone"
+		if was.Calls > 0 { // those of floating addresses have often moved before that is said
+			it.Text += "; it had " + counted(was.Calls, "call")
+		}
 	case was.State != is.State && is.State == "silent":
 		it.Level, it.Text = "bad", id+" is not heard by NATS"
 	case was.State != is.State && is.State == "down":

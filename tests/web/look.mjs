@@ -64,6 +64,7 @@ async function looks(name) {
     await page.evaluate(() => new Promise((f) => requestAnimationFrame(() => requestAnimationFrame(f))));
     await check(name + ", " + kind);
     const shot = pictures[name + " " + kind];
+    if (shot === "web-call") await page.setViewportSize({ width, height: 1040 });
     if (config.shots && shot) await page.screenshot({ path: `${config.shots}/${shot}.png`, animations: "disabled" });
     if (config.shots && process.env.WEB_FULL) await page.screenshot({ path: `${config.shots}/${name}-${kind}-full.png`, fullPage: true, animations: "disabled" });
   }

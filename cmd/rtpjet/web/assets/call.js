@@ -120,9 +120,8 @@ export class CallPage {
             this.folds() && h("p", { class: "more" }, h("button", { type: "button", onclick: () => ((this.unfolded = !this.unfolded), this.render()) }, this.unfolded ? "Fold what repeats itself" : "Show all " + number(this.ladder.steps.length) + " steps")),
             h("details", { class: "words" }, h("summary", {}, "The ladder in words"), words(this.ladder, this.at, (i) => this.go(i), this.unfolded)),
           ),
-          this.live() && this.counters(),
         ),
-        h("div", { class: "right" }, this.what(step), state && this.state(state)),
+        h("div", { class: "right" }, this.what(step), state && this.state(state), this.live() && this.counters()),
       ),
       state && sdp(state),
     ];
