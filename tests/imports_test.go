@@ -46,6 +46,8 @@ var arrows = map[string]rule{
 		"ngserver/rewrite", "ngserver/report",
 	}},
 
+	"projection/pages": {pure: true, own: []string{"projection", "projection/history", "events", "relay/plan"}},
+
 	"ngserver/bencode": {pure: true},
 	"ngserver/ng":      {pure: true, own: []string{"ngserver/bencode"}},
 	"ngserver/sdp":     {pure: true},

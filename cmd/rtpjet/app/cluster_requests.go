@@ -78,7 +78,7 @@ func (c *cluster) serve(ctx context.Context) error {
 		own(verbRelease):          c.serveRelease,
 		own(verbStats):            c.serveStats,
 		own(verbEntry):            c.serveEntry,
-		own(verbStatus):           c.serveStatus,
+		own(verbStatus):           func(m embed.Msg) { go c.serveStatus(ctx, m) },
 		own(verbWhy):              c.serveWhy,
 		own(verbDrain):            func(m embed.Msg) { go c.serveDrain(ctx, m) },
 		own(verbTakeover):         func(m embed.Msg) { go c.serveTakeover(ctx, m) },

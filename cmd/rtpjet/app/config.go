@@ -28,6 +28,7 @@ const (
 	defaultDataDir       = "/var/lib/rtpjet"
 	defaultNATSListen    = "127.0.0.1:4222"
 	defaultNG            = "127.0.0.1:2223"
+	defaultHTTP          = "127.0.0.1:8080"
 )
 
 // Config is everything that serve and dev take, decoded and resolved.
@@ -46,6 +47,8 @@ type Config struct {
 	Listen, ListenFloat []string
 	// ListenHTTP is where metrics and probes are answered, in the same form. Empty: nowhere.
 	ListenHTTP []string
+	// HTTPToken is what operators say on the web page to change something. Empty: it is for looking only.
+	HTTPToken string
 	// TOS and ControlTOS are the TOS bytes of media and of NG replies.
 	TOS, ControlTOS uint8
 
@@ -425,11 +428,33 @@ func (d *decoder) listen(ctx context.Context, c *Config, dev bool, env Env) {
 			c.Listen = append(c.Listen, addr)
 		}
 	}
-	for _, v := range d.s["listen-http"] {
+	http := d.s["listen-http"]
+	if dev && len(http) == 0 {
+		if http = []setting{{defaultHTTP, "--listen-http"}}; !env.CanListen(defaultHTTP) {
+			http[0].value = "127.0.0.1:0"
+		}
+	}
+	c.HTTPToken = d.httpToken(env)
+	for _, v := range http {
 		if addr, ok := d.listenAddr(ctx, v, "127.0.0.1:8080", env); ok {
 			c.ListenHTTP = append(c.ListenHTTP, addr)
 		}
 	}
+}
+
+// minHTTPToken is how long a token must be at least: nobody is to guess it.
+const minHTTPToken = 16
+
+func (d *decoder) httpToken(env Env) string {
+	name := d.s.one("http-token-file", "")
+	if name == "" {
+		return ""
+	}
+	token := d.secret("http-token-file", name, env)
+	if token != "" && (len(token) < minHTTPToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })) {
+		d.faults.add("--http-token-file: %s must have one line of at least %d letters and digits, for example from openssl rand -hex 32", name, minHTTPToken)
+	}
+	return token
 }
 
 // listenAddr decodes [ADDR:]PORT.

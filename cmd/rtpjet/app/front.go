@@ -11,12 +11,14 @@ import (
 
 	"rtpjet/cmd/rtpjet/httpd"
 	"rtpjet/cmd/rtpjet/metrics"
+	"rtpjet/cmd/rtpjet/web"
 )
 
 // Front is what a node answers over HTTP. It is there before the node is, so that a probe can tell a process that starts
 // from one that hangs. Its methods are safe for concurrent use.
 type Front struct {
-	node     atomic.Pointer[Node] // nil: the node starts
+	node     atomic.Pointer[Node]       // nil: the node starts
+	pages    atomic.Pointer[pageSource] // likewise
 	counters *metrics.Counters
 	mux      *http.ServeMux
 }
@@ -39,11 +41,24 @@ func NewFront(log *slog.Logger) *Front {
 	return f
 }
 
+// Page has the front show the web page, too. token is what operators say there to change something; empty: it is for looking only.
+func (f *Front) Page(token string, log *slog.Logger) {
+	f.mux.Handle("/", web.New(web.Config{Token: token, Log: log, Source: func() web.Source {
+		if p := f.pages.Load(); p != nil {
+			return p
+		}
+		return nil
+	}}))
+}
+
 // Counters are what the node has to count with.
 func (f *Front) Counters() *metrics.Counters { return f.counters }
 
 // Show has the front answer for a node from now on.
-func (f *Front) Show(n *Node) { f.node.Store(n) }
+func (f *Front) Show(n *Node) {
+	f.node.Store(n)
+	f.pages.Store(&pageSource{n: n})
+}
 
 // ServeHTTP implements [http.Handler].
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.mux.ServeHTTP(w, r) }

@@ -31,6 +31,7 @@ type Journal interface {
 	Follow(ctx context.Context, from uint64, f embed.Follower) error
 	Archive(ctx context.Context) error
 	Archiving() bool // this process is the one that archives
+	History(ctx context.Context, key string) ([]embed.Entry, error)
 	Keys(ctx context.Context) (map[string]uint64, error)
 	Head(ctx context.Context) (uint64, error)
 	Next(ctx context.Context, seq uint64) (e embed.Entry, found bool, err error)
@@ -71,6 +72,7 @@ type NodeConfig struct {
 	Logger        *slog.Logger
 	Clock         func() time.Time // nil: time.Now
 	Ready         func(*Node)      // called once commands are answered; may be nil
+	Watch         bool             // keep what happens in the cluster for the web page
 }
 
 // Node is one running relay: it answers NG commands, folds the log, and keeps the engine in line with it. Its methods are
@@ -99,9 +101,11 @@ type Node struct {
 	uncertain uncertain
 	unlogged  unloggedEvents
 	tally     tally
-	rate      rates
+	rate      rates // of what comes in
+	rateOut   rates
 	counters  *metrics.Counters
 	probe     logProbe
+	news      news
 
 	backlog    atomic.Bool   // events are collected, to be folded when the present end of the log is reached
 	relaying   atomic.Bool   // the calls are in effect, and events take effect one by one
@@ -233,6 +237,9 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.rollOver(ctx) })
 	g.Go(func() error { return n.sweep(ctx, caughtUp) })
 	g.Go(func() error { return n.publish(ctx, caughtUp) })
+	if n.cfg.Watch {
+		g.Go(func() error { return n.watch(ctx) })
+	}
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errEnded) {
 		return err
 	}

@@ -63,15 +63,18 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 	}()
 
 	var front *Front
+	var pageAddr netip.AddrPort // invalid: there is none
 	var counters *metrics.Counters
 	if len(c.ListenHTTP) > 0 { // before NATS, which may take its time
 		front = NewFront(log)
+		front.Page(c.HTTPToken, log)
 		counters = front.Counters()
 		web, err := httpd.Listen(c.ListenHTTP, front, log)
 		if err != nil {
 			return explainListen(err, "--listen-http")
 		}
 		closers = append(closers, web.Close)
+		pageAddr = web.Addrs()[0]
 		log.Info("answering HTTP", "listen", joinAddrs(web.Addrs()))
 	}
 	// Before the log is waited for, which may be until other nodes are there: a device that does not exist is said at once.
@@ -134,12 +137,12 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		Floats:      FloatConfig{Floats: c.Floats, Start: keepers.start, Keeper: first},
 		ListenFloat: c.ListenFloat,
 		Engine:      engine, Counters: counters, Logger: log, OrphanTimeout: c.Timeout,
-		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(),
+		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(), Watch: front != nil,
 		Ready: func(n *Node) {
 			ready()
 			log.Info("answering NG commands", "node", c.NodeID, "listen", strings.Join(n.Addrs(), " "))
 			if dev {
-				welcome(stdout, c, n, server)
+				welcome(stdout, c, n, server, pageAddr)
 			}
 		},
 	})
@@ -233,7 +236,7 @@ func pathReason(err error) error {
 }
 
 // welcome tells a newcomer where everything is.
-func welcome(w io.Writer, c *Config, n *Node, server *embed.Server) {
+func welcome(w io.Writer, c *Config, n *Node, server *embed.Server, page netip.AddrPort) {
 	fmt.Fprintf(w, "rtpjet node %s is running.\n", c.NodeID)
 	fmt.Fprintf(w, "  NG commands   udp %s\n", strings.Join(n.Addrs(), ", "))
 	for _, i := range c.Interfaces.All() {
@@ -242,6 +245,9 @@ func welcome(w io.Writer, c *Config, n *Node, server *embed.Server) {
 			fmt.Fprintf(w, ", advertised as %s", i.Advertised)
 		}
 		fmt.Fprintln(w)
+	}
+	if page.IsValid() {
+		fmt.Fprintf(w, "  web page      http://%s/\n", page)
 	}
 	natsURL := strings.Join(c.NATS, ",")
 	if server != nil {

@@ -54,7 +54,9 @@ func (n *Node) sweep(ctx context.Context, start <-chan struct{}) error {
 		case <-tick.C:
 		}
 		n.swept.Store(time.Now().Unix())
-		n.rate.measure(n.clock(), n.engine.Totals().In)
+		totals := n.engine.Totals()
+		n.rate.measure(n.clock(), totals.In)
+		n.rateOut.measure(n.clock(), totals.Out)
 		retry := n.retry.take()
 		r := round{below: n.followed.Load() + 1}
 		for _, e := range n.calls.all() {
