@@ -51,14 +51,14 @@ func Export(callID string, list []Record, o Options) (*Bundle, error) {
 
 func recordOf(e *history.Entry) (Record, error) {
 	r := Record{Seq: e.Seq, Stored: e.Stored}
-	if e.Err != nil {
-		r.Lost = "it could not be read when this was written: " + e.Err.Error()
-		return r, nil
+	if why := e.Err; why != nil {
+		r.Lost = "it could not be read when this was written: " + why.Error()
+	} else {
+		data, err := events.Encode(e.Envelope)
+		if err != nil {
+			return r, fmt.Errorf("event %d: %w", e.Seq, err)
+		}
+		r.Data = data
 	}
-	data, err := events.Encode(e.Envelope)
-	if err != nil {
-		return r, fmt.Errorf("event %d: %w", e.Seq, err)
-	}
-	r.Data = data
 	return r, nil
 }
