@@ -378,7 +378,7 @@ func TestHTTPOfProcess(t *testing.T) {
 			})
 		}
 	}
-	for path, want := range map[string]int{"/": http.StatusNotFound, "/metrics/x": http.StatusNotFound} {
+	for path, want := range map[string]int{"/": http.StatusOK, "/nothing": http.StatusNotFound, "/metrics/x": http.StatusNotFound} {
 		r, err := quickly.Get(at + path)
 		if err != nil {
 			t.Fatal(err)
