@@ -45,6 +45,9 @@ func (f *Front) Counters() *metrics.Counters { return f.counters }
 // Show has the front answer for a node from now on.
 func (f *Front) Show(n *Node) { f.node.Store(n) }
 
+// Handle mounts something beside /metrics, /healthz and /readyz; "/" is free. It must be called before the listener is.
+func (f *Front) Handle(pattern string, h http.Handler) { f.mux.Handle(pattern, h) }
+
 // ServeHTTP implements [http.Handler].
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.mux.ServeHTTP(w, r) }
 
