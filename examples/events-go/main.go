@@ -54,6 +54,7 @@ func follow(ctx context.Context, url, region, stream, durable string, out io.Wri
 	// From now on. A durable consumer that is there already goes on after what was acknowledged last.
 	config := jetstream.ConsumerConfig{
 		FilterSubject: "calls." + region + ".>", DeliverPolicy: jetstream.DeliverNewPolicy, AckPolicy: jetstream.AckExplicitPolicy,
+		AckWait: 5 * time.Second, // what was not acknowledged then comes again
 		Durable: durable,
 	}
 	if durable == "" {

@@ -34,6 +34,7 @@ async function main() {
     filter_subject: `calls.${options.region}.>`,
     deliver_policy: DeliverPolicy.New,
     ack_policy: AckPolicy.Explicit,
+    ack_wait: 5e9, // ns; what was not acknowledged then comes again
   };
   if (options.durable) {
     config.durable_name = options.durable;

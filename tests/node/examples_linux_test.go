@@ -159,6 +159,9 @@ func TestExamples(t *testing.T) {
 					ends = slices.DeleteFunc(f.lines(t), func(l line) bool { return l.Event != "ended" })
 					return when(len(ends) == 2)
 				})
+				if ends[0].Call != "first" { // NATS gave it to the one that was ending, and gives it again when nobody acknowledges it
+					ends[0], ends[1] = ends[1], ends[0]
+				}
 				first := ends[0]
 				if first.Call != "first" || first.Reason != "deleted" || first.Packets != 2 || first.Bytes == 0 || first.OneWay != 0 || first.Seconds < 1 {
 					t.Errorf("the first call ended with %+v", first)

@@ -301,6 +301,11 @@ func TestHealth(t *testing.T) {
 		}
 	}
 
+	front.Handle("GET /{$}", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "a page") }))
+	if code, body := ask(t, front, "/"); code != http.StatusOK || body != "a page" {
+		t.Errorf("%d %s", code, body)
+	}
+
 	// The process is there, and the node is not yet.
 	healthy(http.StatusOK)
 	eventually(t, "not starting", because("starts"))

@@ -60,6 +60,9 @@ func (f *Front) Show(n *Node) {
 	f.pages.Store(&pageSource{n: n})
 }
 
+// Handle mounts something beside /metrics, /healthz and /readyz; "/" is free. It must be called before the listener is.
+func (f *Front) Handle(pattern string, h http.Handler) { f.mux.Handle(pattern, h) }
+
 // ServeHTTP implements [http.Handler].
 func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.mux.ServeHTTP(w, r) }
 
