@@ -101,6 +101,9 @@ type Pool struct {
 	// Deadline, if it is not nil, is what Permit sets, for somebody who may set it by himself, from another process: the time
 	// until which streams on the floating address may carry packets, in ns of CLOCK_MONOTONIC; 0: they may not.
 	Deadline *atomic.Int64
+	// Life, if it is not nil, is the sign of life of whoever sets Deadline: the number of a thread, in a futex that the kernel
+	// marks when that thread ends (set_robust_list(2)). Then nothing is carried, whatever Deadline is.
+	Life *atomic.Uint32
 	// First, if it is not 0, has nodes that share the pool begin to give out ports at different places, so that none begins
 	// with ports that another one has just freed. It is counted in pairs and may be any number, such as a hash of the node's
 	// name. Ports are then in random order only within each sixteenth of the pool. Default: random order throughout.

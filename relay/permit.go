@@ -9,8 +9,15 @@ import (
 // permit says until when the streams of a floating address may carry packets. There is one for each such address, and every
 // stream on it points there: whoever takes an address over stores one number, however many calls there are.
 type permit struct {
-	until *atomic.Int64 // as monotonic counts; 0: not
+	until *atomic.Int64  // as monotonic counts; 0: not
+	life  *atomic.Uint32 // of whoever writes until; nil: it needs nobody
 }
+
+// ownerDied is what the kernel marks a sign of life with, FUTEX_OWNER_DIED.
+const ownerDied = 0x40000000
+
+// dead tells whether a sign of life says that nobody is there.
+func dead(life uint32) bool { return life == 0 || life&ownerDied != 0 }
 
 // started is when this process began, and startedAt the same as monotonic counts.
 var started, startedAt = time.Now(), clockMonotonic()
@@ -40,5 +47,8 @@ func (h *shard) permitted(s *stream) bool {
 		return true
 	}
 	until := s.permit.until.Load()
+	if s.permit.life != nil && dead(s.permit.life.Load()) {
+		return false
+	}
 	return h.mono() < until // the clock comes last: a stop before it is noticed
 }

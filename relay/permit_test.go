@@ -169,3 +169,21 @@ func BenchmarkPermit(b *testing.B) {
 		e.Permit(until, addrs...)
 	}
 }
+
+// TestDead: what a keeper has allowed counts for nothing once it is no more.
+func TestDead(t *testing.T) {
+	var until atomic.Int64
+	var life atomic.Uint32
+	until.Store(1_000)
+	h := &shard{mono: func() int64 { return 0 }}
+	s := &stream{permit: &permit{until: &until, life: &life}}
+	for _, step := range []struct {
+		life uint32
+		want bool
+	}{{0, false}, {4711, true}, {ownerDied, false}, {1 << 31, true}} {
+		life.Store(step.life)
+		if got := h.permitted(s); got != step.want {
+			t.Errorf("with the sign of life %x: %v", step.life, got)
+		}
+	}
+}

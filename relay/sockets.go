@@ -110,7 +110,7 @@ func newSockets(cfg Config, start func(Config, news) (driver, error)) (*Sockets,
 			if p.Deadline == nil {
 				p.Deadline = new(atomic.Int64)
 			}
-			pl.permit = &permit{until: p.Deadline}
+			pl.permit = &permit{until: p.Deadline, life: p.Life}
 		}
 		for _, r := range p.Exclude {
 			pl.ports.exclude(r.Min, r.Max)

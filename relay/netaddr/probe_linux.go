@@ -46,11 +46,9 @@ func (p *Netlink) Probe(ctx context.Context, addrs ...Address) (map[netip.Addr]n
 
 func probe(ctx context.Context, l link, addr netip.Addr) (net.HardwareAddr, error) {
 	var protocol uint16 = unix.ETH_P_IPV6
-	to, ask := broadcast, []byte(nil)
+	to, ask := solicit(addr)
 	if addr.Is4() {
-		protocol, ask = unix.ETH_P_ARP, arpProbe(l.mac, addr)
-	} else {
-		to, ask = solicit(addr)
+		protocol, to, ask = unix.ETH_P_ARP, broadcast, arpProbe(l.mac, addr)
 	}
 	wire := binary.NativeEndian.Uint16(binary.BigEndian.AppendUint16(nil, protocol)) // in network order
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, int(wire))

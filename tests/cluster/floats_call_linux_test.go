@@ -4,6 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+
+	"github.com/zeebo/bencode"
+
+	"rtpjet/ngserver/ngtest"
 )
 
 // placeFloating sets calls up at the floats, one after the other.
@@ -51,4 +55,23 @@ func (f *floating) commands(k *call) {
 	}
 	fresh := f.placeFloating(1)[0]
 	at.ok(remove(fresh.id))
+}
+
+// post sends commands to a float's address and waits for nothing.
+func (f *floating) post(a netip.Addr, reqs ...dict) error {
+	var c *ngtest.Client
+	if err := f.s.do(func() (err error) { c, err = ngtest.Dial(netip.AddrPortFrom(a, 2223).String()); return err }); err != nil {
+		return err
+	}
+	defer func() { _ = c.Close() }()
+	for _, req := range reqs {
+		payload, err := bencode.EncodeBytes(req)
+		if err == nil {
+			err = c.Send(ngtest.NextCookie(), payload)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -22,7 +22,7 @@ type flows struct {
 }
 
 // floatSilence is several times the silence after which a holder is replaced.
-const floatSilence = 3 * floatTimeout
+const floatSilence = 5 * floatTimeout / 2
 
 // flow is what one phone sends and another one hears.
 type flow struct {

@@ -67,6 +67,17 @@ func TestFloatKeeperKilled(t *testing.T) {
 		fs.end(t, "keeper of "+n.id+" killed")
 	}
 	f.agree()
+
+	// Somebody takes the address away by hand: it is put back, and stays where it is.
+	holder, turns := f.settled()[0], f.w.handovers(floatOne)
+	fs := speak(t, ks...)
+	f.s.strip(f.number(holder), mediaNet, floatOne)
+	fs.more(t, 10)
+	if now := f.settled()[0]; now != holder || f.w.handovers(floatOne) != turns {
+		t.Errorf("the address was taken from %s, and %s has it now", holder.id, now.id)
+	}
+	fs.more(t, 10)
+	fs.end(t, "the address taken away")
 	for _, k := range ks {
 		f.ng(floatOne).ok(remove(k.id))
 	}

@@ -304,3 +304,30 @@ func (s *spread) has(number int, a netip.Addr) (bool, error) {
 		return ip.Unmap() == a
 	}), nil
 }
+
+// strip takes an address off a device of a node, as an operator does.
+func (s *spread) strip(number int, device string, a netip.Addr) {
+	s.t.Helper()
+	h, err := netlink.NewHandleAt(s.side[number])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer h.Close()
+	link, err := h.LinkByName(device)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	list, err := h.AddrList(link, netlink.FAMILY_ALL)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, b := range list {
+		if ip, _ := netip.AddrFromSlice(b.IP); ip.Unmap() == a {
+			if err := h.AddrDel(link, &b); err != nil {
+				s.t.Fatal(err)
+			}
+			return
+		}
+	}
+	s.t.Fatalf("n%d does not have %s", number, a)
+}

@@ -66,7 +66,7 @@ func (f *floating) carry(nodes ...*node) {
 
 // floatTimeout is what a test waits for a silent holder: on a machine that does other things too, one that is heard 60 ms late
 // is nothing strange. The random schedules keep to the program's own.
-const floatTimeout = 300 * time.Millisecond
+const floatTimeout = 400 * time.Millisecond
 
 // startFloats starts a cluster with these floating addresses and waits until all of them are held.
 func startFloats(t *testing.T, size int, addrs ...netip.Addr) *floating {
@@ -208,9 +208,10 @@ func (f *floating) successor(a netip.Addr) *node {
 // move has the operator move a float, and waits until all agree.
 func (f *floating) move(a netip.Addr, to *node) {
 	f.t.Helper()
-	if _, err := f.running()[0].tool("float", "move", a.String(), to.id); err != nil {
-		f.t.Fatal(err)
-	}
+	eventually(f.t, "the float cannot be moved", func() error { // a node that has just started may not be able to hold it yet
+		_, err := f.running()[0].tool("float", "move", a.String(), to.id)
+		return err
+	})
 	for i, n := range f.settled() {
 		if f.addrs[i] == a && n != to {
 			f.t.Fatalf("%s moved to %s, and was to move to %s", a, n.id, to.id)
@@ -248,8 +249,8 @@ func (f *floating) freeze(n *node) (thaw func()) {
 	thaw = func() {
 		if !thawed {
 			thawed = true
+			n.resume() // the node first: nobody takes the address away before it goes on
 			_ = syscall.Kill(keeper, syscall.SIGCONT)
-			n.resume()
 		}
 	}
 	f.t.Cleanup(func() {

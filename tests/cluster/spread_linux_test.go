@@ -73,6 +73,8 @@ func newSpread(t *testing.T, more ...string) *spread {
 	for _, network := range s.nets {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name = network
+		// A bridge without an address of its own has that of one of its ports, and another one when that is pulled.
+		attrs.HardwareAddr = net.HardwareAddr{2, 0x97, 0, 0, 0, networks[network]}
 		if err := s.link.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
 			t.Skipf("no bridge can be made: %v", err)
 		}

@@ -59,11 +59,11 @@ func startFloating(t *testing.T) *floating {
 	}
 	program(t, "nsenter", "util-linux")
 	if err := lab.Namespaces(); err != nil {
-		missing(t, "%v", err)
+		t.Skip(err)
 	}
 	sw, err := lab.NewSwitch()
 	if err != nil {
-		missing(t, "no switch can be made: %v", err)
+		t.Skip(err)
 	}
 	t.Cleanup(func() {
 		if err := sw.Close(); err != nil {
@@ -459,7 +459,9 @@ func (a *agent) count(t *testing.T) {
 	}
 }
 
-// noComplaint checks that Kamailio never thought its relay gone.
+// noComplaint checks that Kamailio never thought its relay gone. An error in a
+// reply is another matter: a 200 that a slow phone sends again after the BYE is
+// an answer for a call that is over.
 func (f *floating) noComplaint(t *testing.T, k *proxy) {
 	t.Helper()
 	text, err := os.ReadFile(k.log)
@@ -467,7 +469,8 @@ func (f *floating) noComplaint(t *testing.T, k *proxy) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
-		if strings.Contains(line, "rtpengine") && (strings.Contains(line, "ERROR") || strings.Contains(line, "WARNING")) {
+		if strings.Contains(line, "rtpengine") && (strings.Contains(line, "ERROR") || strings.Contains(line, "WARNING")) &&
+			!strings.Contains(line, "proxy replied with error: Unknown call-id") {
 			t.Errorf("Kamailio complains: %s", line)
 		}
 	}

@@ -37,16 +37,15 @@ type floatWorld struct {
 	bug    floatBug
 
 	// until is, for each float and node, until when it may act, in the time of the world.
-	until    map[string][]int64
-	taken    int   // how often a float got another holder
-	overlap  int64 // the longest time that two had a float
-	broken   string
-	trace    []string
-	tracing  bool
-	gaps     []int64 // how long a float was without a holder after a fault of the holder alone
-	vacated  map[string]int64
-	moves    int
-	lonesome int // claims that nobody stood by
+	until   map[string][]int64
+	taken   int   // how often a float got another holder
+	overlap int64 // the longest time that two had a float
+	broken  string
+	trace   []string
+	tracing bool
+	gaps    []int64 // how long a float was without a holder after a fault of the holder alone
+	vacated map[string]int64
+	moves   int
 }
 
 // floatBug is a fault that is put in on purpose.
@@ -350,7 +349,11 @@ func (w *floatWorld) faults() {
 	switch w.rng.IntN(11) {
 	case 0, 1:
 		n.stop()
-		w.after(w.rng.Int64N(800*fms), n.start)
+		back := w.rng.Int64N(800 * fms)
+		if w.rng.IntN(3) == 0 {
+			back /= 50 // before anybody has missed it
+		}
+		w.after(back, n.start)
 	case 2, 3:
 		n.sleep(w.rng.Int64N(400 * fms))
 	case 4: // a cable
@@ -484,7 +487,7 @@ func TestFloatSeeds(t *testing.T) {
 	}
 	num := seeds(t)
 	if *seedsFlag == 0 {
-		num /= 5
+		num /= 10
 	}
 	last := *firstFlag + num - 1
 	var taken, moves atomic.Int64

@@ -130,30 +130,28 @@ func (x *effects) Place(tried []string) (string, bool) {
 // it waits for one.
 func (x *effects) placeOnFloat(tried []string) (string, bool) {
 	was := func(owner string) bool { return slices.Contains(tried, owner) }
-	for {
-		if x.n.takesNew() {
-			if owner, ok := x.n.floats.choose(x.n.id, was); ok {
-				return owner, true
-			}
+	if x.n.takesNew() {
+		if owner, ok := x.n.floats.choose(x.n.id, was); ok {
+			return owner, true
 		}
-		without := []string{x.n.id} // nodes that have no float for it
-		for {
-			node, ok := x.n.cluster.place(without)
-			if !ok {
-				break
-			}
-			if owner, ok := x.n.floats.choose(node, was); ok {
-				return owner, true
-			}
-			without = append(without, node)
-		}
-		for _, u := range x.n.floats.known() {
-			if x.n.judge(u.owner) == members.Silent && !was(u.owner) && time.Since(x.began) < verdictTime && x.Await(u.owner) == members.Alive {
-				return u.owner, true
-			}
-		}
-		return x.n.id, false
 	}
+	without := []string{x.n.id} // nodes that have no float for it
+	for {
+		node, ok := x.n.cluster.place(without)
+		if !ok {
+			break
+		}
+		if owner, ok := x.n.floats.choose(node, was); ok {
+			return owner, true
+		}
+		without = append(without, node)
+	}
+	for _, u := range x.n.floats.known() {
+		if x.n.judge(u.owner) == members.Silent && !was(u.owner) && time.Since(x.began) < verdictTime && x.Await(u.owner) == members.Alive {
+			return u.owner, true
+		}
+	}
+	return x.n.id, false
 }
 
 // Interfaces implements [transact.Effects].

@@ -136,10 +136,10 @@ func FloatMove(ctx context.Context, link Link, o FloatOptions, w io.Writer) erro
 	if err != nil {
 		return err
 	}
-	switch {
-	case r.Holder == "":
+	switch r.Holder {
+	case "":
 		return fmt.Errorf("nobody holds %s now; it is taken by a node as soon as enough of them hear each other", r.Float)
-	case r.Holder == o.To:
+	case o.To:
 		fmt.Fprintf(w, "%s is at %s already.\n", r.Float, r.Holder)
 		return nil
 	}

@@ -30,7 +30,7 @@ func (f *floatState) attendCalls(ctx context.Context, u *unit) error {
 		f.mu.Unlock()
 		for _, e := range f.n.calls.all() {
 			if ctx.Err() != nil {
-				return nil
+				return nil //nolint:nilerr // the end of ctx is no fault
 			}
 			f.n.refloat(e, u.owner, fresh)
 		}

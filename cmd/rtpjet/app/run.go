@@ -149,7 +149,7 @@ func relayPools(c *Config, shared *keeper.Deadlines) []relay.Pool {
 	for i, f := range c.Floats {
 		for _, p := range f.Interfaces.Pools() {
 			pools = append(pools, relay.Pool{
-				Addr: p.Addr, Min: p.Ports.Min, Max: p.Ports.Max, Exclude: p.Exclude, Floating: true, Deadline: shared.At(i),
+				Addr: p.Addr, Min: p.Ports.Min, Max: p.Ports.Max, Exclude: p.Exclude, Floating: true, Deadline: shared.At(i), Life: shared.Life(),
 				First: uint16(events.Digest([]byte(c.NodeID))),
 			})
 		}

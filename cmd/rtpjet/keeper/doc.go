@@ -12,5 +12,6 @@
 // does not wait for the node: its sockets are open, the number is written, the address is added, and packets flow.
 //
 // The node has the other half of each fence. It looks at the number for each packet, by a clock, so a frozen node forwards
-// nothing when it is thawed. If the keeper dies the number is not renewed; the kernel drops the addresses after a second.
+// nothing when it is thawed. If the keeper dies the kernel marks that memory before anybody can know of it
+// (life_linux.go); the kernel drops the addresses after a second.
 package keeper

@@ -212,12 +212,12 @@ func (k *Keeper) read(wait func() error, up chan<- started) {
 			k.pass(Report{r.States, r.Pulse, r.Fatal})
 		}
 	}
+	k.shared.forbid()
 	_ = k.conn.Close()
 	k.err = ErrEnded
 	if err := wait(); err != nil {
 		k.err = fmt.Errorf("%w: %w", ErrEnded, err)
 	}
-	k.shared.forbid()
 	close(k.reports)
 	close(k.done)
 }

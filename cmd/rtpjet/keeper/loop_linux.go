@@ -51,7 +51,6 @@ type loop struct {
 	shared   *Deadlines
 	units    []*unit
 
-	run      uint64
 	wanted   bool  // the node is ready
 	heardAt  int64 // when the node was heard last
 	silent   bool  // it was not heard for too long

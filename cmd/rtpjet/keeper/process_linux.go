@@ -45,8 +45,12 @@ func Run(stderr io.Writer) int {
 	if err == nil {
 		err = unix.SetNonblock(nodeFD, true)
 	}
+	shared := &Deadlines{mem: mem, fd: -1}
 	if err == nil {
-		err = serve(nodeFD, &Deadlines{mem: mem, fd: -1}, func(level slog.Level) *slog.Logger {
+		err = shared.live()
+	}
+	if err == nil {
+		err = serve(nodeFD, shared, func(level slog.Level) *slog.Logger {
 			return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 		}, privileges())
 	}
