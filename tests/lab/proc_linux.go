@@ -193,7 +193,7 @@ func GoFirst() (undo func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the priority of this session: %w", err)
 	}
-	if err := os.WriteFile(file, []byte("-15"), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte("-20"), 0o644); err != nil {
 		return nil, fmt.Errorf("raise the priority of this session: %w", err)
 	}
 	_, nice, _ := bytes.Cut(bytes.TrimSpace(old), []byte("nice "))

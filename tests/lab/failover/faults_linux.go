@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"rtpjet/tests/lab"
 )
 
 // fault is something that is broken while media flows.
@@ -147,9 +149,12 @@ func (r *run) carryOut(ctx context.Context, self string, f fault, s scene) (o *o
 		_, _ = capture.Stop()
 		return nil, err
 	}
+	canary := lab.NewCanary()
+	defer canary.Stop()
 	struck := time.Now().UnixNano()
 	o = &outcome{Fault: f.name, scene: s}
 	err = r.strikeAndHeal(ctx, g, f, holder, o)
+	o.CanaryMS = ms(int64(canary.Stop()))
 	frames, cerr := capture.Stop()
 	if err == nil {
 		err = cerr
@@ -165,9 +170,7 @@ func (r *run) carryOut(ctx context.Context, self string, f fault, s scene) (o *o
 	o.BeforeMS = recording.Longest(struck-int64(min(control, settleBefore/2)), struck)
 	words := make([]spoken, 0, len(frames))
 	for _, f := range frames {
-		if !f.ARP {
-			words = append(words, spoken{At: f.At, Node: f.Port, Stream: f.To})
-		}
+		words = append(words, spoken{At: f.At, Node: f.Port, Stream: f.To, ARP: f.ARP})
 	}
 	o.speech = speechOf(words)
 	return o, nil

@@ -27,6 +27,7 @@ type outcome struct {
 	Damaged    uint64  `json:"damaged"`
 	WorstLagMS float64 `json:"generator_lag_ms"`
 	Skipped    uint64  `json:"generator_skipped"`
+	CanaryMS   float64 `json:"canary_ms"` // how long the machine let a thread wait that did nothing
 }
 
 // scene is what the phones do in a run. Each has a table and a picture of its own.
@@ -57,14 +58,15 @@ func (o *outcome) commands(tallies ...bench.CommandTally) {
 }
 
 // disturbed says that the machine was busy with other things: before the fault, a
-// stream was silent for longer than two packets take, or the generator itself was
-// late. Such a run is repeated, whatever it showed.
+// stream was silent for longer than two packets take, or after it a thread of which
+// nothing but to wake up was wanted, or the generator, was late. Such a run is
+// repeated, whatever it showed.
 func (o *outcome) disturbed() bool {
 	const (
 		before = 45.0 // ms
-		lag    = 15.0
+		late   = 15.0
 	)
-	return o.BeforeMS > before || o.WorstLagMS > lag
+	return o.BeforeMS > before || o.WorstLagMS > late || o.CanaryMS > late
 }
 
 // String is the outcome in a line, for whoever watches.
@@ -73,6 +75,9 @@ func (o *outcome) String() string {
 		o.System, o.LongestMS, o.LongestAtMS, o.BeforeMS, o.MedianLongestMS, o.LostMedian, o.LostWorst, o.DeadSeconds, o.OneWay, o.DeadCalls)
 	text += fmt.Sprintf("; %d handovers, the first %.1f ms, overlap %.2f ms, %d streams with two senders, %d duplicates",
 		o.Handovers, o.GapMS, o.OverlapMS, o.DoubleStreams, o.Duplicates)
+	if o.Claims > 0 {
+		text += fmt.Sprintf(", %d claims by ARP of what another node has", o.Claims)
+	}
 	text += fmt.Sprintf("; %d calls unknown, %d commands failed, the longest %.0f ms", o.Unknown, o.Failed, o.LongestNG)
 	if o.FailedWhy != "" {
 		text += " (" + o.FailedWhy + ")"
@@ -84,7 +89,7 @@ func (o *outcome) String() string {
 		text += fmt.Sprintf("; %d nodes have the address", o.Holders)
 	}
 	if o.Repeats > 0 || o.disturbed() {
-		text += fmt.Sprintf("; repeated %d times, generator at most %.1f ms late", o.Repeats, o.WorstLagMS)
+		text += fmt.Sprintf("; repeated %d times, generator at most %.1f ms late, a thread that did nothing %.1f", o.Repeats, o.WorstLagMS, o.CanaryMS)
 	}
 	return text
 }

@@ -7,6 +7,7 @@ type spoken struct {
 	At     int64
 	Node   int
 	Stream uint16 // the port that it went to
+	ARP    bool   // it says who has the address
 }
 
 // speech is who spoke from the floating address.
@@ -22,6 +23,9 @@ type speech struct {
 	// GapMS is the time between the last word of the first speaker and the first
 	// word of the next one at the first handover; negative: they overlapped.
 	GapMS float64 `json:"gap_ms"`
+	// Claims counts ARP frames by which a node claimed the address while another
+	// one spoke from it.
+	Claims int `json:"claims"`
 }
 
 // inTurn is how soon a speaker must speak again for the words of another one in
@@ -58,9 +62,30 @@ func interrupted(turns []turn) (inside []turn) {
 	return inside
 }
 
+// claims counts ARP frames that lie within the turns of another node than their sender.
+func claims(arp []spoken, turns []turn) (n int) {
+	for _, f := range arp {
+		for _, t := range turns {
+			if t.node != f.Node && t.from < f.At && f.At < t.to {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // speechOf says who spoke; frames are in the order of time.
-func speechOf(frames []spoken) (s speech) {
+func speechOf(all []spoken) (s speech) {
+	var frames, arp []spoken
+	for _, f := range all {
+		if f.ARP {
+			arp = append(arp, f)
+		} else {
+			frames = append(frames, f)
+		}
+	}
 	turns := turnsOf(frames)
+	s.Claims = claims(arp, turns)
 	s.Handovers = max(0, len(turns)-1)
 	if len(turns) > 1 {
 		s.GapMS = ms(turns[1].from - turns[0].to)

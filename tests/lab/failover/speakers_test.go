@@ -44,3 +44,17 @@ func TestAMoveThereAndBackIsNoOverlap(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+func TestAClaimOfAnothersAddressIsCounted(t *testing.T) {
+	all := words("aaaa...bbbb")
+	for _, claim := range []spoken{
+		{At: 2e6, Node: 0}, {At: 6e6, Node: 1}, {At: 8e6, Node: 1}, // who speaks, or is about to, may say so
+		{At: 8e6, Node: 0}, {At: 2e6, Node: 1}, // the other one may not
+	} {
+		claim.ARP = true
+		all = append(all, claim)
+	}
+	if got := speechOf(all); got.Claims != 2 || got.Handovers != 1 {
+		t.Errorf("%+v", got)
+	}
+}

@@ -118,6 +118,10 @@ func TestADisturbedRunIsRepeated(t *testing.T) {
 	if !o.disturbed() {
 		t.Error("silence before the fault does not count")
 	}
+	o.BeforeMS, o.CanaryMS = 25, 40
+	if !o.disturbed() {
+		t.Error("a machine without time does not count")
+	}
 }
 
 func TestEveryFaultHasATitle(t *testing.T) {

@@ -60,7 +60,7 @@ var (
 
 const (
 	width     = 960.0
-	left      = 236.0 // of the scale
+	left      = 262.0 // of the scale
 	right     = 884.0
 	stripHigh = 24.0
 	rowGap    = 14.0
@@ -97,10 +97,11 @@ func (f *Figure) captionLines() (lines []string) {
 	return lines
 }
 
-// scale is a logarithmic axis.
-type scale struct{ low, high float64 } // powers of ten
+// scale is a logarithmic axis, from one of the numbers 1, 2, 5, 10, 20 and so on to
+// another one.
+type scale struct{ low, high float64 }
 
-// scaleOf finds an axis that holds all values.
+// scaleOf finds an axis that holds all values, with some room at its left.
 func (f *Figure) scaleOf() scale {
 	low, high := math.Inf(1), math.Inf(-1)
 	see := func(v float64) {
@@ -117,13 +118,30 @@ func (f *Figure) scaleOf() scale {
 	}
 	see(f.Mark)
 	if math.IsInf(low, 1) {
-		low, high = 1, 10
+		low, high = 2, 9
 	}
-	s := scale{math.Floor(math.Log10(low)), math.Ceil(math.Log10(high))}
-	if s.high <= s.low {
-		s.high = s.low + 1
+	var s scale
+	for _, v := range marks(low/10, high*10) {
+		if v < low*0.95 {
+			s.low = v
+		}
+		if s.high == 0 && v >= high {
+			s.high = v
+		}
 	}
 	return s
+}
+
+// marks are the numbers 1, 2, 5, 10 and so on within bounds.
+func marks(low, high float64) (all []float64) {
+	for decade := math.Floor(math.Log10(low)); decade <= math.Ceil(math.Log10(high)); decade++ {
+		for _, m := range []float64{1, 2, 5} {
+			if v := m * math.Pow(10, decade); v >= low*0.999 && v <= high*1.001 {
+				all = append(all, v)
+			}
+		}
+	}
+	return all
 }
 
 // at returns where a value lies; what is too small for the scale lies at its left end.
@@ -131,7 +149,7 @@ func (s scale) at(v float64) float64 {
 	if v <= 0 {
 		return left
 	}
-	return left + (right-left)*min(max((math.Log10(v)-s.low)/(s.high-s.low), 0), 1)
+	return left + (right-left)*min(max(math.Log(v/s.low)/math.Log(s.high/s.low), 0), 1)
 }
 
 // draw draws the figure.
@@ -152,16 +170,9 @@ func (f *Figure) draw(c canvas) {
 			c.rect(24, top+float64(i)*f.rowHeight(), width-48, f.rowHeight(), band)
 		}
 	}
-	for decade := s.low; decade <= s.high; decade++ {
-		v := math.Pow(10, decade)
+	for _, v := range marks(s.low, s.high) {
 		c.line(s.at(v), top, s.at(v), bottom, 1, grid, false)
 		c.text(s.at(v), bottom+20, 13, atMiddle, false, ink, plain(v))
-		for _, m := range []float64{2, 5} {
-			if decade < s.high {
-				c.line(s.at(m*v), top, s.at(m*v), bottom, 0.5, grid, false)
-				c.text(s.at(m*v), bottom+20, 11, atMiddle, false, faint, plain(m*v))
-			}
-		}
 	}
 	c.text((left+right)/2, bottom+44, 13, atMiddle, false, ink, f.Axis)
 	if f.Mark > 0 {

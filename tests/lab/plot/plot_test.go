@@ -70,14 +70,17 @@ func TestPNGShowsTheSameOnALightBackground(t *testing.T) {
 
 func TestScaleHoldsAllValues(t *testing.T) {
 	s := sample().scaleOf()
-	if s.low != 1 || s.high != 4 {
-		t.Errorf("from 10^%v to 10^%v", s.low, s.high)
+	if s.low != 10 || s.high != 2000 {
+		t.Errorf("from %v to %v", s.low, s.high)
 	}
 	if x := s.at(10); x != left {
 		t.Errorf("the left end is at %v", x)
 	}
-	if x := s.at(math.Pow(10, 4)); x != right {
+	if x := s.at(2000); x != right {
 		t.Errorf("the right end is at %v", x)
+	}
+	if x := s.at(math.Sqrt(10 * 2000)); math.Abs(x-(left+right)/2) > 1e-6 {
+		t.Errorf("the middle is at %v", x)
 	}
 	if x := s.at(0); x != left {
 		t.Errorf("nothing is at %v", x)
