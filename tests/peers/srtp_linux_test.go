@@ -96,7 +96,7 @@ func listening(t *testing.T, p *process, ports ...int) {
 		if p.ended() {
 			t.Fatalf("%s ended: %v\n%s", p.name, p.err, tail(p.log))
 		}
-		table, err := os.ReadFile("/proc/net/udp")
+		table, err := os.ReadFile("/proc/thread-self/net/udp") // a test that was in another namespace may have left the main thread there
 		if err != nil {
 			t.Fatal(err)
 		}
