@@ -291,15 +291,22 @@ func (a *archiver) publishRound(ctx context.Context, msgs []*nats.Msg, last uint
 	defer cancel()
 	end := msgs[len(msgs)-1]
 	end.Header = nats.Header{headerArchived: []string{strconv.FormatUint(last, 10)}, headerStream: []string{a.live}}
-	if err := a.publish(ctx, msgs[:len(msgs)-1]); err != nil {
+	seqs, err := a.publish(ctx, msgs[:len(msgs)-1])
+	if err != nil {
 		return err
 	}
-	return a.publish(ctx, []*nats.Msg{end})
+	endSeq, err := a.publish(ctx, []*nats.Msg{end})
+	if err != nil {
+		return err
+	}
+	a.publishIndex(ctx, msgs, append(seqs, endSeq...))
+	return nil
 }
 
-// publish sends all messages and then waits for all answers.
-func (a *archiver) publish(ctx context.Context, msgs []*nats.Msg) error {
+// publish sends all messages and then waits for all answers. It returns the sequences that the messages got.
+func (a *archiver) publish(ctx context.Context, msgs []*nats.Msg) ([]uint64, error) {
 	var errs []error
+	seqs := make([]uint64, 0, len(msgs)+1)
 	calls := make([]pending, 0, len(msgs))
 	for _, m := range msgs {
 		p, err := a.l.req.send(m, 0)
@@ -319,12 +326,14 @@ func (a *archiver) publish(ctx context.Context, msgs []*nats.Msg) error {
 			errs = append(errs, err)
 		} else if f := ack.Error; f != nil {
 			errs = append(errs, apiError("write to", "the archive", f.Code, f.ErrCode, f.Description))
+		} else {
+			seqs = append(seqs, ack.Seq)
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return requestError("write to", "the archive", err)
+		return nil, requestError("write to", "the archive", err)
 	}
-	return nil
+	return seqs, nil
 }
 
 // Archived returns the sequence up to which the live stream is in the archive.

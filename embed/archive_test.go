@@ -380,3 +380,68 @@ func TestSourcing(t *testing.T) {
 		t.Errorf("after the TTL the stream without TTLs has %s", got)
 	}
 }
+
+// TestHistoryByIndex: the index leads to the entries of a call, and what it does not know is found all the same.
+func TestHistoryByIndex(t *testing.T) {
+	l := newLog(t)
+	keys := fillArchive(t, l, 9000, 100)
+	want := func(what string) {
+		t.Helper()
+		for _, key := range []string{keys[0], keys[len(keys)/2], keys[len(keys)-1]} {
+			if found, err := l.History(t.Context(), key); err != nil || len(found) != 3 {
+				t.Errorf("%s: %d entries: %v", what, len(found), err)
+			}
+		}
+		if found, err := l.History(t.Context(), "nobody"); err != nil || len(found) != 0 {
+			t.Errorf("%s: %d entries of nobody: %v", what, len(found), err)
+		}
+	}
+	known := func() found {
+		t.Helper()
+		s, err := l.js.Stream(t.Context(), archiveStream(l.cfg.Region))
+		if err != nil {
+			t.Fatal(err)
+		}
+		st := s.CachedInfo().State
+		f, err := l.lookUp(t.Context(), keys[0], st.FirstSeq, st.LastSeq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	want("all indexed")
+	if f := known(); len(f.gaps) != 0 || len(f.seqs) != 3 {
+		t.Errorf("the index names the messages %d, and does not know %d", f.seqs, f.gaps)
+	}
+	index, err := l.js.Stream(t.Context(), indexStream(l.cfg.Region))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := index.CachedInfo().State
+	for _, seq := range []uint64{st.FirstSeq, st.FirstSeq + 20, st.LastSeq} {
+		if err := index.DeleteMsg(t.Context(), seq); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f := known(); len(f.gaps) != 3 {
+		t.Errorf("without the index of three rounds, it does not know %d", f.gaps)
+	}
+	want("three rounds not indexed")
+	if _, err := l.js.Publish(t.Context(), indexSubject(l.cfg.Region), []byte("rubbish")); err != nil {
+		t.Fatal(err)
+	}
+	want("an index that cannot be read")
+	if err := l.js.DeleteStream(t.Context(), indexStream(l.cfg.Region)); err != nil {
+		t.Fatal(err)
+	}
+	want("no index")
+}
+
+func FuzzIndexMessage(f *testing.F) {
+	b, _ := appendIndex([]byte{indexFormat}, 300, appendArchived([]byte{archiveFormat}, Entry{Seq: 1, Key: "a", Data: []byte("x")}))
+	f.Add(b)
+	f.Add([]byte{indexFormat, 1, 200, 1})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_ = eachIndexed(data, indexHash("a"), func(uint64, bool) {})
+	})
+}

@@ -133,7 +133,7 @@ func streamInfo(t testing.TB, l *Log, name string) *streamReply {
 // awaitReplicas waits until all that the region has is on n servers.
 func awaitReplicas(t testing.TB, l *Log, n int) {
 	t.Helper()
-	for _, name := range []string{callsStream("r"), archiveStream("r"), leasesStream("r")} {
+	for _, name := range []string{callsStream("r"), archiveStream("r"), indexStream("r"), leasesStream("r")} {
 		eventually(t, fmt.Sprintf("%s on %d servers", name, n), func() bool {
 			s, err := l.js.Stream(t.Context(), name)
 			if err != nil {

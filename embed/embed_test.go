@@ -68,6 +68,36 @@ func newLog(t testing.TB) *Log {
 	return openLog(t, connect(t, startServer(t, t.TempDir(), "")))
 }
 
+// TestNext: the first entry of any call from a sequence on, removed ones passed over.
+func TestNext(t *testing.T) {
+	l := newLog(t)
+	next := func(seq uint64) (uint64, bool) {
+		t.Helper()
+		e, found, err := l.Next(t.Context(), seq)
+		if err != nil || found && (e.Time.IsZero() || len(e.Data) == 0) {
+			t.Fatalf("%+v, %v", e, err)
+		}
+		return e.Seq, found
+	}
+	if seq, found := next(1); found {
+		t.Errorf("an empty log has %d", seq)
+	}
+	a := mustAppend(t, l, "k1", 0, "one")
+	b := mustAppend(t, l, "k2", 0, "two")
+	if seq, found := next(a); !found || seq != a {
+		t.Errorf("%d, want %d", seq, a)
+	}
+	if err := l.Purge(t.Context(), "k1", a); err != nil {
+		t.Fatal(err)
+	}
+	if seq, found := next(a); !found || seq != b {
+		t.Errorf("%d, want %d", seq, b)
+	}
+	if seq, found := next(b + 1); found {
+		t.Errorf("beyond the end there is %d", seq)
+	}
+}
+
 func mustAppend(t testing.TB, l *Log, key string, last uint64, data string) uint64 {
 	t.Helper()
 	seq, err := l.Append(t.Context(), key, last, []byte(data))
@@ -513,7 +543,7 @@ func TestInstanceID(t *testing.T) {
 func TestOpenAgain(t *testing.T) {
 	nc := connect(t, startServer(t, t.TempDir(), ""))
 	l := openLog(t, nc)
-	for _, want := range []jetstream.StreamConfig{callsConfig(l.cfg), archiveConfig(l.cfg)} {
+	for _, want := range []jetstream.StreamConfig{callsConfig(l.cfg), archiveConfig(l.cfg), indexConfig(l.cfg)} {
 		s, err := l.js.Stream(t.Context(), want.Name)
 		if err != nil {
 			t.Fatal(err)

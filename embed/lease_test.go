@@ -118,9 +118,15 @@ func TestFollowLeases(t *testing.T) {
 	// The deletions in any order, and the identity that is put again; a follower that had to begin anew tells things twice.
 	wanted := map[string]bool{"node.b deleted": true, clusterKey + " deleted": true, clusterKey + "=" + id: true}
 	r.all(t, wanted)
+	var last error
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the last error was %v", last)
+		}
+	})
 	eventually(t, "the new bucket takes leases", func() bool {
-		_, err := l.PutLease(ctx, "node.b", []byte("2"), 0)
-		return err == nil
+		_, last = l.PutLease(ctx, "node.b", []byte("2"), 0)
+		return last == nil
 	})
 	r.all(t, map[string]bool{"node.b=2": true})
 }

@@ -114,7 +114,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 func ensureAll(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cfg Config, patience time.Duration) (what string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for _, sc := range []jetstream.StreamConfig{callsConfig(cfg), archiveConfig(cfg)} {
+	for _, sc := range []jetstream.StreamConfig{callsConfig(cfg), archiveConfig(cfg), indexConfig(cfg)} {
 		err := withReplicas(nc, cfg, func(n int) error {
 			sc.Replicas = n
 			return ensureStream(ctx, js, sc, cfg.Replicas > 0)

@@ -102,8 +102,8 @@ func (l *Log) purge(ctx context.Context, key, req string) error {
 	return nil
 }
 
-// History returns all entries of a key that are still there, archived and live, oldest first. It reads one part in
-// [archiveParts] of the archive for it, so it is for people, not for the handling of calls.
+// History returns all entries of a key that are still there, archived and live, oldest first. It reads the whole index of the
+// archive for it, so it is for people, not for the handling of calls.
 func (l *Log) History(ctx context.Context, key string) ([]Entry, error) {
 	found, err := l.archived(ctx, key)
 	if err != nil {
@@ -142,46 +142,121 @@ func (l *Log) archived(ctx context.Context, key string) (found []Entry, err erro
 	return found, err
 }
 
-// readArchive is one attempt of archived.
-func (l *Log) readArchive(ctx context.Context, key string) ([]Entry, error) {
+// readArchive is one attempt of archived: it reads what the index names, and all that the index does not know.
+func (l *Log) readArchive(ctx context.Context, key string) (entries []Entry, err error) {
 	stream := archiveStream(l.cfg.Region)
 	subject := archiveSubject(l.cfg.Region, partition(key))
-	last, err := l.lastOf(ctx, stream, subject)
-	if err != nil || last == 0 {
+	info := &streamReply{}
+	if err := l.ask(ctx, "read the end of", stream, "STREAM.INFO."+stream, nil, info); err != nil {
 		return nil, err
 	}
-	cctx, cancel := context.WithTimeout(ctx, archivedPatience) // a request is lost if its leader is
-	defer cancel()
-	cons, err := l.js.CreateConsumer(cctx, stream, jetstream.ConsumerConfig{
-		AckPolicy: jetstream.AckNonePolicy, FilterSubject: subject, MemoryStorage: true, Replicas: 1,
-		InactiveThreshold: 10 * time.Second,
-	})
-	if err != nil {
-		return nil, requestError("read the archive of", key, err)
+	first, last := info.State.FirstSeq, info.State.LastSeq
+	if info.State.Messages == 0 || last < first {
+		return nil, nil
 	}
-	defer l.dropConsumer(stream, cons.CachedInfo().Name)
-	it, err := cons.Messages(jetstream.PullMaxMessages(64), jetstream.PullHeartbeat(time.Second))
-	if err != nil {
-		return nil, requestError("read the archive of", key, err)
-	}
-	defer it.Stop()
-	var found []Entry
-	for {
-		m, err := it.Next(jetstream.NextContext(ctx))
-		if err != nil {
-			return nil, requestError("read the archive of", key, err)
-		}
-		if err := eachArchived(m.Data(), func(e Entry) {
+	take := func(data []byte) {
+		if err := eachArchived(data, func(e Entry) {
 			if e.Key == key {
 				e.Data = slices.Clone(e.Data)
-				found = append(found, e)
+				entries = append(entries, e)
 			}
 		}); err != nil {
 			l.log.Warn("an archive message cannot be read", "stream", stream, "err", err)
 		}
+	}
+	known, err := l.lookUp(ctx, key, first, last)
+	if err != nil { // an archive of a release without an index
+		l.log.Debug("the archive has no index that can be read", "stream", stream, "err", err)
+		known = found{gaps: [][2]uint64{{first, last}}}
+	}
+	if len(known.seqs) > manyFound || len(known.gaps) > manyGaps {
+		known = found{gaps: [][2]uint64{{first, last}}}
+	}
+	for _, seq := range known.seqs {
+		m, err := l.getFrom(ctx, stream, key, fmt.Sprintf(`{"seq":%d}`, seq))
+		if err != nil {
+			return nil, err
+		}
+		if m.found {
+			take(m.Data)
+		}
+	}
+	for _, gap := range known.gaps {
+		e, err := l.getFrom(ctx, stream, key, fmt.Sprintf(`{"seq":%d,"next_by_subj":%q}`, gap[0], subject))
+		if err != nil {
+			return nil, err
+		}
+		if !e.found || e.Seq > gap[1] {
+			continue
+		}
+		if err := l.readStream(ctx, stream, subject, e.Seq, func(seq uint64, data []byte) error {
+			if seq > gap[1] {
+				return errRead
+			}
+			take(data)
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return entries, nil
+}
+
+// manyFound messages are better read in one go than one by one, and so are manyGaps parts of the archive.
+const (
+	manyFound = 2000
+	manyGaps  = 8
+)
+
+// errRead ends readStream before the end of the stream, without an error.
+var errRead = errors.New("read far enough")
+
+// readStream reads the messages of a subject from a sequence on to what is now the last one.
+func (l *Log) readStream(ctx context.Context, stream, subject string, from uint64, f func(seq uint64, data []byte) error) error {
+	cfg := jetstream.ConsumerConfig{}
+	if from > 0 {
+		cfg.DeliverPolicy, cfg.OptStartSeq = jetstream.DeliverByStartSequencePolicy, from
+	}
+	return l.readStreamFrom(ctx, stream, subject, cfg, f)
+}
+
+// readStreamFrom is readStream from where cfg says.
+func (l *Log) readStreamFrom(ctx context.Context, stream, subject string, cfg jetstream.ConsumerConfig, f func(seq uint64, data []byte) error) error {
+	last, err := l.lastOf(ctx, stream, subject)
+	if err != nil || last == 0 || last < cfg.OptStartSeq {
+		return err
+	}
+	cctx, cancel := context.WithTimeout(ctx, archivedPatience) // a request is lost if its leader is
+	defer cancel()
+	cfg.AckPolicy, cfg.FilterSubject = jetstream.AckNonePolicy, subject
+	cfg.MemoryStorage, cfg.Replicas, cfg.InactiveThreshold = true, 1, 10*time.Second
+	cons, err := l.js.CreateConsumer(cctx, stream, cfg)
+	if err != nil {
+		return requestError("read", stream, err)
+	}
+	defer l.dropConsumer(stream, cons.CachedInfo().Name)
+	if cons.CachedInfo().NumPending == 0 {
+		return nil // nothing since that time
+	}
+	it, err := cons.Messages(jetstream.PullMaxMessages(64), jetstream.PullHeartbeat(time.Second))
+	if err != nil {
+		return requestError("read", stream, err)
+	}
+	defer it.Stop()
+	for {
+		m, err := it.Next(jetstream.NextContext(ctx))
+		if err != nil {
+			return requestError("read", stream, err)
+		}
 		d, ok := parseDelivery(m.Reply())
-		if !ok || d.streamSeq >= last || d.pending == 0 {
-			return found, nil
+		err = f(d.streamSeq, m.Data())
+		switch {
+		case errors.Is(err, errRead):
+			return nil
+		case err != nil:
+			return err
+		case !ok || d.streamSeq >= last || d.pending == 0:
+			return nil
 		}
 	}
 }
@@ -193,6 +268,15 @@ func (l *Log) Head(ctx context.Context) (uint64, error) {
 	info := &streamReply{}
 	err := l.ask(ctx, "read the end of", l.callsStream(), "STREAM.INFO."+l.callsStream(), nil, info)
 	return info.State.LastSeq, err
+}
+
+// Next returns the first entry of any call from sequence seq on, without its key, as the leader of the stream has it; found
+// is false if there is none.
+func (l *Log) Next(ctx context.Context, seq uint64) (e Entry, found bool, err error) {
+	ctx, cancel := withDeadline(ctx, appendTimeout)
+	defer cancel()
+	s, err := l.get(ctx, "", fmt.Sprintf(`{"seq":%d,"next_by_subj":%q}`, seq, l.prefix+">"))
+	return s.Entry, s.found, err
 }
 
 // lastOf is the sequence of the last message of a subject; 0 if there is none.

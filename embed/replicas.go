@@ -87,7 +87,7 @@ func (l *Log) KeepReplicas(ctx context.Context) error {
 // replicate brings all that the region has to n replicas, if it has fewer, or if n was asked for.
 func (l *Log) replicate(ctx context.Context, n int) error {
 	var errs []error
-	for _, name := range []string{l.callsStream(), archiveStream(l.cfg.Region), leasesStream(l.cfg.Region)} {
+	for _, name := range []string{l.callsStream(), archiveStream(l.cfg.Region), indexStream(l.cfg.Region), leasesStream(l.cfg.Region)} {
 		errs = append(errs, l.replicateStream(ctx, name, n))
 	}
 	return errors.Join(errs...)

@@ -19,6 +19,7 @@ const metaFormat = "rtpjet_format"
 // Names of the resources of a region.
 func callsStream(region string) string   { return "CALLS_" + region }
 func archiveStream(region string) string { return "ARCHIVE_" + region }
+func indexStream(region string) string   { return "ARCHIVEX_" + region }
 func leasesBucket(region string) string  { return "LEASES_" + region }
 func leasesStream(region string) string  { return "KV_" + leasesBucket(region) }
 
@@ -30,6 +31,9 @@ func callSubject(region, key string) string { return "calls." + region + "." + k
 
 // archiveSubject is where the entries of an ended call are, as one message.
 func archiveSubject(region, key string) string { return "archive." + region + "." + key }
+
+// indexSubject is where the index of the archive is.
+func indexSubject(region string) string { return "archivex." + region }
 
 // Defaults of Config.
 const (
@@ -78,6 +82,28 @@ func archiveConfig(c Config) jetstream.StreamConfig {
 		Metadata:    formatMetadata(),
 	}
 }
+
+// indexConfig is the index of the long stream: see archiveindex.go.
+func indexConfig(c Config) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:        indexStream(c.Region),
+		Description: "rtpjet: where the events of ended calls are",
+		Subjects:    []string{indexSubject(c.Region)},
+		Storage:     jetstream.FileStorage,
+		Retention:   jetstream.LimitsPolicy,
+		Discard:     jetstream.DiscardOld,
+		MaxAge:      c.ArchiveAge,
+		MaxBytes:    orUnlimited(c.ArchiveMaxBytes / indexShare),
+		MaxMsgs:     -1,
+		MaxMsgSize:  maxPayload,
+		AllowDirect: true,
+		Duplicates:  noDuplicates,
+		Metadata:    formatMetadata(),
+	}
+}
+
+// indexShare is how many bytes the archive has for one of its index, at the least: an entry has some hundred, and 4 in the index.
+const indexShare = 16
 
 // leasesConfig is the bucket in which nodes and floating addresses are claimed.
 func leasesConfig(c Config) jetstream.KeyValueConfig {

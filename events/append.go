@@ -218,9 +218,18 @@ func (w *writer) event(e Event) error {
 		w.optStr("why", e.Why)
 		w.parties(e.Parties)
 		w.close('}')
+	case LegSilent:
+		w.open('{')
+		w.int("party", int64(e.Party))
+		w.int("media", int64(e.Media))
+		w.optStr("tag", e.Tag)
+		w.int("since", e.Since)
+		w.optUint("packets", e.Packets)
+		w.close('}')
 	case Ended:
 		w.open('{')
 		w.str("reason", string(e.Reason))
+		w.optInt("created", e.Created)
 		w.counters("rtp", e.RTP)
 		w.counters("rtcp", e.RTCP)
 		w.optInt("zero_way", int64(e.ZeroWay))

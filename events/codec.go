@@ -33,6 +33,7 @@ type header struct {
 	Request int             `json:"request,omitempty"` // bytes
 	Reply   int             `json:"reply,omitempty"`   // bytes
 	Caused  bool            `json:"caused,omitempty"`
+	Took    int64           `json:"took,omitempty"`    // µs
 	Secrets Secret          `json:"secrets,omitempty"` // of the request and the reply, sealed
 	Latin1  bool            `json:"latin1,omitempty"`  // strings are bytes, each written as the rune of its value
 	Event   json.RawMessage `json:"event"`
@@ -84,6 +85,7 @@ func (w *writer) header(e Envelope, latin1 bool) error {
 		w.optInt("request", int64(len(c.Request)))
 		w.optInt("reply", int64(len(c.Reply)))
 		w.flag("caused", true)
+		w.optInt("took", c.Took)
 		if c.Secrets != "" {
 			w.key("secrets")
 			w.secret(c.Secrets)
@@ -144,7 +146,7 @@ func slowDecode(data []byte) (Envelope, error) {
 	}
 	e := Envelope{Call: h.Call, Gen: h.Gen, Node: h.Node, At: h.At, Event: ev}
 	if h.Caused {
-		e.Cause = &Cause{Cookie: h.Cookie, From: h.From, Request: rest[:h.Request:h.Request], Reply: rest[h.Request:], Secrets: h.Secrets}
+		e.Cause = &Cause{Cookie: h.Cookie, From: h.From, Request: rest[:h.Request:h.Request], Reply: rest[h.Request:], Took: h.Took, Secrets: h.Secrets}
 	} else if len(rest) > 0 {
 		return Envelope{}, fmt.Errorf("%w: lengths do not match", ErrMalformed)
 	}
@@ -190,6 +192,8 @@ func decodeEvent(h header) (Event, error) {
 		return unmarshal[TakenOver](body)
 	case KindRolledOver:
 		return unmarshal[RolledOver](body)
+	case KindLegSilent:
+		return unmarshal[LegSilent](body)
 	case KindEnded:
 		return unmarshal[Ended](body)
 	case "":

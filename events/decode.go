@@ -31,7 +31,7 @@ func fastDecode(data []byte) (e Envelope, ok bool) {
 		return Envelope{}, false
 	}
 	if h.caused {
-		e.Cause = &Cause{Cookie: string(h.cookie), From: h.from, Request: rest[:h.request:h.request], Reply: rest[h.request:], Secrets: h.secrets}
+		e.Cause = &Cause{Cookie: string(h.cookie), From: h.from, Request: rest[:h.request:h.request], Reply: rest[h.request:], Took: h.took, Secrets: h.secrets}
 	}
 	return e, true
 }
@@ -40,7 +40,7 @@ func fastDecode(data []byte) (e Envelope, ok bool) {
 type fastHeader struct {
 	kind, call, node, cookie []byte
 	gen                      uint64
-	at                       int64
+	at, took                 int64
 	from                     netip.AddrPort
 	request, reply           int
 	caused                   bool
@@ -81,6 +81,8 @@ func (r *reader) header(h *fastHeader) bool {
 			bit, h.caused = 1<<8, r.bool()
 		case "secrets":
 			bit, h.secrets = 1<<9, r.secret()
+		case "took":
+			bit, h.took = 1<<10, r.int64()
 		case "event":
 			return !r.bad
 		} // latin1 is rare, and takes another pass
@@ -107,6 +109,8 @@ func (r *reader) event(kind []byte, node string) Event {
 		return r.takenOver(node)
 	case KindRolledOver:
 		return r.rolledOver()
+	case KindLegSilent:
+		return r.legSilent()
 	case KindEnded:
 		return r.ended()
 	}
@@ -288,6 +292,27 @@ func (r *reader) takenOver(node string) (e TakenOver) {
 	return e
 }
 
+func (r *reader) legSilent() (e LegSilent) {
+	var seen uint64
+	for k, ok := r.key(false); ok; k, ok = r.key(true) {
+		var bit uint64
+		switch string(k) {
+		case "party":
+			bit, e.Party = 1<<0, r.int()
+		case "media":
+			bit, e.Media = 1<<1, r.int()
+		case "tag":
+			bit, e.Tag = 1<<2, string(r.text())
+		case "since":
+			bit, e.Since = 1<<3, r.int64()
+		case "packets":
+			bit, e.Packets = 1<<4, r.uint64()
+		}
+		r.once(&seen, bit)
+	}
+	return e
+}
+
 func (r *reader) ended() (e Ended) {
 	var seen uint64
 	for k, ok := r.key(false); ok; k, ok = r.key(true) {
@@ -303,6 +328,8 @@ func (r *reader) ended() (e Ended) {
 			bit, e.ZeroWay = 1<<3, r.int()
 		case "one_way":
 			bit, e.OneWay = 1<<4, r.int()
+		case "created":
+			bit, e.Created = 1<<5, r.int64()
 		}
 		r.once(&seen, bit)
 	}

@@ -19,6 +19,7 @@ const (
 	KindPartiesRemoved    Kind = "parties_removed"
 	KindTakenOver         Kind = "taken_over"
 	KindRolledOver        Kind = "rolled_over"
+	KindLegSilent         Kind = "leg_silent"
 	KindEnded             Kind = "ended"
 )
 
@@ -41,6 +42,8 @@ type Cause struct {
 	From    netip.AddrPort // the NG client
 	Request []byte         // the dictionary as received, without the cookie
 	Reply   []byte         // the dictionary as sent, without the cookie
+	// Took is how long the command had been here when the entry was made, in µs; 0 if that is not known.
+	Took int64
 	// Secrets are the keys that stood in the two, sealed; x stands in their places. See [Sealer].
 	Secrets Secret
 }
@@ -290,6 +293,18 @@ type RolledOver struct {
 	Key uint64 `json:"key"`
 }
 
+// LegSilent says that a party that should be sending has not been heard for a while. The call goes on as before: the event is
+// for those who follow the log. There is one for each silence; another one comes only if the party was heard in between, or was
+// not expected to send, on hold for example.
+type LegSilent struct {
+	Party int    `json:"party"`
+	Media int    `json:"media"`         // position, from 0
+	Tag   string `json:"tag,omitempty"` // of the party
+	Since int64  `json:"since"`         // µs of Unix time: the last packet, or what let the party be expected
+	// Packets are what the section has received on its present socket before, by the count of the node that writes.
+	Packets uint64 `json:"packets,omitempty"`
+}
+
 // Reason says why a call ended.
 type Reason string
 
@@ -306,6 +321,8 @@ const (
 // Ended says that the call is over and its ports are free. It is the last event of its generation.
 type Ended struct {
 	Reason Reason `json:"reason"`
+	// Created is when the call began, µs of Unix time; 0 in events of early releases.
+	Created int64 `json:"created,omitempty"`
 	// RTP and RTCP are what the call's streams received in all.
 	RTP  Counters `json:"rtp,omitzero"`
 	RTCP Counters `json:"rtcp,omitzero"`
@@ -336,5 +353,6 @@ func (DeletionScheduled) kind() Kind { return KindDeletionScheduled }
 func (PartiesRemoved) kind() Kind    { return KindPartiesRemoved }
 func (TakenOver) kind() Kind         { return KindTakenOver }
 func (RolledOver) kind() Kind        { return KindRolledOver }
+func (LegSilent) kind() Kind         { return KindLegSilent }
 func (Ended) kind() Kind             { return KindEnded }
 func (u Unknown) kind() Kind         { return u.Name }

@@ -58,6 +58,10 @@ func samples() map[string]events.Envelope {
 		}),
 		"unknown": env(events.Unknown{Name: "party_teleported", Body: []byte(`{"to":"mars"}`)}),
 	}
+	out["ended_created"] = env(events.Ended{
+		Reason: events.ReasonDeleted, Created: 1_699_999_999_000_000, RTP: events.Counters{Packets: 1, Bytes: 172}, ZeroWay: 1, OneWay: 2,
+	})
+	out["leg_silent"] = env(events.LegSilent{Party: 1, Media: 2, Tag: "a", Since: 1_699_999_999_000_000, Packets: 3})
 	crypto := events.Crypto{
 		Tag: 1, Suite: "AES_CM_128_HMAC_SHA1_80", Key: events.Secret("\x00\xff0123456789012345678901234567"), MKI: "12", MKILen: 4, Lifetime: "2^20",
 		UnencryptedSRTP: true, UnencryptedSRTCP: true, UnauthenticatedSRTP: true,
@@ -74,6 +78,10 @@ func samples() map[string]events.Envelope {
 		Cookie: "1_2", From: ap("192.0.2.20:5000"), Request: []byte("d7:command6:deletee"), Reply: []byte("d6:result2:oke"),
 	}
 	out["caused"] = caused
+	timed := env(events.DeletionScheduled{At: 6})
+	timed.Cause = ref(*caused.Cause)
+	timed.Cause.Took = 1234
+	out["caused_took"] = timed
 	return out
 }
 

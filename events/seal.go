@@ -25,6 +25,7 @@ const sealMark = "\x00rtpjet\x01"
 const (
 	sealID    = 4
 	sealNonce = 12
+	sealTag   = 16
 )
 
 // ErrSealed says that a secret was sealed with a key that is not at hand.
@@ -79,6 +80,15 @@ func (s *Sealer) seal(call string, plain Secret) Secret {
 	nonce := h.Sum(nil)[:sealNonce]
 	out := append([]byte(sealMark+k.id), nonce...)
 	return Secret(k.aead.Seal(out, nonce, []byte(plain), []byte(call)))
+}
+
+// Sealed tells whether a secret is sealed, and how many bytes it has without that.
+func (s Secret) Sealed() (plain int, ok bool) {
+	text, ok := strings.CutPrefix(string(s), sealMark)
+	if !ok {
+		return len(s), false
+	}
+	return max(0, len(text)-sealID-sealNonce-sealTag), true
 }
 
 func (s *Sealer) open(call string, sealed Secret) (Secret, error) {
@@ -137,6 +147,29 @@ func (s *Sealer) Open(e Envelope) (Envelope, error) {
 	return e, err
 }
 
+// MapSecrets returns a copy of the event with f applied to its keys.
+func MapSecrets(ev Event, f func(Secret) Secret) Event {
+	ev, _ = mapSecrets(ev, func(k Secret) (Secret, error) { return f(k), nil })
+	return ev
+}
+
+// Exposed tells whether an envelope has a secret that is not sealed.
+func Exposed(e Envelope) bool {
+	found := false
+	see := func(plain bool) { found = found || plain }
+	MapSecrets(e.Event, func(k Secret) Secret {
+		_, sealed := k.Sealed()
+		see(k != "" && !sealed)
+		return k
+	})
+	if c := e.Cause; c != nil && c.Secrets == "" {
+		for _, text := range [][]byte{c.Request, c.Reply} {
+			eachInline(text, func(_, key []byte) { see(len(key) > 0) })
+		}
+	}
+	return found
+}
+
 // mapSecrets returns the event with f applied to its keys. Parties that have none are shared.
 func mapSecrets(ev Event, f func(Secret) (Secret, error)) (Event, error) {
 	switch e := ev.(type) {
@@ -182,11 +215,13 @@ func mapPartySecrets(list []Party, f func(Secret) (Secret, error)) ([]Party, err
 // inlineWord comes before a key in an SDP (RFC 4568 §6.1).
 var inlineWord = []byte("inline:")
 
-// inlineKey is the length of the key that text begins with: base64, in which JSON may have escaped the slashes.
+// inlineKey is the length of the key that text begins with: base64, in which JSON may have escaped the slashes. Any other
+// escape ends it: a line end.
 func inlineKey(text []byte) int {
 	for i, c := range text {
 		switch {
-		case c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '+', c == '/', c == '=', c == '\\':
+		case c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', c >= '0' && c <= '9', c == '+', c == '/', c == '=':
+		case c == '\\' && i+1 < len(text) && (text[i+1] == '/' || text[i+1] == 'u'):
 		default:
 			return i
 		}
@@ -207,6 +242,16 @@ func eachInline(text []byte, f func(before, key []byte)) (rest []byte) {
 		f(text[:i], text[i:i+n])
 		text = text[i+n:]
 	}
+}
+
+// MapInline returns a copy of text with what f makes of each key of an SDP in it. before is what stands before the key, from the
+// end of the one before it.
+func MapInline(text []byte, f func(before, key []byte) []byte) []byte {
+	out := make([]byte, 0, len(text))
+	rest := eachInline(text, func(before, key []byte) {
+		out = append(append(out, before...), f(before, key)...)
+	})
+	return append(out, rest...)
 }
 
 // HideKeys returns text with word in place of each key of an SDP in it.

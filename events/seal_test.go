@@ -68,6 +68,10 @@ func TestHideKeys(t *testing.T) {
 	if got := events.HideKeys(sealedSDP, "[hidden]"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
+	inJSON := `"sdp":"a=crypto:1 S inline:QUJD\/Q==\r\na=crypto:2 S inline:Q\u002fJD\r\n"`
+	if got := events.HideKeys(inJSON, "x"); got != `"sdp":"a=crypto:1 S inline:x\r\na=crypto:2 S inline:x\r\n"` {
+		t.Error(got)
+	}
 	if got := events.HideKeys("no key", "x"); got != "no key" {
 		t.Error(got)
 	}

@@ -54,6 +54,11 @@ type DispatcherConfig struct {
 
 	CacheRetention time.Duration // 0: DefaultCacheRetention
 	CacheBytes     int           // 0: DefaultCacheBytes
+
+	// Observe is told of each command that was executed or refused, from the goroutine that did it: its place in
+	// ng.Commands, -1 for none, its result, how long it took from its arrival, and how long its reply is. It must be quick. nil:
+	// nobody.
+	Observe func(command int, result string, took time.Duration, replyBytes int)
 }
 
 // Dispatcher takes messages from any transport to the Handler and the replies back: it splits off the cookie, answers
@@ -66,6 +71,7 @@ type Dispatcher struct {
 	budget  time.Duration
 	cache   *Cache
 	stats   commandStats
+	observe func(command int, result string, took time.Duration, replyBytes int)
 
 	ignored, overloaded, panics, tooLarge, stale atomic.Uint64
 
@@ -84,6 +90,7 @@ func NewDispatcher(cfg DispatcherConfig) (*Dispatcher, error) {
 		log:         cfg.Logger,
 		clock:       cfg.Clock,
 		budget:      cfg.Budget,
+		observe:     cfg.Observe,
 		cache:       NewCache(cfg.CacheRetention, cfg.CacheBytes),
 		badMessages: rate.Sometimes{First: 10, Interval: time.Second},
 	}
@@ -172,7 +179,7 @@ func (d *Dispatcher) execute(ctx context.Context, m *Message, cookie []byte, tic
 	b = reply.Append(b, m.Encoding)
 	if limit > 0 && len(b) > limit {
 		d.tooLarge.Add(1)
-		d.log.Warn("NG reply does not fit into a datagram", "bytes", len(b), "source", m.Source)
+		d.log.Warn("NG reply does not fit into a datagram", "call-id", callID(m), "bytes", len(b), "source", m.Source)
 		reply = shorten(m, reply)
 		b = appendEnvelope(b[:0], cookie)
 		b = reply.Append(b, m.Encoding)
@@ -187,8 +194,16 @@ func (d *Dispatcher) execute(ctx context.Context, m *Message, cookie []byte, tic
 		ticket.Finish(out, now)
 		finished = true
 	}
-	d.stats.of(m.Source.Addr()).command(index, now.Sub(m.Received), reply.Result() == ng.ResultError)
+	d.count(m.Source, index, reply.Result(), now.Sub(m.Received), len(out))
 	return out
+}
+
+// callID is that of a message, empty if it could not be read.
+func callID(m *Message) string {
+	if m.Request == nil {
+		return ""
+	}
+	return m.CallID
 }
 
 // shorten replaces a reply that does not fit. What a delete did is done, and its client must not take it for failed.
@@ -213,7 +228,7 @@ func (d *Dispatcher) run(ctx context.Context, m *Message) (reply ng.Reply, index
 	}
 	if err != nil {
 		d.badMessages.Do(func() {
-			d.log.Warn("NG message refused", "error", err, "source", m.Source, "message", excerpt(m.Raw))
+			d.log.Warn("NG message refused", "call-id", callID(m), "err", err, "source", m.Source, "message", excerpt(m.Raw))
 		})
 		return errorReply(err), index, true
 	}
@@ -250,8 +265,9 @@ func (d *Dispatcher) call(ctx context.Context, m *Message) (reply ng.Reply) {
 func (d *Dispatcher) refuse(cookie, payload []byte, source netip.AddrPort) []byte {
 	d.overloaded.Add(1)
 	d.badMessages.Do(func() { d.log.Error("NG commands refused: too many at once", "source", source) })
-	d.stats.of(source.Addr()).command(-1, 0, true)
-	return ng.Error(ng.ReasonLoadLimit).Append(appendEnvelope(nil, cookie), ng.DetectEncoding(payload))
+	reply := ng.Error(ng.ReasonLoadLimit).Append(appendEnvelope(nil, cookie), ng.DetectEncoding(payload))
+	d.count(source, -1, ng.ResultError, 0, len(reply))
+	return reply
 }
 
 // ignore counts a message without a cookie.
@@ -273,8 +289,17 @@ func isPing(payload []byte) bool { return string(payload) == pingPayload }
 
 // appendPong answers a ping without the cache: there is nothing to execute twice.
 func (d *Dispatcher) appendPong(dst, cookie []byte, source netip.AddrPort) []byte {
-	d.stats.of(source.Addr()).command(pingIndex, 0, false)
-	return append(appendEnvelope(dst, cookie), pongPayload...)
+	dst = append(appendEnvelope(dst, cookie), pongPayload...)
+	d.count(source, pingIndex, ng.ResultPong, 0, len(dst))
+	return dst
+}
+
+// count counts one command that was answered.
+func (d *Dispatcher) count(source netip.AddrPort, index int, result string, took time.Duration, size int) {
+	d.stats.of(source.Addr()).command(index, took, result == ng.ResultError)
+	if d.observe != nil {
+		d.observe(index, result, took, size)
+	}
 }
 
 // splitCookie splits a message at its first blank (ng-reference §1.1).
@@ -328,6 +353,6 @@ func (w *wordLog) log(log *slog.Logger, m *Message) {
 			continue
 		}
 		w.seen[word] = struct{}{}
-		log.Info("NG word not understood and ignored", "word", word, "command", m.Command, "source", m.Source)
+		log.Info("NG word not understood and ignored", "word", word, "call-id", m.CallID, "command", m.Command, "source", m.Source)
 	}
 }

@@ -48,11 +48,12 @@ type Config struct {
 	// Dispatcher is shared with other transports. If it is nil the server makes one from the following fields.
 	Dispatcher     *Dispatcher
 	Handler        Handler
-	Logger         *slog.Logger     // nil: slog.Default()
-	Clock          func() time.Time // nil: time.Now
-	Budget         time.Duration    // of a command; 0: DefaultBudget
-	CacheRetention time.Duration    // 0: DefaultCacheRetention
-	CacheBytes     int              // 0: DefaultCacheBytes
+	Logger         *slog.Logger                                                         // nil: slog.Default()
+	Clock          func() time.Time                                                     // nil: time.Now
+	Budget         time.Duration                                                        // of a command; 0: DefaultBudget
+	CacheRetention time.Duration                                                        // 0: DefaultCacheRetention
+	CacheBytes     int                                                                  // 0: DefaultCacheBytes
+	Observe        func(command int, result string, took time.Duration, replyBytes int) // see DispatcherConfig
 }
 
 // Server serves NG over UDP. Its methods are safe for concurrent use.
@@ -75,7 +76,7 @@ func Listen(cfg Config) (*Server, error) {
 		var err error
 		d, err = NewDispatcher(DispatcherConfig{
 			Handler: cfg.Handler, Logger: cfg.Logger, Clock: cfg.Clock, Budget: cfg.Budget,
-			CacheRetention: cfg.CacheRetention, CacheBytes: cfg.CacheBytes,
+			CacheRetention: cfg.CacheRetention, CacheBytes: cfg.CacheBytes, Observe: cfg.Observe,
 		})
 		if err != nil {
 			return nil, err
@@ -198,7 +199,7 @@ func (j *job) send(reply []byte) {
 	_, _, err := j.sock.conn.WriteMsgUDPAddrPort(reply, j.control[:j.ncontr], j.source)
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		j.srv.d.badMessages.Do(func() {
-			j.srv.d.log.Warn("NG reply not sent", "error", err, "to", j.source, "bytes", len(reply))
+			j.srv.d.log.Warn("NG reply not sent", "err", err, "to", j.source, "bytes", len(reply))
 		})
 	}
 }
@@ -240,7 +241,7 @@ func (s *Server) read(sock *socket) error {
 			if failures++; failures > maxReadErrors {
 				return fmt.Errorf("ngserver: receive on %v: %w", sock.local, err)
 			}
-			s.d.log.Warn("NG receive failed", "error", err, "socket", sock.local)
+			s.d.log.Warn("NG receive failed", "err", err, "socket", sock.local)
 			continue
 		}
 		failures = 0

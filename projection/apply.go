@@ -39,6 +39,8 @@ func (c *Call) Apply(seq uint64, e events.Envelope) {
 		c.applyTakenOver(ev)
 	case events.RolledOver:
 		c.applyRolled(ev, e.At)
+	case events.LegSilent:
+		c.applySilent(ev)
 	case events.Ended:
 		*c = Call{
 			ID: c.ID, Gen: c.Gen, First: c.First, Seq: seq, Ended: true, EndedAt: e.At, Owner: c.Owner,
@@ -115,6 +117,7 @@ func (c *Call) applySignalling(seq uint64, e events.Envelope, s events.Signallin
 	}
 	c.stopHearing(s.From, s.To)
 	c.stopHearing(s.To, s.From)
+	c.forgetSilences()
 	c.DeleteAt = 0 // any signalling keeps the call
 }
 

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"maps"
 	"slices"
 
 	"rtpjet/events"
@@ -35,6 +36,9 @@ type Call struct {
 	// Rolled is how far the sources of encrypted streams have come, one entry for each; see events.RolledOver.
 	Rolled []Rolled
 
+	// Silent are the sections whose silence an event has told of. They matter to nothing but the next such event.
+	Silent []Silence
+
 	// The last offer or answer: its digest, and the sequence at which its reply can be found.
 	LastRequest    uint64
 	LastRequestSeq uint64
@@ -55,12 +59,28 @@ type Rolled struct {
 	At int64
 }
 
+// Silence is a section of a party that has been silent since a time, in µs of Unix time.
+type Silence struct {
+	Party, Media int
+	Since        int64
+}
+
 // CommandMark is where the reply to a command can be found: the digest of its cookie (events.ShortDigest), and the sequence
 // of its event.
 type CommandMark struct{ Cookie, Seq uint64 }
 
 // Live tells whether the call exists. It is false for a nil call.
 func (c *Call) Live() bool { return c != nil && c.Gen > 0 && !c.Ended }
+
+// Snapshot returns the call as it is now: nothing that happens to the call later changes it. The parties are shared: they are
+// never written to.
+func (c *Call) Snapshot() *Call {
+	s := *c
+	s.Parties = slices.Clone(c.Parties)
+	s.PartyDeleteAt = maps.Clone(c.PartyDeleteAt)
+	s.Rolled = slices.Clone(c.Rolled)
+	return &s
+}
 
 // Party returns the party with the id, or nil.
 func (c *Call) Party(id int) *events.Party {

@@ -62,3 +62,13 @@ func srtp(c events.Crypto) *plan.SRTP {
 	}
 	return out
 }
+
+// SuiteRank is the place of a suite in the order in which we offer them; one that we do not offer comes last.
+func SuiteRank(name string) int {
+	for i := range suites {
+		if strings.EqualFold(suites[i].Name, name) {
+			return i
+		}
+	}
+	return len(suites)
+}

@@ -29,14 +29,7 @@ func (c *Call) Timeout(t Timeouts, last func(netip.AddrPort) int64, now int64) (
 		}
 		for i := range p.Medias {
 			m := &p.Medias[i]
-			limit, class := t.Silent, 3
-			switch {
-			case !m.Local.RTP.IsValid():
-			case !m.Remote.RTP.IsValid():
-				limit, class = t.Offer, 2
-			case m.Direction.Sends() && !m.Remote.RTP.Addr().IsUnspecified():
-				limit, class = t.Media, 1
-			}
+			class, limit := classOf(m, t)
 			at := m.SignalAt
 			for _, l := range []netip.AddrPort{m.Local.RTP, m.Local.RTCP} {
 				if l.IsValid() {
@@ -45,13 +38,13 @@ func (c *Call) Timeout(t Timeouts, last func(netip.AddrPort) int64, now int64) (
 			}
 			alive := limit == 0 || now-at < limit
 			switch class {
-			case 1:
+			case ClassMedia:
 				expected = true
 				fresh = fresh || alive
-			case 2:
+			case ClassOffer:
 				unknown = true
 				fresh = fresh || alive
-			case 3:
+			case ClassSilent:
 				silent = true
 				freshSilent = freshSilent || alive
 			}

@@ -7,9 +7,10 @@ import (
 	"rtpjet/relay/plan"
 )
 
-// Totals adds to an end what the call's streams have received. stats tells of a local socket what it counted; false if it is
+// Totals adds to an end when the call began, and what its streams have received. stats tells of a local socket what it counted; false if it is
 // not known.
 func (c *Call) Totals(ev events.Ended, stats func(netip.AddrPort) (plan.Stats, bool)) events.Ended {
+	ev.Created = c.Created
 	add := func(sum *events.Counters, local netip.AddrPort) (heard bool) {
 		st, ok := stats(local)
 		if ok {

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -59,6 +60,10 @@ type Engine interface {
 	// Rollovers returns the state of all sources of a stream now, of what arrives there and of what leaves. Streams of a call
 	// that encrypt with the same keys share the state of what leaves.
 	Rollovers(local netip.AddrPort) (in, out []plan.Rollover)
+
+	// Answers asks each thread that moves packets for a sign of life, and returns when all have given it; an error if ctx ends
+	// before that, or the engine is closed.
+	Answers(ctx context.Context) error
 
 	// Close stops all relaying and frees everything. It returns when the last thread has ended.
 	Close() error
@@ -152,6 +157,9 @@ const (
 type Totals struct {
 	In  plan.Counters // received and accepted; Errors are packets that were refused
 	Out plan.Counters // sent; Errors are packets that the system did not take
+
+	// Shed counts the packets that went no further, by reason. A packet that has several ways to go is counted for each.
+	Shed [numShed]uint64
 
 	Calls   int // calls that are set now
 	Streams int // sockets that belong to a call now

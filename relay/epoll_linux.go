@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
@@ -65,7 +66,7 @@ func (e *epoll) spareProcessors() {
 			return
 		case <-tick.C:
 		}
-		in, _ := e.totals()
+		in, _, _ := e.totals()
 		want := cores()
 		if in.Packets-before >= spareAbove {
 			want += len(e.loops)
@@ -123,13 +124,29 @@ func (e *epoll) settle() {
 	}
 }
 
-func (e *epoll) totals() (in, out plan.Counters) {
-	for _, l := range e.loops {
-		p := &l.shard.published
-		addCounters(&in, p.in.read())
-		addCounters(&out, p.out.read())
+func (e *epoll) answers(ctx context.Context) error {
+	for i, l := range e.loops {
+		done := make(chan struct{})
+		l.inbox.Lock()
+		l.settled = append(l.settled, done)
+		l.inbox.Unlock()
+		l.wake()
+		select {
+		case <-done:
+		case <-e.stopped:
+			return ErrClosed
+		case <-ctx.Done():
+			return fmt.Errorf("thread %d that moves packets does not answer: %w", i, ctx.Err())
+		}
 	}
-	return in, out
+	return nil
+}
+
+func (e *epoll) totals() (in, out plan.Counters, shed [numShed]uint64) {
+	for _, l := range e.loops {
+		l.shard.sums(&in, &out, &shed)
+	}
+	return in, out, shed
 }
 
 func (e *epoll) close() {

@@ -34,12 +34,16 @@ type shard struct {
 	opened, sealed []byte
 
 	in, out    plan.Counters
+	shed       [numShed]uint64
 	unreported []*stream // have news, and the time or the channel does not allow to report it yet
 	probing    []*stream // send probes until they hear something
 	crossings  []crossing
 	due        int64 // when chores has something to do, µs; 0: never
 
-	published struct{ in, out tally }
+	published struct {
+		in, out tally
+		shed    [numShed]counter
+	}
 }
 
 // news is where a shard reports what its packets teach.
@@ -58,7 +62,7 @@ const maxDatagram = 1<<16 - 1
 // handle relays one datagram that has arrived on s from src at now, µs of Unix time.
 func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 	if !h.permitted(s) {
-		s.in.errors.add(1)
+		s.refuse(h, ShedNotHeld)
 		h.in.Errors++
 		return
 	}
@@ -76,7 +80,7 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 	var by *srtp.Sender // and by whom
 	for _, sink := range sinks {
 		if sink.permit != s.permit && !h.permitted(sink) {
-			h.notSent(sink)
+			h.notSent(sink, ShedNotHeld)
 			continue
 		}
 		ready := sink.ready()
@@ -84,6 +88,7 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 			h.report(sink, now)
 		}
 		if !ready {
+			h.shed[ShedNoAddress]++ // no error: that of the call, if any
 			continue
 		}
 		leaving := plain
@@ -93,8 +98,15 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 			}
 			leaving = sealed
 		}
-		if leaving == nil || !h.permitted(sink) || !h.tx.send(sink, leaving) {
-			h.notSent(sink)
+		switch {
+		case leaving == nil:
+			h.notSent(sink, ShedUnsealed)
+			continue
+		case !h.permitted(sink):
+			h.notSent(sink, ShedNotHeld)
+			continue
+		case !h.tx.send(sink, leaving):
+			h.notSent(sink, ShedNotSent)
 			continue
 		}
 		sink.count(&sink.out, &sink.outSSRC, k, leaving)
@@ -104,7 +116,8 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 }
 
 // notSent counts a packet that should have left from sink.
-func (h *shard) notSent(sink *stream) {
+func (h *shard) notSent(sink *stream, why Shed) {
+	h.shed[why]++
 	sink.out.errors.add(1)
 	h.out.Errors++
 }
@@ -242,5 +255,8 @@ func (h *shard) publish() {
 		t.to.packets.set(t.from.Packets)
 		t.to.bytes.set(t.from.Bytes)
 		t.to.errors.set(t.from.Errors)
+	}
+	for i := range h.shed {
+		p.shed[i].set(h.shed[i])
 	}
 }

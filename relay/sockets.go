@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,7 +40,9 @@ type driver interface {
 	// settle returns once all sockets detached before are closed.
 	settle()
 	// totals sums what all shards have published.
-	totals() (in, out plan.Counters)
+	totals() (in, out plan.Counters, shed [numShed]uint64)
+	// answers returns once every shard has taken note of it, or ctx ends.
+	answers(ctx context.Context) error
 	// close ends all threads, closes all attached sockets and returns when that is done.
 	close()
 }
@@ -399,7 +402,7 @@ func (e *Sockets) Stats(local netip.AddrPort) (plan.Stats, bool) {
 // Totals implements Engine.
 func (e *Sockets) Totals() Totals {
 	var t Totals
-	t.In, t.Out = e.drv.totals()
+	t.In, t.Out, t.Shed = e.drv.totals()
 	now := time.Now().UnixMicro()
 	e.mu.RLock()
 	defer e.mu.RUnlock()
@@ -414,6 +417,17 @@ func (e *Sockets) Totals() Totals {
 		t.Pools = append(t.Pools, u)
 	}
 	return t
+}
+
+// Answers implements Engine.
+func (e *Sockets) Answers(ctx context.Context) error {
+	e.mu.RLock()
+	closed := e.closed
+	e.mu.RUnlock()
+	if closed {
+		return ErrClosed
+	}
+	return e.drv.answers(ctx)
 }
 
 // Learned implements Engine.

@@ -185,7 +185,7 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 	if !r.plan.Opaque {
 		k = classify(pkt)
 		if k == kindInvalid {
-			s.in.errors.add(1)
+			s.refuse(h, ShedMalformed)
 			return k, nil, nil, false
 		}
 		if k == kindRTP && r.plan.RTCP {
@@ -195,11 +195,13 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 	plain = pkt
 	if r.plan.Decrypt != nil {
 		// What is not authentic changes nothing, so this comes before the latch, but for what it would refuse in any case.
+		why := ShedSource
 		if !s.latch.refuses(&r.plan, src) {
+			why = ShedNotAuthentic
 			plain, ok = s.unprotect(h, r, k, pkt, now)
 		}
 		if !ok {
-			s.in.errors.add(1)
+			s.refuse(h, why)
 			return k, nil, nil, false
 		}
 	}
@@ -207,7 +209,7 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 	stray := k == kindKeying || k == kindRTCP && !r.plan.RTCP && pkt[1] != rtcpApp
 	ok, changed := s.latch.step(&r.plan, src, stray, now)
 	if !ok {
-		s.in.errors.add(1)
+		s.refuse(h, ShedSource)
 		if changed { // the packet has ended learning, though not in its favour
 			s.dirty = true
 			s.aim(r)
@@ -226,6 +228,7 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 	if r.plan.Blocked || r.plan.BlockDTMF {
 		dtmf := k == kindRTP && r.dtmf.has(payloadType(pkt))
 		if dtmf && r.plan.BlockDTMF || !dtmf && r.plan.Blocked {
+			h.shed[ShedBlocked]++
 			return k, plain, nil, true
 		}
 	}

@@ -26,7 +26,7 @@ type rule struct {
 }
 
 // arrows is the shape of the program; ARCHITECTURE.md has the picture. Folders
-// below cmd, tests and tools may import anything. A test helper (a folder whose
+// below cmd, examples, tests and tools may import anything. A test helper (a folder whose
 // name ends in "test", in one of these) may import anything but the program, and
 // none of these may import a test helper.
 var arrows = map[string]rule{
@@ -39,6 +39,14 @@ var arrows = map[string]rule{
 	"projection/transact": {pure: true, own: []string{
 		"projection", "projection/members", "events", "relay/plan", "ngserver/ng", "ngserver/rewrite", "ngserver/report",
 	}},
+
+	"projection/history": {pure: true, own: []string{"projection", "events", "ngserver/ng"}},
+	"projection/replay": {pure: true, own: []string{
+		"projection", "projection/history", "projection/members", "projection/transact", "events", "relay/plan", "ngserver/ng", "ngserver/sdp",
+		"ngserver/rewrite", "ngserver/report",
+	}},
+
+	"projection/pages": {pure: true, own: []string{"projection", "projection/history", "events", "relay/plan"}},
 
 	"ngserver/bencode": {pure: true},
 	"ngserver/ng":      {pure: true, own: []string{"ngserver/bencode"}},
@@ -72,7 +80,7 @@ func TestImports(t *testing.T) {
 	seen := map[string]bool{}
 	for _, file := range sources(t, "..") {
 		folder := path.Dir(file)
-		if top, _, _ := strings.Cut(folder, "/"); slices.Contains([]string{".", "cmd", "tests", "tools"}, top) {
+		if top, _, _ := strings.Cut(folder, "/"); slices.Contains([]string{".", "cmd", "examples", "tests", "tools"}, top) {
 			continue
 		}
 		r, ok := ruleFor(folder)

@@ -6,10 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"rtpjet/cmd/rtpjet/app"
@@ -46,15 +44,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "help":
 		app.WriteHelp(stdout, cmd.Topic)
 	case "version":
-		fmt.Fprintln(stdout, "rtpjet", version())
+		fmt.Fprintln(stdout, "rtpjet", app.Version())
 	case "bench":
 		return bench.Run(ctx, cmd.Args, stdout, stderr)
 	case "demo":
 		return demo.Run(ctx, cmd.Args, stdout, stderr)
-	case "call list", "call show", "node list", "node drain", "node undrain", "node takeover", "float list", "float move":
+	case "replay":
+		err = app.Replay(ctx, cmd, stdout)
+	case "call list", "call show", "call history", "call export", "call why-alive", "node list", "node drain", "node undrain", "node takeover", "float list", "float move":
 		err = app.Call(ctx, cmd, stdout)
 	default:
-		log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: cmd.Config.LogLevel}))
+		log := keeper.Logger(stderr, cmd.Config.LogLevel, cmd.Config.LogJSON)
 		err = app.Serve(ctx, cmd.Config, cmd.Name == "dev", stdout, log)
 	}
 	if err == nil {
@@ -65,22 +65,4 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, "rtpjet:", err)
 	return exitFailed
-}
-
-// version is the module's version, or the commit that the binary was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "(unknown)"
-	}
-	v := info.Main.Version
-	if v == "" {
-		v = "(devel)"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			v += " " + s.Value[:12]
-		}
-	}
-	return v + " " + info.GoVersion
 }

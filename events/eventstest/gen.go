@@ -30,7 +30,7 @@ func Event() *rapid.Generator[events.Event] {
 	return rapid.Custom(func(t *rapid.T) events.Event {
 		kinds := []events.Event{
 			events.Offered{}, events.Answered{}, events.EndpointLearned{}, events.MediaBlocked{}, events.DeletionScheduled{},
-			events.PartiesRemoved{}, events.TakenOver{}, events.RolledOver{},
+			events.PartiesRemoved{}, events.TakenOver{}, events.RolledOver{}, events.LegSilent{},
 			events.Ended{},
 		}
 		v := reflect.New(reflect.TypeOf(rapid.SampledFrom(kinds).Draw(t, "kind"))).Elem()

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"bytes"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -64,6 +65,19 @@ func version(received string, was events.Out, digest uint64, own, force bool) st
 		n++
 	}
 	return strconv.FormatUint(n, 10)
+}
+
+// Digest is events.Out.Digest of an SDP that Render has made; 0 if it cannot be read.
+func Digest(rendered []byte) uint64 {
+	s, err := sdp.Parse(rendered)
+	if err != nil || s.Origin == nil {
+		return 0
+	}
+	o := *s.Origin
+	o.Version = ""
+	_, rest, _ := bytes.Cut(rendered, []byte("\r\n"))
+	_, body, _ := bytes.Cut(rest, []byte("\r\n"))
+	return events.Digest(append(sdp.AppendOrigin(nil, &o), body...))
 }
 
 // digest covers the whole SDP but for the o= version.

@@ -79,6 +79,8 @@ type float struct {
 	// If this process is the holder.
 	claimed int64  // when
 	why     string // what let this node claim it, for people
+	lost    int64  // when the holder before it was heard last; 0: it gave the float up, or was never heard
+	silence int64  // from then until this node had authority
 	from    uint64 // the first pulse with the claim
 	consent bool
 	until   int64  // authority
@@ -321,6 +323,9 @@ type State struct {
 	Warm  bool   // all calls are ready here
 	Why   string // what let this node claim it, for people; empty if it did not
 	Moves string // the node that a planned move leads to; empty: none
+	// Silence is how long this node, the holder, had not heard of the one before it when it got authority, µs: at most so long
+	// the float's calls were silent. 0: not known, or the holder before gave the float up.
+	Silence int64
 }
 
 // States returns all floats, in the order of their ids.
@@ -343,7 +348,7 @@ func (m *Machine) State(id string, now int64) State {
 		s.Holder = f.holder
 	}
 	if m.mine(f) {
-		s.Why = f.why
+		s.Why, s.Silence = f.why, f.silence
 		s.Hold, s.Until, s.Live, s.Moves = f.until > now, f.until, f.until > now, f.target
 		if f.target != "" && (f.forced || s.Hold && m.ready(f, f.target, now)) {
 			s.Yield = f.target

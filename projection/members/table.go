@@ -174,6 +174,19 @@ func (t *Table) CutOff(id string, now int64) bool {
 		n.heard[UDP].at > 0 && t.age(n.heard[UDP], now) < t.cfg.Silence
 }
 
+// Unheard returns for how long nothing was heard of a node, on either path, in µs; ok is false if nothing ever was.
+func (t *Table) Unheard(id string, now int64) (us int64, ok bool) {
+	n := t.nodes[id]
+	if n == nil {
+		return 0, false
+	}
+	last := int64(0)
+	for _, h := range n.heard {
+		last = max(last, h.at)
+	}
+	return now - last, last > 0
+}
+
 // GoneSince returns since when a node is gone; ok is false if it is not.
 func (t *Table) GoneSince(id string, now int64) (at int64, ok bool) {
 	if t.Judge(id, now) != Gone {

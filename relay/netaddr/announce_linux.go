@@ -65,7 +65,7 @@ func (p *Netlink) send(a Address) bool {
 		err = p.packets.announce(p.links[a.Device], a)
 	}
 	if err != nil {
-		p.log.Warn("an announcement failed", "error", err)
+		p.log.Warn("an announcement failed", "err", err)
 	}
 	return true
 }

@@ -154,7 +154,7 @@ func (p *Exec) Announce(addrs ...Address) {
 		p.running.Go(func() {
 			_, err := p.call(ctx, verbAnnounce, a, true)
 			if err != nil && ctx.Err() == nil {
-				p.log.Warn("an announcement failed", "error", err)
+				p.log.Warn("an announcement failed", "err", err)
 			}
 			cancel()
 			p.mu.Lock()

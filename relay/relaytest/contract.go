@@ -35,6 +35,8 @@ func Contract(t *testing.T, open Open) {
 		"NoForwardingLoop":     noForwardingLoop,
 		"Statistics":           statistics,
 		"Totals":               totals,
+		"Shed":                 shed,
+		"Answers":              answers,
 
 		"LearnHeuristic":       learnHeuristic,
 		"LearnHeuristicStrict": learnHeuristicStrict,

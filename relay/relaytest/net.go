@@ -158,6 +158,12 @@ func (f *fixture) awaitSent(local netip.AddrPort, packets uint64) {
 	f.awaitStats(local, "sent", packets, func(st plan.Stats) uint64 { return st.Out.Packets })
 }
 
+// awaitErrors returns once so many packets were refused on local.
+func (f *fixture) awaitErrors(local netip.AddrPort, packets uint64) {
+	f.Helper()
+	f.awaitStats(local, "refused", packets, func(st plan.Stats) uint64 { return st.In.Errors })
+}
+
 func (f *fixture) awaitStats(local netip.AddrPort, what string, want uint64, count func(plan.Stats) uint64) {
 	f.Helper()
 	for start := time.Now(); count(f.stats(local)) < want; runtime.Gosched() {

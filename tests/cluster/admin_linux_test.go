@@ -19,7 +19,7 @@ import (
 )
 
 // streams are all that there should be copies of.
-var streams = []string{callsStream, "ARCHIVE_default", "KV_" + leasesBucket}
+var streams = []string{callsStream, "ARCHIVE_default", "ARCHIVEX_default", "KV_" + leasesBucket}
 
 // The names of what the region keeps in NATS.
 const (

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rtpjet/tests/lab"
+	"rtpjet/tests/rerun"
 )
 
 // cluster is the nodes of a test.
@@ -23,6 +24,8 @@ type cluster struct {
 	args  []string // of all nodes
 	nodes []*node  // in the order of their numbers
 	times times    // of the commands that were answered
+
+	rerunDone bool
 }
 
 // node is one node, whether it runs or not.
@@ -122,9 +125,26 @@ func (n *node) spawn() {
 	}
 	n.proc, n.up = p, true
 	n.c.t.Cleanup(func() {
+		n.c.rerun()
 		p.Kill()
 		n.inspect(log)
 	})
+}
+
+// rerun makes all decisions again that are in the log, once, while there is a node to ask.
+func (c *cluster) rerun() {
+	if c.rerunDone || c.t.Failed() || !rerun.Wanted() {
+		return
+	}
+	for _, n := range c.nodes {
+		if !n.up {
+			continue
+		}
+		c.rerunDone = true
+		out, err := n.tool("replay", "--all")
+		rerun.Result(c.t, out, err)
+		return
+	}
 }
 
 // inspect looks for what must not be in a log, and shows the log of a test that failed.

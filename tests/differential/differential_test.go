@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rtpjet/tests/rerun"
 )
 
 var (
@@ -183,8 +186,25 @@ func rtpjetOn(t *testing.T, portMin, portMax int) *server {
 			t.Fatal(err)
 		}
 	}
-	return startServer(t, "rtpjet", portMin, portMax, bin, "serve", "--config-file", "none", "--node-id", "n1",
-		"--data-dir", t.TempDir(), "--nats-listen", "none")
+	nats := "none"
+	if rerun.Wanted() {
+		nats = freeAddress(t)
+	}
+	s := startServer(t, "rtpjet", portMin, portMax, bin, "serve", "--config-file", "none", "--node-id", "n1",
+		"--data-dir", t.TempDir(), "--nats-listen", nats)
+	t.Cleanup(func() { rerun.Server(t, bin, nats) })
+	return s
+}
+
+// freeAddress is an address that nobody listens on.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // TestDifferential gives the same scripts to rtpengine and to rtpjet and compares what they answer. Each difference must

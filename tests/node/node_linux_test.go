@@ -35,6 +35,7 @@ type journal struct {
 	*embed.Log
 	fault   atomic.Pointer[fault]
 	appends atomic.Int64
+	blind   atomic.Bool // Head fails
 }
 
 func (j *journal) Append(ctx context.Context, key string, last uint64, data []byte) (uint64, error) {
@@ -91,6 +92,7 @@ func openStore(t testing.TB, nc *nats.Conn) *store {
 		t.Fatal(err)
 	}
 	t.Cleanup(l.Close)
+	t.Cleanup(func() { rerunLog(t, l) })
 	return &store{t: t, nc: nc, log: l}
 }
 
@@ -173,6 +175,7 @@ type settings struct {
 	rest  time.Duration
 	ports plan.PortRange
 	ready chan struct{}
+	wrap  func(relay.Engine) relay.Engine
 }
 
 const firstPort, lastPort = 30000, 30999
@@ -218,6 +221,9 @@ func startNode(t testing.TB, change ...func(*settings)) *node {
 		s.Engine = n.engine
 	}
 	n.engine = s.Engine
+	if s.wrap != nil {
+		s.Engine = s.wrap(n.engine)
+	}
 	if s.Journal == nil {
 		s.Journal = n.journal
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 
 	"rtpjet/embed"
 	"rtpjet/events"
+	"rtpjet/tests/rerun"
 )
 
 // output collects what a process writes.
@@ -62,6 +64,17 @@ func start(t testing.TB, change func(*exec.Cmd), args ...string) *process {
 		close(p.done)
 	}()
 	t.Cleanup(func() {
+		select {
+		case <-p.done:
+		default:
+			if i := slices.Index(args, "--nats-listen"); i >= 0 && !t.Failed() {
+				var more []string
+				if j := slices.Index(args, "--region"); j >= 0 {
+					more = args[j : j+2]
+				}
+				rerun.Server(t, program(t), args[i+1], more...)
+			}
+		}
 		_ = p.cmd.Process.Kill()
 		<-p.done
 		if t.Failed() {

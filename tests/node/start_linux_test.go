@@ -1,7 +1,9 @@
 package node
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -199,6 +201,70 @@ func TestCallCommands(t *testing.T) {
 		!strings.Contains(view.Events[0].Request, c.offer["sdp"].(string)) {
 		t.Errorf("call show --json: %+v, %v", view, err)
 	}
+	expect := func(what string, got string, wants ...string) {
+		t.Helper()
+		for _, want := range wants {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s does not say %q:\n%s", what, want, got)
+			}
+		}
+	}
+	expect("call history", call("history", c.id), c.id, "offer──", "answer──", "a new call, owner n1", "asked by ", c.a.addr().String())
+	expect("call history of an ended call", call("history", "over"), "ended after", "deleted")
+	if h := call("history", odd, "--json"); strings.ContainsRune(h, '\x1b') {
+		t.Errorf("call history of an odd call-id: %q", h)
+	}
+	expect("call history --at", call("history", c.id, "--at", "+0s"), "after event 1 of 2", "no tag yet")
+	expect("call history --diff", call("history", c.id, "--diff", "+0s", "+1h"), "+ party 1/media 1/remote/rtp: "+c.b.addr().String())
+	expect("call why-alive", call("why-alive", c.id), "owner n1", "lease of n1: up", "--timeout", "if nothing happens, it ends in")
+	expect("call why-alive of an ended call", call("why-alive", "over"), "ended", "deleted", "asked by")
+	file := filepath.Join(t.TempDir(), "call.rtpjet")
+	expect("call export", call("export", c.id, "-o", file), file, "2 events")
+	for _, what := range [][]string{{"replay", file}, append([]string{"replay", c.id}, at...)} {
+		if code, stdout, stderr := run(t, what...); code != 0 || stderr != "" || !strings.Contains(stdout, "+ party 1/media 1/remote/rtp") {
+			t.Errorf("%q: %d\n%s%s", what, code, stdout, stderr)
+		}
+		if code, stdout, stderr := run(t, append(what, "--rerun")...); code != 0 || !strings.Contains(stdout, "2 decisions made again: no difference") {
+			t.Errorf("%q --rerun: %d\n%s%s", what, code, stdout, stderr)
+		}
+	}
+	if code, stdout, stderr := run(t, append([]string{"replay", "--all", "--since", "1h"}, at...)...); code != 0 || !strings.Contains(stdout, "3 calls") {
+		t.Errorf("replay --all: %d\n%s%s", code, stdout, stderr)
+	}
+	bundle, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, bytes.Replace(bundle, []byte("answered"), []byte("amswered"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, stdout, stderr := run(t, "replay", file); code != 1 || !strings.Contains(stdout, "offer") || !strings.Contains(stderr, "line 9: damaged") {
+		t.Errorf("replay of a damaged file: %d\n%s%s", code, stdout, stderr)
+	}
+	if code, _, stderr := run(t, append([]string{"call", "history", "frist@example.org"}, at...)...); code != 1 || !strings.Contains(stderr, "did you mean first@example.org?") {
+		t.Errorf("call history of a call-id with a slip: %d %s", code, stderr)
+	}
+}
+
+// call history --follow goes on with what happens.
+func TestCallFollow(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	c := s.place("followed")
+	p := start(t, nil, "call", "history", c.id, "--follow", "--nats", s.nats, "--region", region)
+	eventually(t, "the ladder does not come", func() error {
+		if !strings.Contains(p.stdout.String(), "answer") {
+			return errors.New(p.stdout.String())
+		}
+		return nil
+	})
+	s.ok(remove(c.id))
+	eventually(t, "the end is not told", func() error {
+		if !strings.Contains(p.stdout.String(), "ended") {
+			return errors.New(p.stdout.String())
+		}
+		return nil
+	})
 }
 
 // The signal of an init system ends the node with status 0 while calls are up, and they are there again at the next start.

@@ -51,6 +51,11 @@ func startCluster(t *testing.T, interfaces ...string) *server {
 		n.answers(t)
 	}
 	copied(t, s.nodes[0].nats, nil)
+	t.Cleanup(func() {
+		for _, n := range s.nodes {
+			n.rerun(t)
+		}
+	})
 	return s
 }
 

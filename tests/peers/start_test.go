@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rtpjet/tests/rerun"
 )
 
 // patience bounds every wait for a peer. It is long because the machine may be
@@ -302,7 +304,15 @@ func startServer(t *testing.T, interfaces ...string) *server {
 	}
 	s.launch(t)
 	s.answers(t)
+	t.Cleanup(func() { s.rerun(t) })
 	return s
+}
+
+// rerun makes the decisions again that are in the server's log, if that is wanted.
+func (s *server) rerun(t *testing.T) {
+	if s.nats != "" && !t.Failed() {
+		rerun.Server(t, s.program, s.nats)
+	}
 }
 
 // newServer prepares one process of the relay under test.

@@ -8,6 +8,8 @@ import (
 
 	"rtpjet/events"
 	"rtpjet/projection"
+	"rtpjet/projection/history"
+	"rtpjet/projection/replay"
 )
 
 // checkEqual: all projections are the same, and that of the log.
@@ -139,4 +141,21 @@ func validOr(a netip.AddrPort) netip.AddrPort {
 		return netip.AddrPortFrom(netip.IPv4Unspecified(), 0)
 	}
 	return a
+}
+
+// checkRerun: every decision in the log comes out again as it did, by what the log alone has.
+func (w *world) checkRerun() {
+	byKey := map[string][]history.Entry{}
+	for i := range w.log.entries {
+		e := &w.log.entries[i]
+		byKey[e.key] = append(byKey[e.key], history.Entry{Seq: uint64(i + 1), Envelope: e.env})
+	}
+	for _, key := range w.log.keys {
+		r := replay.Rerun(w.short(key), byKey[key])
+		w.stats.rerun += r.Rerun
+		for _, o := range r.Steps {
+			text, _ := json.MarshalIndent(o, "", " ")
+			w.fail("event %d of %s comes out otherwise when it is run again:\n%s", o.Seq, w.short(key), text)
+		}
+	}
 }

@@ -60,6 +60,7 @@ func (w *world) finish() {
 	if w.broken == nil {
 		w.checkEqual()
 		w.checkFree()
+		w.checkRerun()
 	}
 }
 

@@ -63,7 +63,7 @@ func TestSeeds(t *testing.T) {
 	}
 	workers.Wait()
 	t.Logf("%+v", sum)
-	if bad.Load() == 0 && last-*firstFlag >= 50 && (sum.takeovers == 0 || sum.conflicts == 0 || sum.uncertain == 0 || sum.repeats == 0) {
+	if bad.Load() == 0 && last-*firstFlag >= 50 && (sum.takeovers == 0 || sum.conflicts == 0 || sum.uncertain == 0 || sum.repeats == 0 || sum.rerun == 0) {
 		t.Errorf("the runs try too little: %+v", sum)
 	}
 }
@@ -73,6 +73,7 @@ func (c *counters) add(d counters) {
 	c.commands += d.commands
 	c.events += d.events
 	c.takeovers += d.takeovers
+	c.rerun += d.rerun
 	c.conflicts += d.conflicts
 	c.uncertain += d.uncertain
 	c.repeats += d.repeats

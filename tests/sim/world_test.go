@@ -39,7 +39,7 @@ type world struct {
 
 // counters tell whether a run has tried anything.
 type counters struct {
-	steps, commands, events, takeovers, conflicts, uncertain, repeats, refusals int
+	steps, commands, events, takeovers, conflicts, uncertain, repeats, refusals, rerun int
 }
 
 // start is the time at which a run begins, in µs of Unix time.

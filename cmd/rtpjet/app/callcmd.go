@@ -118,7 +118,7 @@ func CallShow(ctx context.Context, l *embed.Log, callID string, w io.Writer, asJ
 		return err
 	}
 	if len(entries) == 0 {
-		return fmt.Errorf("there is no call %q in the log; rtpjet call list names those that live", callID)
+		return unknownCall(ctx, l, callID)
 	}
 	c := &projection.Call{ID: callID}
 	var lines []string
@@ -228,6 +228,12 @@ func Call(ctx context.Context, cmd Command, w io.Writer) error {
 	switch cmd.Name {
 	case "call list":
 		return CallList(ctx, l, w, cmd.Call.JSON)
+	case "call history":
+		return CallHistory(ctx, l, cmd, w)
+	case "call export":
+		return CallExport(ctx, l, cmd, w, sealer)
+	case "call why-alive":
+		return CallWhyAlive(ctx, l, cmd, w)
 	case "node list":
 		return NodeList(ctx, l, w, cmd.Call.JSON)
 	case "node drain", "node undrain":

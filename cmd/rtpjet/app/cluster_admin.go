@@ -47,6 +47,15 @@ type Status struct {
 	Unlogged   int64          `json:"unlogged"` // events that took effect and wait for the log
 	Peers      []members.Peer `json:"peers"`
 	Floats     []FloatStatus  `json:"floats,omitempty"`
+	Load       Load           `json:"load"`
+}
+
+// Load is how much a node has to do, and how far it is behind.
+type Load struct {
+	PacketsIn  uint64 `json:"packets_in"` // a second
+	PacketsOut uint64 `json:"packets_out"`
+	Behind     uint64 `json:"behind"` // events that are in the log and not known yet
+	Lag        int64  `json:"lag"`    // how old the first of them is, µs
 }
 
 // Status tells how the node is, and what it thinks of its peers.
@@ -67,7 +76,24 @@ func (n *Node) Status() Status {
 	return s
 }
 
-func (c *cluster) serveStatus(m embed.Msg) { respond(m, c.n.Status()) }
+func (c *cluster) serveStatus(ctx context.Context, m embed.Msg) {
+	s := c.n.Status()
+	s.Load = c.n.load(ctx)
+	respond(m, s)
+}
+
+// load is what the node has to do at the moment.
+func (n *Node) load(ctx context.Context) (l Load) {
+	l.PacketsIn, _, _ = n.rate.now()
+	l.PacketsOut, _, _ = n.rateOut.now()
+	if log := n.probeLog(ctx); log.err == nil {
+		l.Lag = log.lag.Microseconds()
+		if followed := n.followed.Load(); log.head > followed {
+			l.Behind = log.head - followed
+		}
+	}
+	return l
+}
 
 // serveDrain takes the node out of the choice for new calls, or back. The lease says so, too, for those who look.
 func (c *cluster) serveDrain(ctx context.Context, m embed.Msg) {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -351,14 +352,20 @@ func cutLease(key string) (node string, ok bool) {
 
 // buildVersion is the version of this program, for people.
 func buildVersion() string {
+	version, revision := buildParts()
+	return cmp.Or(revision, version)
+}
+
+// buildParts are the version of this program and the commit that it was built from, empty if it is not known.
+func buildParts() (version, revision string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "unknown"
+		return "unknown", ""
 	}
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			return s.Value[:12]
+			revision = s.Value[:12]
 		}
 	}
-	return info.Main.Version
+	return cmp.Or(info.Main.Version, "unknown"), revision
 }

@@ -23,6 +23,7 @@ const (
 	verbDrain    = "drain"    // operators: take no new calls, or do again
 	verbTakeover = "takeover" // operators: take over the calls of a node
 	verbStatus   = "status"   // operators: how are you
+	verbWhy      = "why"      // operators: what keeps a call of yours
 	verbMove     = "move"     // operators: give a float to another node
 )
 
@@ -62,6 +63,7 @@ type nudge struct {
 	Prev uint64 // sequence of the entry before it
 	Seq  uint64
 	Data []byte
+	call string // for the log of this node
 }
 
 // grantTime is how long a peer may take from a reservation to its event: longer than any command. After it, the log is asked.
@@ -76,7 +78,8 @@ func (c *cluster) serve(ctx context.Context) error {
 		own(verbRelease):          c.serveRelease,
 		own(verbStats):            c.serveStats,
 		own(verbEntry):            c.serveEntry,
-		own(verbStatus):           c.serveStatus,
+		own(verbStatus):           func(m embed.Msg) { go c.serveStatus(ctx, m) },
+		own(verbWhy):              c.serveWhy,
 		own(verbDrain):            func(m embed.Msg) { go c.serveDrain(ctx, m) },
 		own(verbTakeover):         func(m embed.Msg) { go c.serveTakeover(ctx, m) },
 		own(verbMove):             func(m embed.Msg) { go c.serveMove(ctx, m) },
@@ -258,7 +261,7 @@ func (c *cluster) nudge(ctx context.Context, was, is string, e nudge) {
 		return
 	}
 	if _, err := c.link.Request(ctx, nodeTokens(is, verbEntry), e.encode()); err != nil {
-		c.log.Debug("the owner of a call has to wait for an event", "owner", is, "key", e.Key, "seq", e.Seq, "err", err)
+		c.log.Debug("the owner of a call has to wait for an event", "call-id", e.call, "owner", is, "seq", e.Seq, "err", err)
 	}
 }
 

@@ -28,6 +28,7 @@ const (
 	defaultDataDir       = "/var/lib/rtpjet"
 	defaultNATSListen    = "127.0.0.1:4222"
 	defaultNG            = "127.0.0.1:2223"
+	defaultHTTP          = "127.0.0.1:8080"
 )
 
 // Config is everything that serve and dev take, decoded and resolved.
@@ -44,12 +45,17 @@ type Config struct {
 	// Listen is where NG commands are answered over UDP: ADDRESS:PORT, or a PORT alone for all addresses. ListenFloat are
 	// addresses that this machine need not have.
 	Listen, ListenFloat []string
+	// ListenHTTP is where metrics and probes are answered, in the same form. Empty: nowhere.
+	ListenHTTP []string
+	// HTTPToken is what operators say on the web page to change something. Empty: it is for looking only.
+	HTTPToken string
 	// TOS and ControlTOS are the TOS bytes of media and of NG replies.
 	TOS, ControlTOS uint8
 
 	// Timeout ends a call without media, SilentTimeout one that is muted, OfferTimeout one that was never answered, and
-	// FinalTimeout any, if it is not 0. DeleteDelay is how long a call stays after its delete.
-	Timeout, SilentTimeout, FinalTimeout, OfferTimeout, DeleteDelay time.Duration
+	// FinalTimeout any, if it is not 0. DeleteDelay is how long a call stays after its delete. LegSilence is after how much
+	// silence of one party an event tells of it; 0: none does.
+	Timeout, SilentTimeout, FinalTimeout, OfferTimeout, DeleteDelay, LegSilence time.Duration
 
 	Learning         plan.Learning
 	SIPSource        bool
@@ -61,6 +67,8 @@ type Config struct {
 	SoftwareID string
 
 	LogLevel slog.Level
+	// LogJSON has each line of the log be JSON.
+	LogJSON bool
 	// PIDFile is a file to write the process id to; may be empty.
 	PIDFile string
 
@@ -267,6 +275,7 @@ func (d *decoder) scalars(c *Config) {
 	c.OfferTimeout = d.seconds("offer-timeout", 3600, 1)
 	c.FinalTimeout = d.seconds("final-timeout", 0, 0)
 	c.DeleteDelay = d.seconds("delete-delay", 30, 0)
+	c.LegSilence = d.seconds("leg-silence", 20, 0)
 	c.SIPSource = d.flag("sip-source")
 	c.RejectInvalidSDP = d.flag("reject-invalid-sdp")
 	c.MaxSessions = d.number("max-sessions", -1, -1, math.MaxInt32)
@@ -278,6 +287,13 @@ func (d *decoder) scalars(c *Config) {
 	c.PIDFile = d.s.one("pidfile", "")
 	c.LogLevel = slogLevel(d.number("log-level", 6, 0, 7))
 	d.flag("log-stderr")
+	switch format := d.s.one("log-format", "text"); format {
+	case "text", "default", "parsable": // the last two are rtpengine's
+	case "json":
+		c.LogJSON = true
+	default:
+		d.faults.add("--log-format is %s; it must be text or json", quote(format))
+	}
 	if len(d.s["foreground"]) > 0 && !d.flag("foreground") {
 		c.Warnings = append(c.Warnings, "rtpjet does not go into the background; a service manager keeps it running")
 	}
@@ -394,7 +410,7 @@ func (d *decoder) age() time.Duration {
 	return 0
 }
 
-// listen decodes where NG commands come in. Host names are resolved once.
+// listen decodes where NG commands and HTTP requests come in. Host names are resolved once.
 func (d *decoder) listen(ctx context.Context, c *Config, dev bool, env Env) {
 	list := d.s["listen-ng"]
 	if len(list) == 0 && dev {
@@ -404,31 +420,63 @@ func (d *decoder) listen(ctx context.Context, c *Config, dev bool, env Env) {
 		d.faults.add("there is no --listen-ng: name the address and port on which the SIP proxy sends its commands, such as 127.0.0.1:2223")
 	}
 	for _, v := range list {
-		s := strings.TrimSpace(v.value)
-		if strings.HasPrefix(s, "float:") {
+		if strings.HasPrefix(strings.TrimSpace(v.value), "float:") {
 			d.listenFloat(c, v)
 			continue
 		}
-		if port, err := strconv.ParseUint(s, 10, 16); err == nil && port > 0 {
-			c.Listen = append(c.Listen, s)
-			continue
+		if addr, ok := d.listenAddr(ctx, v, "127.0.0.1:2223", env); ok {
+			c.Listen = append(c.Listen, addr)
 		}
-		if checkHostPort(s) != nil {
-			d.faults.add("%s is %s; it must be [ADDR:]PORT, such as 127.0.0.1:2223", v.where, quote(v.value))
-			continue
-		}
-		host, port, _ := net.SplitHostPort(s)
-		if host == "" {
-			c.Listen = append(c.Listen, port)
-			continue
-		}
-		addr, err := oneAddr(ctx, host, env)
-		if err != nil {
-			d.faults.add("%s is %s, and the host name cannot be resolved: %v; write the address instead", v.where, quote(v.value), err)
-			continue
-		}
-		c.Listen = append(c.Listen, net.JoinHostPort(addr.String(), port))
 	}
+	http := d.s["listen-http"]
+	if dev && len(http) == 0 {
+		if http = []setting{{defaultHTTP, "--listen-http"}}; !env.CanListen(defaultHTTP) {
+			http[0].value = "127.0.0.1:0"
+		}
+	}
+	c.HTTPToken = d.httpToken(env)
+	for _, v := range http {
+		if addr, ok := d.listenAddr(ctx, v, "127.0.0.1:8080", env); ok {
+			c.ListenHTTP = append(c.ListenHTTP, addr)
+		}
+	}
+}
+
+// minHTTPToken is how long a token must be at least: nobody is to guess it.
+const minHTTPToken = 16
+
+func (d *decoder) httpToken(env Env) string {
+	name := d.s.one("http-token-file", "")
+	if name == "" {
+		return ""
+	}
+	token := d.secret("http-token-file", name, env)
+	if token != "" && (len(token) < minHTTPToken || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })) {
+		d.faults.add("--http-token-file: %s must have one line of at least %d letters and digits, for example from openssl rand -hex 32", name, minHTTPToken)
+	}
+	return token
+}
+
+// listenAddr decodes [ADDR:]PORT.
+func (d *decoder) listenAddr(ctx context.Context, v setting, example string, env Env) (addr string, ok bool) {
+	s := strings.TrimSpace(v.value)
+	if port, err := strconv.ParseUint(s, 10, 16); err == nil && port > 0 {
+		return s, true
+	}
+	if checkHostPort(s) != nil {
+		d.faults.add("%s is %s; it must be [ADDR:]PORT, such as %s", v.where, quote(v.value), example)
+		return "", false
+	}
+	host, port, _ := net.SplitHostPort(s)
+	if host == "" {
+		return port, true
+	}
+	a, err := oneAddr(ctx, host, env)
+	if err != nil {
+		d.faults.add("%s is %s, and the host name cannot be resolved: %v; write the address instead", v.where, quote(v.value), err)
+		return "", false
+	}
+	return net.JoinHostPort(a.String(), port), true
 }
 
 // checkHostPort accepts HOST:PORT with a port from 0 to 65535.

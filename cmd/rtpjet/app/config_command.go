@@ -11,12 +11,15 @@ import (
 
 // Command is what the command line asks for.
 type Command struct {
-	// Name is dev, serve, demo, call list, call show, node list, drain, undrain or takeover, bench, version or help.
+	// Name is dev, serve, demo, call list, show, history, export or why-alive, replay, node list, drain, undrain or takeover, bench,
+	// version or help.
 	Name string
 	// Config is set for dev and serve.
 	Config *Config
 	// Call is set for the call, the node and the float commands.
 	Call CallOptions
+	// History is set for call history, call export and replay.
+	History HistoryOptions
 	// Node is set for the node commands.
 	Node NodeOptions
 	// Float is set for the float commands.
@@ -29,7 +32,7 @@ type Command struct {
 
 // CallOptions say where to look for calls.
 type CallOptions struct {
-	// ID is the call-id of call show.
+	// ID is the call-id of the call commands, and of replay, which takes a file, too.
 	ID string
 	// NATS is where the log is.
 	NATS []string
@@ -47,6 +50,10 @@ var commands = []struct{ name, args, help string }{
 	{"serve", "[OPTION...]", "run a node, with rtpengine's options and its configuration file"},
 	{"call list", "[--nats URL]", "list the calls that are in the log"},
 	{"call show", "CALL-ID [--nats URL]", "show what has happened to a call, event by event"},
+	{"call history", "CALL-ID [--at WHEN] [--follow]", "tell the life of a call as a ladder; what it was then"},
+	{"call export", "CALL-ID [-o FILE]", "write what the log has of a call into a file, without its keys"},
+	{"call why-alive", "CALL-ID", "say what keeps a call, or why it ended"},
+	{"replay", "FILE|CALL-ID [--rerun]", "fold the history of a call; or decide all again with this build"},
 	{"node list", "[--nats URL]", "list the nodes of the cluster"},
 	{"node drain", "NODE [--move] [--wait] [--stop]", "have a node take no new calls; node undrain takes it back"},
 	{"node takeover", "NODE", "have the calls of a node that is gone taken over"},
@@ -93,6 +100,8 @@ func ParseArgs(ctx context.Context, args []string, env Env) (Command, error) {
 		return parseNode(ctx, name, rest, env)
 	case "call":
 		return parseCall(rest)
+	case "replay":
+		return parseReplay(rest)
 	case "node":
 		return parseNodeCommand(rest)
 	case "float":
@@ -135,30 +144,6 @@ func parseNode(ctx context.Context, name string, args []string, env Env) (Comman
 	return Command{Name: name, Config: c}, nil
 }
 
-func parseCall(args []string) (Command, error) {
-	if len(args) == 0 || args[0] != "list" && args[0] != "show" {
-		return Command{}, usageError("write rtpjet call list, or rtpjet call show CALL-ID")
-	}
-	name := "call " + args[0]
-	table, short := indexOptions(callOptions)
-	s, rest, err := parseOptions(args[1:], table, short)
-	if len(s["help"]) > 0 {
-		return Command{Name: "help", Topic: name}, nil
-	}
-	var faults faultList
-	faults.addErr(err)
-	c := Command{Name: name, Call: readCallOptions(s, &faults)}
-	switch {
-	case name == "call list" && len(rest) > 0:
-		faults.add("call list takes no argument, but there is %s; rtpjet call show shows one call", quote(rest[0]))
-	case name == "call show" && len(rest) != 1:
-		faults.add("call show takes one call-id, and there are %d; rtpjet call list lists them, and a call-id that begins with a dash goes behind --", len(rest))
-	case name == "call show":
-		c.Call.ID = rest[0]
-	}
-	return c, faults.err()
-}
-
 // readCallOptions reads where the log is.
 func readCallOptions(s settings, faults *faultList) CallOptions {
 	o := CallOptions{
@@ -197,9 +182,8 @@ func WriteHelp(w io.Writer, topic string) {
 	case "float", "float list", "float move":
 		fmt.Fprintf(w, "Usage: rtpjet float list [OPTION...]\n       rtpjet float move NAME [NODE] [OPTION...]\n\n")
 		writeOptions(w, callOptions)
-	case "call", "call list", "call show":
-		fmt.Fprintf(w, "Usage: rtpjet call list [OPTION...]\n       rtpjet call show CALL-ID [OPTION...]\n\n")
-		writeOptions(w, callOptions)
+	case "call", "call list", "call show", "call history", "call export", "call why-alive", "replay":
+		writeCallHelp(w, topic)
 	default:
 		fmt.Fprintf(w, "rtpjet relays RTP for SIP proxies that speak rtpengine's NG protocol.\n\nUsage: rtpjet COMMAND\n\n")
 		for _, c := range commands {

@@ -95,7 +95,7 @@ func TestServeDefaults(t *testing.T) {
 	c := mustParse(t, testEnv(nil), "serve -i 10.0.0.1 -n 2223")
 	want := &Config{
 		Listen: []string{"2223"}, Timeout: time.Minute, SilentTimeout: time.Hour, OfferTimeout: time.Hour,
-		DeleteDelay: 30 * time.Second, MaxSessions: -1, LogLevel: slog.LevelInfo,
+		DeleteDelay: 30 * time.Second, LegSilence: 20 * time.Second, MaxSessions: -1, LogLevel: slog.LevelInfo,
 		NodeID: "media-1", Region: "default", DataDir: "/var/lib/rtpjet", NATSListen: "127.0.0.1:4222", ArchiveAge: 7 * 24 * time.Hour,
 		FloatProvider: "netlink", FloatTimeout: 60 * time.Millisecond, FloatSettle: 30 * time.Second,
 	}
@@ -116,8 +116,8 @@ func TestServeFile(t *testing.T) {
 	env := testEnv(map[string]string{defaultConfigFile: string(text)})
 	c := mustParse(t, env, "serve")
 	want := &Config{
-		Listen: []string{"127.0.0.1:2223", "10.10.0.5:22222"}, TOS: 184, ControlTOS: 104,
-		Timeout: 45 * time.Second, SilentTimeout: 30 * time.Minute, FinalTimeout: 3 * time.Hour, OfferTimeout: 2 * time.Minute,
+		Listen: []string{"127.0.0.1:2223", "10.10.0.5:22222"}, ListenHTTP: []string{"127.0.0.1:2225"}, TOS: 184, ControlTOS: 104,
+		Timeout: 45 * time.Second, SilentTimeout: 30 * time.Minute, FinalTimeout: 3 * time.Hour, OfferTimeout: 2 * time.Minute, LegSilence: 20 * time.Second,
 		Learning: plan.LearnDelayed, RejectInvalidSDP: true, MaxSessions: 5000, Threads: 4, SoftwareID: "gateway one",
 		LogLevel: slog.LevelInfo, PIDFile: "/run/rtpengine.pid",
 		NodeID: "media-1", Region: "default", DataDir: "/var/lib/rtpjet", NATSListen: "127.0.0.1:4222", ArchiveAge: 7 * 24 * time.Hour,
@@ -138,7 +138,7 @@ func TestServeFile(t *testing.T) {
 		}
 	}
 	all := strings.Join(c.Warnings, "\n")
-	for _, name := range []string{"table", "no-fallback", "listen-cli", "listen-http", "max-load", "recording-dir", "redis", "subscribe-keyspace", "mos", "dtls-ciphers"} {
+	for _, name := range []string{"table", "no-fallback", "listen-cli", "max-load", "recording-dir", "redis", "subscribe-keyspace", "mos", "dtls-ciphers"} {
 		if n := strings.Count(all, ": "+name+" has no effect"); n != 1 {
 			t.Errorf("%d warnings about %s", n, name)
 		}
@@ -234,6 +234,8 @@ func TestServeFaults(t *testing.T) {
 		{"serve -i 10.0.0.1 -n nonsense", []string{`"nonsense"`, "[ADDR:]PORT"}},
 		{"serve -i 10.0.0.1 -n nohost:2223", []string{"nohost", "resolved"}},
 		{"serve -i 10.0.0.1 -n 99999", []string{"99999"}},
+		{"serve -i 10.0.0.1 -n 2223 --listen-http nonsense --listen-http nohost:80", []string{`--listen-http is "nonsense"`, "[ADDR:]PORT", "nohost"}},
+		{"serve " + fine + "--log-format xml", []string{"--log-format", "text or json"}},
 		{"serve " + fine + "--node-id a.b --region x/y", []string{"--node-id", "--region"}},
 		{"serve " + fine + "--nats http://x", []string{"scheme"}},
 		{"serve " + fine + "--nats x:4222 --nats-listen 127.0.0.1:1", []string{"exclude each other"}},

@@ -170,19 +170,46 @@ func (x *effects) Interfaces(node string) *plan.Interfaces {
 
 // Reserve implements [transact.Effects].
 func (x *effects) Reserve(node string, bind netip.Addr, num int) ([]netip.AddrPort, error) {
-	if x.n.carries(node) {
-		if !x.n.floats.settledFor(x.ctx, node) {
+	for {
+		carrier := x.n.carrier(node)
+		got, err := x.reserveAt(carrier, node, bind, num)
+		// Between two holders nobody gives ports of a float, and in a moment somebody does.
+		if x.n.floats.unit(node) == nil || !errors.Is(err, transact.ErrSilent) || !x.nextCarrier(node, carrier) {
+			return got, err
+		}
+	}
+}
+
+// reserveAt asks one node for ports, as long as that carries the owner's calls.
+func (x *effects) reserveAt(carrier, owner string, bind netip.Addr, num int) ([]netip.AddrPort, error) {
+	switch {
+	case x.n.carries(owner):
+		if !x.n.floats.settledFor(x.ctx, owner) {
 			return nil, transact.ErrSilent
 		}
 		return x.n.engine.Reserve(bind, num)
-	}
-	carrier := x.n.carrier(node)
-	if x.n.cluster == nil || carrier == "" {
+	case x.n.cluster == nil || carrier == "":
 		return nil, transact.ErrSilent
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, reserveTime)
 	defer cancel()
-	return x.n.cluster.reserve(ctx, carrier, reserveRequest{Key: x.e.key, Owner: node, Bind: bind, Num: num, New: !x.e.call.Live()})
+	if x.n.floats.unit(owner) != nil {
+		go func() { // ends with ctx at the latest
+			x.n.floats.wait(ctx, func() bool { return x.n.carrier(owner) != carrier })
+			cancel()
+		}()
+	}
+	return x.n.cluster.reserve(ctx, carrier, reserveRequest{Key: x.e.key, Owner: owner, Bind: bind, Num: num, New: !x.e.call.Live()})
+}
+
+// nextCarrier waits until a float has a holder, and another one than before unless that one may just be settling in.
+func (x *effects) nextCarrier(owner, before string) bool {
+	ctx, cancel := context.WithDeadline(x.ctx, x.began.Add(verdictTime))
+	defer cancel()
+	if now := x.n.carrier(owner); now != "" && now == before {
+		return pause(ctx, followPace/2)
+	}
+	return x.n.floats.wait(ctx, func() bool { return x.n.carrier(owner) != "" })
 }
 
 // Release implements [transact.Effects].

@@ -34,6 +34,11 @@ func floatRows(ctx context.Context, link Link) ([]FloatRow, error) {
 	if err != nil {
 		return nil, err
 	}
+	return floatsOf(nodes), nil
+}
+
+// floatsOf puts together what nodes say of the floats.
+func floatsOf(nodes []NodeRow) []FloatRow {
 	rows := make(map[string]*FloatRow)
 	for _, n := range nodes {
 		if n.Status == nil {
@@ -66,7 +71,7 @@ func floatRows(ctx context.Context, link Link) ([]FloatRow, error) {
 		out = append(out, *r)
 	}
 	slices.SortFunc(out, func(a, b FloatRow) int { return cmp.Compare(a.Float, b.Float) })
-	return out, nil
+	return out
 }
 
 // FloatList prints the floating addresses of a region.

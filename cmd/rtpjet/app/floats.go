@@ -401,6 +401,7 @@ func (f *floatState) acquiredLocked(u *unit, s floats.State) {
 	u.holding.Store(true)
 	f.log.Warn("this node holds a float now", "float", u.id, "why", s.Why, "epoch", s.Epoch, "before", u.record.Holder, "ready", s.Warm,
 		"calls", f.n.gauge(u.owner).Load())
+	f.n.counters.FloatMoved(u.id, s.Why, time.Duration(s.Silence)*time.Microsecond)
 	go f.catchUp(u, settled)
 }
 

@@ -26,6 +26,7 @@ func (n *Node) handingOver(ctx context.Context) (context.Context, context.Cancel
 	work, end := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() {
 		defer end()
+		n.stage.Store(stageEnding)
 		if n.floats != nil {
 			hctx, cancel := context.WithTimeout(work, handOverTime)
 			defer cancel()
@@ -111,6 +112,10 @@ type FloatStatus struct {
 	Warm      bool     `json:"warm"`    // this node has its calls ready
 	Moves     string   `json:"moves,omitempty"`
 	Calls     int64    `json:"calls"`
+	// Why, Silence (µs) and Since (µs of Unix time) are about how this node became the holder.
+	Why     string `json:"why,omitempty"`
+	Silence int64  `json:"silence,omitempty"`
+	Since   int64  `json:"since,omitempty"`
 }
 
 // status tells of all floats, in the order of their names.
@@ -127,6 +132,9 @@ func (f *floatState) status() []FloatStatus {
 		st := FloatStatus{
 			Float: id, Epoch: s.Epoch, Holder: *u.holder.Load(), Successor: s.Successor, Holding: u.holding.Load(),
 			Warm: s.Warm, Moves: s.Moves, Calls: f.n.gauge(u.owner).Load(),
+		}
+		if st.Holding {
+			st.Why, st.Silence, st.Since = s.Why, s.Silence, u.acquired.Load()
 		}
 		if t := u.table.Load(); t != nil {
 			for _, i := range t.All() {

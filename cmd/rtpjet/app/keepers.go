@@ -34,7 +34,7 @@ func newKeepers(c *Config) (*keepers, error) {
 	k := &keepers{shared: shared, stderr: os.Stderr, cfg: keeper.Config{
 		Node: c.NodeID, Timeout: c.FloatTimeout, Balance: c.FloatSettle / looksASettle, Settle: c.FloatSettle,
 		NodeSilence: nodeSilence, Provider: c.FloatProvider, Bind: c.Interfaces.All()[0].Addr, Key: c.ClusterKey,
-		LogLevel: c.LogLevel,
+		LogLevel: c.LogLevel, LogJSON: c.LogJSON,
 	}}
 	for _, f := range c.Floats {
 		k.cfg.Floats = append(k.cfg.Floats, keeper.Float{ID: f.ID, Addrs: f.Addrs})

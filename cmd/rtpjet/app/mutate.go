@@ -20,6 +20,7 @@ func (n *Node) mutate(ctx context.Context, m *ngserver.Message, do func(transact
 	defer n.calls.release(e)
 	res := do(n.effects(ctx, e), transact.Message{
 		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw,
+		Received: m.Received.UnixMicro(),
 	})
 	if res.PassedOver > 0 {
 		n.log.Warn("crypto lines that cannot be used were passed over", "call-id", m.CallID, "command", m.Command, "lines", res.PassedOver)
@@ -53,7 +54,9 @@ func (n *Node) append(ctx context.Context, e *entry, env events.Envelope) error 
 	ctx, cancel := n.callContext(ctx, keepable)
 	defer cancel()
 	last := e.call.Seq
+	began := time.Now()
 	seq, err := n.journal.Append(ctx, e.key, last, data)
+	n.countAppend(began, err)
 	if err = n.logAnswered(appendError(err)); err != nil {
 		if keepable && errors.Is(err, transact.ErrUncertain) {
 			return n.keep(e, data)
@@ -63,7 +66,7 @@ func (n *Node) append(ctx context.Context, e *entry, env events.Envelope) error 
 	was := e.call.Owner
 	n.apply(e, seq, env, true)
 	if n.cluster != nil {
-		n.cluster.nudge(ctx, was, e.call.Owner, nudge{Key: e.key, Prev: last, Seq: seq, Data: data})
+		n.cluster.nudge(ctx, was, e.call.Owner, nudge{Key: e.key, Prev: last, Seq: seq, Data: data, call: env.Call})
 	}
 	return nil
 }
@@ -117,7 +120,7 @@ func (n *Node) fold(e *entry, in logged) {
 	env, err := n.decode(in.Data)
 	if err != nil {
 		n.unreadable.Add(1)
-		n.log.Error("cannot read an event; leaving it alone", "seq", in.Seq, "key", in.Key, "err", err)
+		n.log.Error("cannot read an event of a call; leaving it alone", "call-id", e.call.ID, "key", in.Key, "seq", in.Seq, "err", err)
 		c.Seq = in.Seq
 		e.applied.Store(in.Seq)
 		if !e.unreadable && c.First == 0 {
@@ -172,6 +175,7 @@ func (n *Node) lost(e *entry, last uint64) {
 	if e.call.Live() {
 		was := livenessOf(&e.call)
 		e.call.Ended, e.call.EndedAt = true, n.now()
+		e.markOwner()
 		n.account(was, &e.call, events.Envelope{})
 		n.engine.Drop(e.key)
 	}

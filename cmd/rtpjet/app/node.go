@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/time/rate"
 
+	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/ngserver"
@@ -30,8 +31,10 @@ type Journal interface {
 	Follow(ctx context.Context, from uint64, f embed.Follower) error
 	Archive(ctx context.Context) error
 	Archiving() bool // this process is the one that archives
+	History(ctx context.Context, key string) ([]embed.Entry, error)
 	Keys(ctx context.Context) (map[string]uint64, error)
 	Head(ctx context.Context) (uint64, error)
+	Next(ctx context.Context, seq uint64) (e embed.Entry, found bool, err error)
 	Retire(ctx context.Context, key string, upto uint64) error
 	Trim(ctx context.Context, below uint64) error
 }
@@ -49,6 +52,7 @@ type NodeConfig struct {
 	MaxSessions int // calls; negative: no limit
 	SIPSource   bool
 	InstanceID  string        // 12 hex digits
+	LegSilence  time.Duration // an event tells of a party that has sent nothing for so long; 0: none does
 	KeepEnded   time.Duration // how long the events of an ended call stay in the stream of live calls
 	Journal     Journal
 	Link        Link          // to the other nodes; nil: the node is alone
@@ -64,9 +68,11 @@ type NodeConfig struct {
 	Floats        FloatConfig
 	ListenFloat   []string // NG over UDP on floating addresses, ADDR:PORT
 	Engine        relay.Engine
+	Counters      *metrics.Counters // nil: the node's own
 	Logger        *slog.Logger
 	Clock         func() time.Time // nil: time.Now
 	Ready         func(*Node)      // called once commands are answered; may be nil
+	Watch         bool             // keep what happens in the cluster for the web page
 }
 
 // Node is one running relay: it answers NG commands, folds the log, and keeps the engine in line with it. Its methods are
@@ -95,13 +101,19 @@ type Node struct {
 	uncertain uncertain
 	unlogged  unloggedEvents
 	tally     tally
-	rate      rates
+	rate      rates // of what comes in
+	rateOut   rates
+	counters  *metrics.Counters
+	probe     logProbe
+	news      news
 
 	backlog    atomic.Bool   // events are collected, to be folded when the present end of the log is reached
 	relaying   atomic.Bool   // the calls are in effect, and events take effect one by one
 	logAway    atomic.Int64  // since when the log does not answer, µs of Unix time; 0: it does
 	followed   atomic.Uint64 // the sequence up to which every event is known
 	unreadable atomic.Uint64
+	swept      atomic.Int64 // when the timers of calls were looked at last, s of Unix time; 0: not yet
+	stage      atomic.Int32 // see the constants
 	server     *ngserver.Server
 }
 
@@ -113,7 +125,7 @@ const followPace = 20 * time.Millisecond
 func NewNode(cfg NodeConfig) (*Node, error) {
 	n := &Node{
 		id: cfg.ID, cfg: cfg, log: cfg.Logger, clock: cfg.Clock, journal: cfg.Journal, engine: cfg.Engine,
-		defaults: cfg.Defaults,
+		defaults: cfg.Defaults, counters: cfg.Counters,
 		settings: transact.Settings{
 			Node: cfg.ID, InstanceID: cfg.InstanceID, SIPSource: cfg.SIPSource, DeleteDelay: cfg.DeleteDelay,
 			MaxReply: ngserver.MaxReply,
@@ -125,6 +137,9 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	}
 	if n.clock == nil {
 		n.clock = time.Now
+	}
+	if n.counters == nil {
+		n.counters = metrics.NewCounters()
 	}
 	n.started = n.clock()
 	n.sealWarning.First, n.sealWarning.Interval = 1, warnEvery
@@ -140,6 +155,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	}
 	server, err := ngserver.Listen(ngserver.Config{
 		Listen: cfg.Listen, Floating: cfg.ListenFloat, ControlTOS: cfg.ControlTOS, Handler: n, Logger: n.log, Clock: n.clock, Budget: budget,
+		Observe: n.counters.Command,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for NG commands: %w", err)
@@ -204,6 +220,7 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-caughtUp:
 		}
 		if n.cluster != nil {
+			n.stage.Store(stageMeeting)
 			if err := n.cluster.settled(ctx); err != nil {
 				return err
 			}
@@ -211,6 +228,8 @@ func (n *Node) Run(ctx context.Context) error {
 		if n.cfg.Ready != nil {
 			n.cfg.Ready(n)
 		}
+		n.stage.Store(stageServing)
+		defer n.stage.Store(stageEnding)
 		return n.server.Serve(ctx)
 	})
 	g.Go(func() error { return n.journal.Archive(ctx) })
@@ -218,6 +237,9 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.rollOver(ctx) })
 	g.Go(func() error { return n.sweep(ctx, caughtUp) })
 	g.Go(func() error { return n.publish(ctx, caughtUp) })
+	if n.cfg.Watch {
+		g.Go(func() error { return n.watch(ctx) })
+	}
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errEnded) {
 		return err
 	}

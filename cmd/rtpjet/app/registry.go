@@ -27,6 +27,11 @@ type entry struct {
 	applied atomic.Uint64 // the sequence up to which the log is folded, for a look without mu
 	first   atomic.Uint64 // the sequence of the first event that has to stay in the log; 0 if there is none
 
+	// owner is that of the call while it lives, nil otherwise, for a look without mu.
+	owner atomic.Pointer[string]
+
+	// silentAt is when a section of the call may have been silent for long enough, µs of Unix time. Under mu.
+	silentAt int64
 	// learnFrom is the time of the signalling that learnSkew, in µs, was measured for: how far its writer's clock was behind
 	// ours. Under mu.
 	learnFrom, learnSkew int64
@@ -179,6 +184,18 @@ func (r *registry) deliver(in logged) (done bool) {
 			return true
 		}
 		e.mu.Unlock() // forgotten meanwhile: deliver to its successor
+	}
+}
+
+// each calls f with the present entries, unlocked, in no order. f must be quick: commands for other calls wait.
+func (r *registry) each(f func(*entry)) {
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		for _, e := range s.calls {
+			f(e)
+		}
+		s.mu.Unlock()
 	}
 }
 

@@ -16,7 +16,9 @@ import (
 	"syscall"
 	"time"
 
+	"rtpjet/cmd/rtpjet/httpd"
 	"rtpjet/cmd/rtpjet/keeper"
+	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection"
@@ -60,6 +62,21 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		}
 	}()
 
+	var front *Front
+	var pageAddr netip.AddrPort // invalid: there is none
+	var counters *metrics.Counters
+	if len(c.ListenHTTP) > 0 { // before NATS, which may take its time
+		front = NewFront(log)
+		front.Page(c.HTTPToken, log)
+		counters = front.Counters()
+		web, err := httpd.Listen(c.ListenHTTP, front, log)
+		if err != nil {
+			return explainListen(err, "--listen-http")
+		}
+		closers = append(closers, web.Close)
+		pageAddr = web.Addrs()[0]
+		log.Info("answering HTTP", "listen", joinAddrs(web.Addrs()))
+	}
 	// Before the log is waited for, which may be until other nodes are there: a device that does not exist is said at once.
 	keepers, err := newKeepers(c)
 	if err != nil {
@@ -116,21 +133,24 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 			Offer: c.OfferTimeout.Microseconds(), Final: c.FinalTimeout.Microseconds(),
 		},
 		DeleteDelay: int(c.DeleteDelay / time.Second), MaxSessions: c.MaxSessions, SIPSource: c.SIPSource,
-		InstanceID: instance, KeepEnded: keepEnded, Journal: journal, Link: journal, ClusterKey: c.ClusterKey, SealKeys: keys,
+		InstanceID: instance, LegSilence: c.LegSilence, KeepEnded: keepEnded, Journal: journal, Link: journal, ClusterKey: c.ClusterKey, SealKeys: keys,
 		Floats:      FloatConfig{Floats: c.Floats, Start: keepers.start, Keeper: first},
 		ListenFloat: c.ListenFloat,
-		Engine:      engine, Logger: log, OrphanTimeout: c.Timeout,
-		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(),
+		Engine:      engine, Counters: counters, Logger: log, OrphanTimeout: c.Timeout,
+		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(), Watch: front != nil,
 		Ready: func(n *Node) {
 			ready()
 			log.Info("answering NG commands", "node", c.NodeID, "listen", strings.Join(n.Addrs(), " "))
 			if dev {
-				welcome(stdout, c, n, server)
+				welcome(stdout, c, n, server, pageAddr)
 			}
 		},
 	})
 	if err != nil {
-		return explainListen(err)
+		return explainListen(err, "--listen-ng")
+	}
+	if front != nil {
+		front.Show(node)
 	}
 	if c.PIDFile != "" {
 		if err := os.WriteFile(c.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
@@ -177,15 +197,23 @@ func checkAddresses(c *Config) error {
 	return errors.Join(faults...)
 }
 
-// explainListen says what to do about an NG address that cannot be had.
-func explainListen(err error) error {
+func joinAddrs(list []netip.AddrPort) string {
+	out := make([]string, len(list))
+	for i, a := range list {
+		out[i] = a.String()
+	}
+	return strings.Join(out, " ")
+}
+
+// explainListen says what to do about an address that cannot be had.
+func explainListen(err error, option string) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("%w; end the program that uses the port, or choose another with --listen-ng", err)
+		return fmt.Errorf("%w; end the program that uses the port, or choose another with %s", err, option)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("%w; this machine does not have the address: correct --listen-ng", err)
+		return fmt.Errorf("%w; this machine does not have the address: correct %s", err, option)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("%w; choose a port above 1023 with --listen-ng, or run with the right to use it", err)
+		return fmt.Errorf("%w; choose a port above 1023 with %s, or run with the right to use it", err, option)
 	}
 	return err
 }
@@ -208,7 +236,7 @@ func pathReason(err error) error {
 }
 
 // welcome tells a newcomer where everything is.
-func welcome(w io.Writer, c *Config, n *Node, server *embed.Server) {
+func welcome(w io.Writer, c *Config, n *Node, server *embed.Server, page netip.AddrPort) {
 	fmt.Fprintf(w, "rtpjet node %s is running.\n", c.NodeID)
 	fmt.Fprintf(w, "  NG commands   udp %s\n", strings.Join(n.Addrs(), ", "))
 	for _, i := range c.Interfaces.All() {
@@ -217,6 +245,9 @@ func welcome(w io.Writer, c *Config, n *Node, server *embed.Server) {
 			fmt.Fprintf(w, ", advertised as %s", i.Advertised)
 		}
 		fmt.Fprintln(w)
+	}
+	if page.IsValid() {
+		fmt.Fprintf(w, "  web page      http://%s/\n", page)
 	}
 	natsURL := strings.Join(c.NATS, ",")
 	if server != nil {

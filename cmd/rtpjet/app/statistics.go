@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"time"
 
+	"rtpjet/cmd/rtpjet/metrics"
+	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/ngserver/report"
 	"rtpjet/relay"
@@ -13,18 +15,23 @@ import (
 
 func (n *Node) reportEnv() report.Env { return report.Env{} }
 
-// statistics answers the command of that name from the counters of the moment.
+// statistics answers the command of that name.
 func (n *Node) statistics() ng.Reply {
-	totals := n.engine.Totals()
-	own, foreign := n.callsNow()
+	reply := ng.OK()
+	report.Statistics(reply.Object, n.report(n.countCalls(), n.engine.Totals(), n.server.Stats()))
+	return reply
+}
+
+// report is what statistics and metrics have in common, from the state and the counters of the moment.
+func (n *Node) report(calls metrics.Calls, totals relay.Totals, commands ngserver.Stats) report.Snapshot {
 	s := report.Snapshot{
 		Uptime:      n.clock().Sub(n.started),
-		SessionsOwn: own, SessionsForeign: foreign,
+		SessionsOwn: calls.Here(), SessionsForeign: calls.Elsewhere(),
 		Rejected: n.tally.rejected.Load(),
 		In:       totals.In, Out: totals.Out,
 		Medias:     totals.Streams,
 		Interfaces: n.interfaceUse(totals.Pools),
-		Control:    n.server.Stats().ControlStatistics,
+		Control:    commands.ControlStatistics,
 	}
 	s.PacketRate, s.ByteRate, s.ErrorRate = n.rate.now()
 	n.tally.mu.Lock()
@@ -32,9 +39,7 @@ func (n *Node) statistics() ng.Reply {
 	s.ZeroWay, s.OneWay = n.tally.zeroWay, n.tally.oneWay
 	s.Ended = maps.Clone(n.tally.ended)
 	n.tally.mu.Unlock()
-	reply := ng.OK()
-	report.Statistics(reply.Object, s)
-	return reply
+	return s
 }
 
 // interfaceUse tells of each address of an interface how its port pool stands.

@@ -53,7 +53,10 @@ func (n *Node) sweep(ctx context.Context, start <-chan struct{}) error {
 			return nil
 		case <-tick.C:
 		}
-		n.rate.measure(n.clock(), n.engine.Totals().In)
+		n.swept.Store(time.Now().Unix())
+		totals := n.engine.Totals()
+		n.rate.measure(n.clock(), totals.In)
+		n.rateOut.measure(n.clock(), totals.Out)
 		retry := n.retry.take()
 		r := round{below: n.followed.Load() + 1}
 		for _, e := range n.calls.all() {
@@ -73,11 +76,13 @@ type round struct {
 	logAway bool   // one try to write to a log that is slow takes long enough
 	below   uint64 // no call that is to stay has an event before this sequence
 	over    []over // calls that may be forgotten
+	silent  int    // events of silences that were written
 }
 
 // over is an ended call as it was when the sweep saw it.
 type over struct {
 	e    *entry
+	id   string
 	last uint64 // sequence of its last event
 }
 
@@ -103,7 +108,7 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 	defer n.calls.release(e)
 	now := n.now()
 	if e.call.Ended && now-e.call.EndedAt >= n.cfg.KeepEnded.Microseconds() && !e.unreadable && e.unlogged == nil {
-		r.over = append(r.over, over{e, e.call.Seq})
+		r.over = append(r.over, over{e, e.call.ID, e.call.Seq})
 		return
 	}
 	r.keep(e.first.Load())
@@ -120,10 +125,37 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 		}
 		return
 	}
-	if ev := n.due(&e.call, now); ev != nil {
+	ev := n.due(&e.call, now)
+	if ev == nil && r.silent < maxSilences {
+		if ev = n.silent(e, now); ev != nil {
+			r.silent++
+		}
+	}
+	if ev != nil {
 		err := n.own(ctx, e, ev)
 		r.logAway = err != nil && !errors.Is(err, transact.ErrConflict)
 	}
+}
+
+// maxSilences is how many silences one sweep tells of. When a whole trunk falls silent, the timers of other calls must not wait
+// for all of its events.
+const maxSilences = 500
+
+// silent returns the event that tells of a section of a locked call that has fallen silent, or nil. Signalling may have changed
+// who is expected to speak, but nobody before the limit is over.
+func (n *Node) silent(e *entry, now int64) events.Event {
+	limit := n.cfg.LegSilence.Microseconds()
+	if limit <= 0 || now < e.silentAt && now > e.silentAt-2*limit { // or the clock was set back
+		return nil
+	}
+	floor := max(n.started.UnixMicro(), n.floats.since(e.call.Owner))
+	ev, again, ok := e.call.DueSilence(limit, floor, n.engine.Stats, now)
+	e.silentAt = again
+	if !ok {
+		return nil
+	}
+	n.log.Info("a party is silent", "call-id", e.call.ID, "tag", ev.Tag, "media", ev.Media, "packets before", ev.Packets)
+	return ev
 }
 
 // due returns the event that time demands, or nil.
@@ -194,7 +226,7 @@ func (n *Node) retire(ctx context.Context, r *round) {
 	for _, o := range r.over {
 		if o.last >= r.below {
 			if err := n.journal.Retire(ctx, o.e.key, o.last); err != nil {
-				n.log.Warn("cannot remove an ended call from the log; trying again", "err", err)
+				n.log.Warn("cannot remove an ended call from the log; trying again", "call-id", o.id, "err", err)
 				return
 			}
 		}

@@ -33,6 +33,10 @@ func (n *Node) account(was liveness, c *projection.Call, env events.Envelope) {
 	if now.live && (!was.live || now.owner != was.owner) {
 		n.gauge(now.owner).Add(1)
 	}
+	if taken, ok := env.Event.(events.TakenOver); ok && was.live && now.live && now.owner != was.owner && n.relaying.Load() {
+		n.countTakeover(was.owner, now.owner, taken.Why)
+		n.news.taken(c.ID, was.owner, now.owner, taken.Why)
+	}
 	end, ok := env.Event.(events.Ended)
 	if !ok || !was.live || now.live || !n.carries(was.owner) || !n.relaying.Load() {
 		return

@@ -46,12 +46,23 @@ func (e *entry) logged() *projection.Call {
 	return &e.call
 }
 
-// mark notes how much of a locked call is in the log, for those who look without the lock.
+// mark notes who owns a locked call, and how much of it is in the log, for those who look without the lock.
 func (e *entry) mark() {
+	e.markOwner()
 	c := e.logged()
 	e.applied.Store(c.Seq)
 	if !e.unreadable {
 		e.first.Store(c.First)
+	}
+}
+
+func (e *entry) markOwner() {
+	switch have := e.owner.Load(); {
+	case !e.call.Live():
+		e.owner.Store(nil)
+	case have == nil || *have != e.call.Owner:
+		owner := e.call.Owner
+		e.owner.Store(&owner)
 	}
 }
 

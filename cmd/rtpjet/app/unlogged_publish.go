@@ -79,7 +79,9 @@ func (n *Node) publishFirst(ctx context.Context, e *entry) error {
 	ctx, cancel := context.WithTimeout(ctx, ownTime)
 	defer cancel()
 	first := e.unlogged.pending[0]
+	began := time.Now()
 	seq, err := n.journal.Append(ctx, e.key, e.unlogged.base.Seq, first.data)
+	n.countAppend(began, err)
 	if err = n.logAnswered(appendError(err)); err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ func (d *demo) keep(ctx context.Context) {
 	first := d.nodes[0]
 	fmt.Fprintf(w, "To look at it:\n\n  rtpjet node list --nats nats://%s\n  rtpjet call list --nats nats://%s\n\n",
 		first.at(first.nats), first.at(first.nats))
+	fmt.Fprintf(w, "In a browser: http://%s/, where a call that has ended can be looked at by its call-id, %s for one.\n\n", first.at(first.http), d.calls[0].id)
 	d.out.lines("", "", listed(pids)+".")
 	fmt.Fprintf(w, "Their logs and data are in %s\n", d.dir)
 

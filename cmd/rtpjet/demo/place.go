@@ -15,6 +15,7 @@ type place struct {
 	id                string
 	addr              netip.Addr
 	ng, nats, cluster uint16
+	http              uint16
 	// mediaMin and mediaMax are the ports for media; 0: the node's own choice, because it has an address of its own.
 	mediaMin, mediaMax uint16
 }
@@ -30,7 +31,7 @@ func (p place) serveArgs(routes, dataDir string) []string {
 	args := []string{
 		"serve", "--config-file", "none", "--node-id", p.id, "--interface", p.addr.String(),
 		"--listen-ng", p.at(p.ng), "--nats-listen", p.at(p.nats), "--nats-cluster-listen", p.at(p.cluster),
-		"--nats-routes", routes, "--data-dir", dataDir,
+		"--nats-routes", routes, "--data-dir", dataDir, "--listen-http", p.at(p.http),
 	}
 	if p.mediaMin > 0 {
 		args = append(args, "--port-min", strconv.Itoa(int(p.mediaMin)), "--port-max", strconv.Itoa(int(p.mediaMax)))
@@ -47,7 +48,7 @@ func findPlaces() ([]place, error) {
 			for i := range byte(nodeCount) {
 				p := place{
 					id: fmt.Sprintf("n%d", i+1), addr: netip.AddrFrom4([4]byte{127, 0, 1 + block, 1 + i}),
-					ng: 2223 + up, nats: 4222 + up, cluster: 6222 + up,
+					ng: 2223 + up, nats: 4222 + up, cluster: 6222 + up, http: 8080 + up,
 				}
 				if !p.free() {
 					break
@@ -65,7 +66,7 @@ func findPlaces() ([]place, error) {
 func (p place) free() bool {
 	var h holder
 	defer h.letGo()
-	for _, port := range []uint16{p.nats, p.cluster} {
+	for _, port := range []uint16{p.nats, p.cluster, p.http} {
 		if _, err := h.tcp(p.addr, port); err != nil {
 			return false
 		}
@@ -82,10 +83,11 @@ func oneAddress(addr netip.Addr) ([]place, error) {
 	for i := range nodeCount {
 		first := uint16(30000 + 1000*i)
 		p := place{id: fmt.Sprintf("n%d", i+1), addr: addr, mediaMin: first, mediaMax: first + 999}
-		var errs [3]error
+		var errs [4]error
 		p.ng, errs[0] = h.udp(addr, 0)
 		p.nats, errs[1] = h.tcp(addr, 0)
 		p.cluster, errs[2] = h.tcp(addr, 0)
+		p.http, errs[3] = h.tcp(addr, 0)
 		if err := errors.Join(errs[:]...); err != nil {
 			return nil, fmt.Errorf("find free ports on %s: %w", addr, err)
 		}

@@ -88,6 +88,7 @@ func (d *demo) begin(ctx context.Context) error {
 	}
 	d.up = d.nodes
 	d.out.say("All three answer, and are one cluster.")
+	d.out.more("Watch it in a browser: http://%s/", d.nodes[0].at(d.nodes[0].http))
 	return nil
 }
 

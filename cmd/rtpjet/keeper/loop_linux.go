@@ -98,7 +98,7 @@ func nowNano() int64 {
 }
 
 // serve is the life of a keeper. It returns when the node is gone and its floats are given up.
-func serve(node int, shared *Deadlines, log func(slog.Level) *slog.Logger, runs []string) error {
+func serve(node int, shared *Deadlines, log func(Config) *slog.Logger, runs []string) error {
 	l := &loop{node: node, shared: shared, buf: make([]byte, maxMessage), done: make(chan func(), 64), wake: -1, canary: -1, stat: -1}
 	err := l.open(log)
 	var report report
@@ -123,7 +123,7 @@ func serve(node int, shared *Deadlines, log func(slog.Level) *slog.Logger, runs 
 }
 
 // open takes the first message and prepares what it asks for.
-func (l *loop) open(log func(slog.Level) *slog.Logger) error {
+func (l *loop) open(log func(Config) *slog.Logger) error {
 	fds := []unix.PollFd{{Fd: int32(l.node), Events: unix.POLLIN}}
 	for {
 		if _, err := unix.Poll(fds, int(slowTime/time.Millisecond)); !errors.Is(err, unix.EINTR) {
@@ -142,7 +142,7 @@ func (l *loop) open(log func(slog.Level) *slog.Logger) error {
 		return errors.New("read the keeper's configuration: another message came first")
 	}
 	l.cfg = *o.Config
-	l.log = log(l.cfg.LogLevel).With("by", "keeper")
+	l.log = log(l.cfg).With("by", "keeper")
 	if l.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		return fmt.Errorf("create eventfd: %w", err)
 	}

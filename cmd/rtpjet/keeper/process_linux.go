@@ -50,8 +50,8 @@ func Run(stderr io.Writer) int {
 		err = shared.live()
 	}
 	if err == nil {
-		err = serve(nodeFD, shared, func(level slog.Level) *slog.Logger {
-			return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+		err = serve(nodeFD, shared, func(c Config) *slog.Logger {
+			return Logger(stderr, c.LogLevel, c.LogJSON)
 		}, privileges())
 	}
 	if err != nil {

@@ -39,6 +39,7 @@ type Config struct {
 	// Key proves pulses; may be empty.
 	Key      []byte     `json:"key,omitempty"`
 	LogLevel slog.Level `json:"log_level"`
+	LogJSON  bool       `json:"log_json,omitempty"`
 	// PID is the node's process.
 	PID int `json:"pid"`
 	// Canary is a thread of the node that ends only with it; 0: none.

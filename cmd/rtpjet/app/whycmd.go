@@ -1,0 +1,292 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"rtpjet/embed"
+	"rtpjet/events"
+	"rtpjet/projection"
+	"rtpjet/projection/history"
+	"rtpjet/projection/members"
+	"rtpjet/projection/replay"
+)
+
+// whyRequest asks the node that carries a call what keeps it.
+type whyRequest struct {
+	Key string `json:"key"` // of the call
+}
+
+type whyReply struct {
+	Unknown  bool                `json:"unknown,omitempty"` // the node does not know such a live call
+	Carried  bool                `json:"carried"`           // here
+	Now      int64               `json:"now"`               // µs of Unix time, by the node's clock
+	Since    int64               `json:"since,omitempty"`   // the node has had the call's float since then
+	Timeouts projection.Timeouts `json:"timeouts"`
+	Stats    []socketStats       `json:"stats"`
+}
+
+// serveWhy answers an operator who wants to know what keeps a call.
+func (c *cluster) serveWhy(m embed.Msg) {
+	var req whyRequest
+	if json.Unmarshal(m.Data, &req) != nil {
+		return
+	}
+	n := c.n
+	r := whyReply{Now: n.now(), Timeouts: n.cfg.Timeouts}
+	e := n.calls.acquire(req.Key, false)
+	if e == nil {
+		r.Unknown = true
+		respond(m, r)
+		return
+	}
+	locals, owner := e.call.Locals(), e.call.Owner
+	n.calls.release(e)
+	r.Unknown, r.Carried, r.Since = len(locals) == 0, n.carries(owner), n.floats.since(owner)
+	for _, local := range locals {
+		if st, ok := n.engine.Stats(local); ok {
+			r.Stats = append(r.Stats, socketStats{local, st})
+		}
+	}
+	respond(m, r)
+}
+
+// Why is the answer of call why-alive.
+type Why struct {
+	Call  string `json:"call"`
+	Alive bool   `json:"alive"`
+
+	// Of a call that lives.
+	Owner   string            `json:"owner"`
+	Epoch   uint64            `json:"epoch,omitempty"`
+	Carrier string            `json:"carrier,omitempty"` // the node that has it now
+	Lease   *members.Lease    `json:"lease,omitempty"`   // of the owner or the float's holder
+	Verdict string            `json:"verdict,omitempty"`
+	Float   *FloatRow         `json:"float,omitempty"`
+	Problem string            `json:"problem,omitempty"` // why there are no packets here
+	Now     int64             `json:"now,omitempty"`
+	Timers  *projection.Alive `json:"timers,omitempty"`
+
+	// Of one that has ended.
+	Ended  time.Time     `json:"ended,omitzero"`
+	Reason events.Reason `json:"reason,omitempty"`
+	By     string        `json:"by,omitempty"`    // the node that wrote the end
+	Asked  string        `json:"asked,omitempty"` // the client whose command it was
+}
+
+// CallWhyAlive says what keeps a call, or why it ended.
+func CallWhyAlive(ctx context.Context, l *embed.Log, cmd Command, w io.Writer) error {
+	list, err := callRecords(ctx, l, cmd.Call.ID)
+	if err != nil {
+		return err
+	}
+	moments := history.Moments(cmd.Call.ID, replay.Entries(list))
+	if len(moments) == 0 {
+		return unknownCall(ctx, l, cmd.Call.ID)
+	}
+	c := moments[len(moments)-1].Call
+	y := Why{Call: cmd.Call.ID, Alive: c.Live(), Owner: c.Owner, Epoch: c.Epoch}
+	if c.Live() {
+		err = y.living(ctx, l, c)
+	} else {
+		y.ended(moments)
+	}
+	if err != nil {
+		return err
+	}
+	if cmd.Call.JSON {
+		return json.NewEncoder(w).Encode(y)
+	}
+	y.write(w, c)
+	return nil
+}
+
+// ended finds the end of the last call.
+func (y *Why) ended(list []history.Moment) {
+	for i := len(list) - 1; i >= 0; i-- {
+		m := &list[i]
+		end, ok := m.Event.(events.Ended)
+		if m.Err != nil || !ok {
+			continue
+		}
+		y.Ended, y.Reason, y.By = time.UnixMicro(m.At).UTC(), end.Reason, m.Node
+		for j := i; j >= 0 && list[j].Life == m.Life; j-- { // a delete may have named a later time
+			switch list[j].Event.(type) {
+			case events.Ended, events.DeletionScheduled:
+				if cause := list[j].Cause; cause != nil {
+					y.Asked = cause.From.String()
+					return
+				}
+				continue
+			}
+			break
+		}
+		return
+	}
+}
+
+// living asks whoever has the call.
+func (y *Why) living(ctx context.Context, l *embed.Log, c *projection.Call) error {
+	rows, err := nodeRows(ctx, l)
+	if err != nil {
+		return err
+	}
+	y.Carrier = c.Owner
+	if id, float := cutFloat(c.Owner); float {
+		y.Carrier = ""
+		floats, err := floatRows(ctx, l)
+		if err != nil {
+			return err
+		}
+		for i := range floats {
+			if floats[i].Float == id {
+				y.Float, y.Carrier = &floats[i], floats[i].Holder
+			}
+		}
+	}
+	for i := range rows {
+		if rows[i].Node == y.Carrier {
+			y.Lease, y.Verdict = &rows[i].Lease, rows[i].Verdict
+		}
+	}
+	r := whyReply{Now: time.Now().UnixMicro()}
+	if y.Carrier == "" {
+		y.Problem = "nobody has the floating address"
+	} else {
+		actx, cancel := context.WithTimeout(ctx, askTime)
+		defer cancel()
+		err := askNode(actx, l, y.Carrier, verbWhy, whyRequest{Key: events.Key(c.ID)}, &r)
+		switch {
+		case err != nil:
+			y.Problem = err.Error()
+		case r.Unknown:
+			y.Problem = fmt.Sprintf("node %s does not know the call", y.Carrier)
+		case !r.Carried:
+			y.Problem = fmt.Sprintf("node %s does not have the call any more; ask again", y.Carrier)
+		}
+	}
+	if y.Problem != "" {
+		return nil
+	}
+	packets := make(map[netip.AddrPort]int64, len(r.Stats))
+	for _, s := range r.Stats {
+		packets[s.Local] = s.LastPacket
+	}
+	alive := c.WhyAlive(r.Timeouts, func(a netip.AddrPort) int64 { return max(packets[a], r.Since) })
+	y.Now, y.Timers = r.Now, &alive
+	return nil
+}
+
+func (y *Why) write(w io.Writer, c *projection.Call) {
+	p := func(format string, args ...any) { fmt.Fprintf(w, format, args...) }
+	if !y.Alive {
+		if y.Ended.IsZero() {
+			p("call %s: it has ended; its last event does not say why\n", printable(y.Call))
+			return
+		}
+		p("call %s: ended %s UTC: %s\n", printable(y.Call), y.Ended.Format("2006-01-02 15:04:05.000"), history.ReasonText(y.Reason))
+		p("  written by %s", printable(y.By))
+		if y.Asked != "" {
+			p(", asked by %s", y.Asked)
+		}
+		p("\n")
+		return
+	}
+	p("call %s lives\n", printable(y.Call))
+	y.writeOwner(p)
+	if y.Timers == nil {
+		p("  its packets are not known: %s\n", printable(y.Problem))
+		return
+	}
+	for i := range y.Timers.Streams {
+		y.writeStream(p, c, &y.Timers.Streams[i])
+	}
+	for _, t := range []struct {
+		what string
+		at   int64
+	}{{"longest life (--final-timeout)", y.Timers.Final}, {"to be deleted (a delete has asked for it)", y.Timers.DeleteAt}} {
+		if t.at > 0 {
+			p("  %s: in %s\n", t.what, span(t.at-y.Now))
+		}
+	}
+	if y.Timers.Ends == 0 {
+		p("nothing ends it by itself: a timer that counts is switched off\n")
+		return
+	}
+	p("if nothing happens, it ends in %s: %s\n", span(y.Timers.Ends-y.Now), history.ReasonText(y.Timers.Why))
+}
+
+func (y *Why) writeOwner(p func(string, ...any)) {
+	p("  owner %s, number %d of the call\n", printable(y.Owner), y.Epoch)
+	if f := y.Float; f != nil {
+		p("  floating address: held by %s, epoch %d, successor %s\n", orNothing(f.Holder), f.Epoch, orNothing(f.Successor))
+	}
+	if l := y.Lease; l != nil {
+		p("  lease of %s: %s, epoch %d, since %s UTC; the node is %s\n", l.Node, l.State, l.Epoch,
+			time.UnixMicro(l.Started).UTC().Format("2006-01-02 15:04:05"), y.Verdict)
+	} else if y.Carrier != "" {
+		p("  there is no lease of %s\n", printable(y.Carrier))
+	}
+}
+
+func (y *Why) writeStream(p func(string, ...any), c *projection.Call, s *projection.StreamTimer) {
+	tag, kind := "(no tag yet)", ""
+	if q := c.Party(s.Party); q != nil {
+		if q.Tag != "" {
+			tag = printable(q.Tag)
+		}
+		kind = printable(q.Medias[s.Media].Type)
+	}
+	p("  %s %d %s:", tag, s.Media+1, kind)
+	for _, l := range []struct {
+		name  string
+		local netip.AddrPort
+		at    int64
+	}{{"RTP", s.RTP, s.LastRTP}, {"RTCP", s.RTCP, s.LastRTCP}} {
+		switch {
+		case !l.local.IsValid():
+		case l.at == 0:
+			p(" no %s yet on %s,", l.name, l.local)
+		default:
+			p(" last %s %s ago on %s,", l.name, span(y.Now-l.at), l.local)
+		}
+	}
+	left, on := s.Left(y.Now)
+	option := map[string]string{projection.ClassMedia: "--timeout", projection.ClassOffer: "--offer-timeout", projection.ClassSilent: "--silent-timeout"}[s.Class]
+	why := map[string]string{
+		projection.ClassMedia: "packets are expected", projection.ClassOffer: "its peer's address is not known", projection.ClassSilent: "nothing is expected",
+	}[s.Class]
+	switch {
+	case !s.Counts:
+		p(" %s: does not count\n", why)
+	case !on:
+		p(" %s: %s is off, it keeps the call for ever\n", why, option)
+	case left == 0:
+		p(" %s: %s has run out\n", why, option)
+	default:
+		what := "since its last packet"
+		if !s.Packet {
+			what = "since the last signalling"
+		}
+		p(" %s: %s left of %s %s\n", why, span(left), option, what)
+	}
+}
+
+// span is a time in words that people read at a glance.
+func span(us int64) string {
+	d := time.Duration(us) * time.Microsecond
+	if d < 0 {
+		return "no time"
+	}
+	switch {
+	case d >= time.Hour:
+		return d.Round(time.Minute).String()
+	case d >= 10*time.Second:
+		return d.Round(time.Second).String()
+	}
+	return d.Round(10 * time.Millisecond).String()
+}

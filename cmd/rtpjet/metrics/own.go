@@ -1,0 +1,182 @@
+package metrics
+
+import (
+	"rtpjet/ngserver"
+	"rtpjet/relay"
+	"rtpjet/relay/plan"
+)
+
+// own are the metrics that rtpengine does not have.
+var own = []metric{
+	{name: "rtpjet_build_info", kind: gauge, labels: []string{"version", "revision", "go"}, early: true, help: "What runs; always 1.",
+		fill: func(s *Snapshot, emit emit) { emit(1, s.Build.Version, s.Build.Revision, s.Build.Go) }},
+	{name: "rtpjet_ready", kind: gauge, early: true, help: "1 while commands are answered: what /readyz says.",
+		fill: func(s *Snapshot, emit emit) { emit(truth(s.Ready)) }},
+	{name: "rtpjet_draining", kind: gauge, help: "1 while the node takes no new calls because an operator asked for it.",
+		fill: func(s *Snapshot, emit emit) { emit(truth(s.Draining)) }},
+
+	{name: "rtpjet_calls", kind: gauge, labels: []string{"owner", "carried"},
+		help: "Live calls that the node knows of, by what owns them (node, float) and by who carries them (here, elsewhere).",
+		fill: func(s *Snapshot, emit emit) {
+			emit(float64(s.Calls.NodeHere), "node", "here")
+			emit(float64(s.Calls.NodeElsewhere), "node", "elsewhere")
+			emit(float64(s.Calls.FloatHere), "float", "here")
+			emit(float64(s.Calls.FloatElsewhere), "float", "elsewhere")
+		}},
+	{name: "rtpjet_pool_ports", kind: gauge, labels: []string{"address", "float", "state"},
+		help: "Ports of each pool: used, free, or resting after use. float is the id of a floating address, empty for others.",
+		fill: func(s *Snapshot, emit emit) {
+			for _, p := range s.Pools {
+				emit(float64(p.Used), p.Addr.String(), p.Float, "used")
+				emit(float64(p.Free), p.Addr.String(), p.Float, "free")
+				emit(float64(p.Resting), p.Addr.String(), p.Float, "resting")
+			}
+		}},
+
+	{name: "rtpjet_packets_total", kind: counter, labels: []string{"direction"},
+		help: "Packets received and accepted (in), and packets sent (out).",
+		fill: directions(func(c plan.Counters) uint64 { return c.Packets })},
+	{name: "rtpjet_bytes_total", kind: counter, labels: []string{"direction"}, help: "Their bytes of UDP payload.",
+		fill: directions(func(c plan.Counters) uint64 { return c.Bytes })},
+	{name: "rtpjet_packets_shed_total", kind: counter, labels: []string{"reason"},
+		help: "Packets that went no further, by reason.",
+		fill: func(s *Snapshot, emit emit) {
+			for i, n := range s.Relay.Shed {
+				emit(float64(n), relay.Shed(i).String())
+			}
+		}},
+
+	{name: "rtpjet_ng_repeats_total", kind: counter, labels: []string{"outcome"},
+		help: "NG commands that came again: answered from memory, joined to the one in progress, or refused.",
+		fill: func(s *Snapshot, emit emit) {
+			emit(float64(s.NG.Cache.Hits), "answered")
+			emit(float64(s.NG.Cache.Joined), "joined")
+			emit(float64(s.NG.Cache.Refused), "refused")
+		}},
+	{name: "rtpjet_ng_cookie_collisions_total", kind: counter,
+		help: "NG commands whose cookie was in use for another command. Each was executed; the clients do not make their cookies unique.",
+		fill: func(s *Snapshot, emit emit) { emit(float64(s.NG.Cache.Collisions)) }},
+	{name: "rtpjet_ng_refused_total", kind: counter, labels: []string{"reason"},
+		help: "NG messages that were not carried out as they should be, by reason.",
+		fill: func(s *Snapshot, emit emit) {
+			emit(float64(s.NG.Ignored), "no_cookie")
+			emit(float64(s.NG.Overloaded), "overload")
+			emit(float64(s.NG.Panics), "panic")
+			emit(float64(s.NG.TooLarge), "reply_too_large")
+		}},
+	{name: "rtpjet_ng_cache_entries", kind: gauge, help: "Replies that are kept for commands that come again.",
+		fill: func(s *Snapshot, emit emit) { emit(float64(s.NG.Cache.Entries)) }},
+	{name: "rtpjet_ng_cache_bytes", kind: gauge, help: "How much memory those replies take, about.",
+		fill: func(s *Snapshot, emit emit) { emit(float64(s.NG.Cache.Bytes)) }},
+	{name: "rtpjet_ng_running", kind: gauge, help: "NG commands that are being executed or wait for their turn.",
+		fill: func(s *Snapshot, emit emit) { emit(float64(s.NG.Cache.Running)) }},
+
+	{name: "rtpjet_log_reachable", kind: gauge, help: "1 if the event log answered this scrape.",
+		fill: func(s *Snapshot, emit emit) { emit(truth(s.Log.Reachable)) }},
+	{name: "rtpjet_log_head", kind: gauge, help: "Sequence of the last entry of the log; absent if the log did not answer.",
+		fill: func(s *Snapshot, emit emit) {
+			if s.Log.Reachable {
+				emit(float64(max(s.Log.Head, s.Log.Followed))) // it may have been asked for a moment before
+			}
+		}},
+	{name: "rtpjet_log_followed", kind: gauge, help: "Sequence up to which this node has read the log.",
+		fill: func(s *Snapshot, emit emit) { emit(float64(s.Log.Followed)) }},
+	{name: "rtpjet_projection_lag_entries", kind: gauge,
+		help: "Entries of the log that this node has not read yet; absent if the log did not answer.",
+		fill: func(s *Snapshot, emit emit) {
+			if s.Log.Reachable {
+				emit(float64(max(s.Log.Head, s.Log.Followed) - s.Log.Followed))
+			}
+		}},
+	{name: "rtpjet_projection_lag_seconds", kind: gauge, help: "Age of the first of those; absent if the log did not answer.",
+		fill: func(s *Snapshot, emit emit) {
+			if s.Log.Reachable {
+				emit(s.Log.Lag.Seconds())
+			}
+		}},
+	{name: "rtpjet_log_away_seconds", kind: gauge, help: "For how long commands have found that the log does not answer; 0 if it does.",
+		fill: func(s *Snapshot, emit emit) { emit(s.Log.Away.Seconds()) }},
+	{name: "rtpjet_unlogged_events", kind: gauge, help: "Events that took effect and wait for the log (--log-loss=serve).",
+		fill: func(s *Snapshot, emit emit) { emit(float64(s.Log.Unlogged)) }},
+	{name: "rtpjet_held_reservations", kind: gauge, help: "Reservations of ports about which the log is still to be asked.",
+		fill: func(s *Snapshot, emit emit) { emit(float64(s.Log.Held)) }},
+	{name: "rtpjet_unreadable_events_total", kind: counter, help: "Events that this build cannot read, and leaves alone.",
+		fill: func(s *Snapshot, emit emit) { emit(float64(s.Log.Unreadable)) }},
+	{name: "rtpjet_unopened_events_total", kind: counter, help: "Events with secrets that the cluster key does not open.",
+		fill: func(s *Snapshot, emit emit) { emit(float64(s.Log.Unopened)) }},
+	{name: "rtpjet_archiving", kind: gauge, help: "1 on the node that archives ended calls; of a region, there is one.",
+		fill: func(s *Snapshot, emit emit) { emit(truth(s.Log.Archiving)) }},
+
+	{name: "rtpjet_float_held", kind: gauge, labels: []string{"float"}, help: "1 on the node that holds the floating address.",
+		fill: floats(func(f Float) float64 { return truth(f.Held) })},
+	{name: "rtpjet_float_warm", kind: gauge, labels: []string{"float"}, help: "1 where all calls of the floating address are ready.",
+		fill: floats(func(f Float) float64 { return truth(f.Warm) })},
+	{name: "rtpjet_float_has_holder", kind: gauge, labels: []string{"float"}, help: "1 if any node holds it, as far as this one can see.",
+		fill: floats(func(f Float) float64 { return truth(f.HasHolder) })},
+	{name: "rtpjet_float_epoch", kind: gauge, labels: []string{"float"}, help: "Number of the present claim to it.",
+		fill: floats(func(f Float) float64 { return float64(f.Epoch) })},
+	{name: "rtpjet_float_calls", kind: gauge, labels: []string{"float"}, help: "Live calls on it.",
+		fill: floats(func(f Float) float64 { return float64(f.Calls) })},
+
+	{name: "rtpjet_lease_age_seconds", kind: gauge, labels: []string{"node", "state"},
+		help: "Time since the lease of a node was claimed or last changed. It is not renewed: heartbeats say who lives.",
+		fill: func(s *Snapshot, emit emit) {
+			for _, l := range s.Leases {
+				emit(l.Age.Seconds(), l.Node, l.State)
+			}
+		}},
+	{name: "rtpjet_lease_epoch", kind: gauge, labels: []string{"node"}, help: "How often the lease of a node was claimed.",
+		fill: func(s *Snapshot, emit emit) {
+			for _, l := range s.Leases {
+				emit(float64(l.Epoch), l.Node)
+			}
+		}},
+	{name: "rtpjet_peer_heard_seconds", kind: gauge, labels: []string{"node", "path"},
+		help: "Time since another node was heard, by path (nats, udp).",
+		fill: func(s *Snapshot, emit emit) {
+			for _, p := range s.Peers {
+				if p.NATS >= 0 {
+					emit(p.NATS.Seconds(), p.Node, "nats")
+				}
+				if p.UDP >= 0 {
+					emit(p.UDP.Seconds(), p.Node, "udp")
+				}
+			}
+		}},
+	{name: "rtpjet_peer_verdict", kind: gauge, labels: []string{"node", "verdict"},
+		help: "1 for what this node takes another one for: alive, silent or gone.",
+		fill: func(s *Snapshot, emit emit) {
+			for _, p := range s.Peers {
+				emit(1, p.Node, p.Verdict)
+			}
+		}},
+	{name: "rtpjet_peer_clock_seconds", kind: gauge, labels: []string{"node"}, help: "The clock of another node minus this one's.",
+		fill: func(s *Snapshot, emit emit) {
+			for _, p := range s.Peers {
+				emit(p.Skew.Seconds(), p.Node)
+			}
+		}},
+}
+
+func directions(what func(plan.Counters) uint64) func(*Snapshot, emit) {
+	return func(s *Snapshot, emit emit) {
+		emit(float64(what(s.Report.In)), "in")
+		emit(float64(what(s.Report.Out)), "out")
+	}
+}
+
+func floats(what func(Float) float64) func(*Snapshot, emit) {
+	return func(s *Snapshot, emit emit) {
+		for _, f := range s.Floats {
+			emit(what(f), f.ID)
+		}
+	}
+}
+
+// proxyName is an NG client as the statistics call it.
+func proxyName(p ngserver.ProxyStats) string {
+	if !p.Proxy.IsValid() {
+		return "other"
+	}
+	return p.Proxy.String()
+}

@@ -1,0 +1,51 @@
+package relay
+
+import "rtpjet/relay/plan"
+
+// Shed says why a packet went no further.
+type Shed uint8
+
+// The reasons.
+const (
+	// ShedMalformed: what arrived is neither RTP nor RTCP, nor what else may come on its stream.
+	ShedMalformed Shed = iota
+	// ShedSource: it came from an address that the stream does not listen to.
+	ShedSource
+	// ShedNotAuthentic: it cannot be decrypted: another key, a repetition, or damage.
+	ShedNotAuthentic
+	// ShedNotHeld: this node does not hold the floating address, or no longer.
+	ShedNotHeld
+	// ShedBlocked: a command has blocked media or DTMF of its party.
+	ShedBlocked
+	// ShedNoAddress: the party that it is for has no address yet, or is on hold.
+	ShedNoAddress
+	// ShedUnsealed: it cannot be encrypted for the party that it is for.
+	ShedUnsealed
+	// ShedNotSent: the system did not take it.
+	ShedNotSent
+
+	numShed = iota
+)
+
+var shedNames = [numShed]string{
+	"malformed", "source", "not_authentic", "not_held", "blocked", "no_address", "unsealed", "not_sent",
+}
+
+// String returns a short name.
+func (s Shed) String() string { return shedNames[s] }
+
+// refuse counts a packet that arrived on s and goes no further.
+func (s *stream) refuse(h *shard, why Shed) {
+	h.shed[why]++
+	s.in.errors.add(1)
+}
+
+// sums adds what the shard has published.
+func (h *shard) sums(in, out *plan.Counters, shed *[numShed]uint64) {
+	p := &h.published
+	addCounters(in, p.in.read())
+	addCounters(out, p.out.read())
+	for i := range shed {
+		shed[i] += p.shed[i].load()
+	}
+}
