@@ -300,7 +300,7 @@ func programs(systems []string) []string {
 	need := []string{"nsenter"}
 	for _, s := range systems {
 		if s != "rtpjet" {
-			return append(need, "rtpengine", "redis-server", "keepalived")
+			return append(need, "rtpengine", "redis-server", "keepalived", "chrt")
 		}
 	}
 	return need
