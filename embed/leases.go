@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -141,6 +142,13 @@ func (l *Log) FollowLeases(ctx context.Context, entry func(lease Lease, deleted 
 		if !errors.Is(err, ErrReset) {
 			return err
 		}
+		// A bucket that is made while the server still takes the one before apart may lose its subject to that, and never
+		// answer a write again.
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(remakeAfter):
+		}
 		if err := l.remakeBucket(ctx); err != nil {
 			if ctx.Err() != nil || l.nc.IsClosed() {
 				return err
@@ -163,6 +171,9 @@ func (l *Log) FollowLeases(ctx context.Context, entry func(lease Lease, deleted 
 		}
 	}
 }
+
+// remakeAfter is the time between the loss of the bucket and its making.
+const remakeAfter = 300 * time.Millisecond
 
 // remakeBucket creates the bucket if it is not there, with the identity of the cluster as it was.
 func (l *Log) remakeBucket(ctx context.Context) error {
