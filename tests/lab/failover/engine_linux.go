@@ -24,7 +24,7 @@ var keepalivedTemplate string
 var superviseScript []byte
 
 // engineShape is one way to run rtpengine, Redis and keepalived together. What the
-// tables show is the best of engineShapes; the README has why.
+// tables show is the best of engineShapes, bestEngine; docs/measurements.md has more.
 type engineShape struct {
 	// cold starts rtpengine when its node becomes master, and has it read the calls
 	// from Redis then. Otherwise it runs on all nodes and is told of each call by

@@ -112,9 +112,13 @@ type run struct {
 	system system
 }
 
-// settleBefore is how long media flows before the fault: long enough for relays to
-// have learned their streams and to have told the others.
+// settleBefore is how long media flows before the fault, and settleCall how much
+// longer for each call: long enough for relays to have learned their streams and to
+// have told the others. rtpengine writes each call to Redis again after three
+// seconds of media, and its packets wait for that.
 var settleBefore = 6 * time.Second
+
+const settleCall = 5 * time.Millisecond
 
 const (
 	control     = 2 * time.Second // of that, the last part shows whether the machine has time for us
@@ -145,7 +149,7 @@ func (r *run) carryOut(ctx context.Context, self string, f fault, s scene) (o *o
 	if err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, settleBefore); err != nil {
+	if err := pause(ctx, settleBefore+time.Duration(s.Calls)*settleCall); err != nil {
 		_, _ = capture.Stop()
 		return nil, err
 	}

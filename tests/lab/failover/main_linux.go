@@ -36,6 +36,9 @@ func main() {
 	defer stop()
 	if err := dispatch(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "failover:", err)
+		if cause := context.Cause(ctx); cause != nil {
+			fmt.Fprintln(os.Stderr, "failover:", cause) // which signal it was
+		}
 		os.Exit(1)
 	}
 }
