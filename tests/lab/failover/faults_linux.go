@@ -99,7 +99,7 @@ func upgrade(ctx context.Context, r *run, _ int) error {
 			return fmt.Errorf("restart n%d: %w", next+1, err)
 		}
 		done[next] = true
-		if err := pause(ctx, 2*time.Second); err != nil {
+		if err := lab.Pause(ctx, 2*time.Second); err != nil {
 			return err
 		}
 	}
@@ -149,7 +149,7 @@ func (r *run) carryOut(ctx context.Context, self string, f fault, s scene) (o *o
 	if err != nil {
 		return nil, err
 	}
-	if err := pause(ctx, settleBefore+time.Duration(s.Calls)*settleCall); err != nil {
+	if err := lab.Pause(ctx, settleBefore+time.Duration(s.Calls)*settleCall); err != nil {
 		_, _ = capture.Stop()
 		return nil, err
 	}
@@ -185,14 +185,14 @@ func (r *run) strikeAndHeal(ctx context.Context, g *generator, f fault, holder i
 	if err := f.strike(ctx, r, holder); err != nil {
 		return err
 	}
-	if err := pause(ctx, f.settle); err != nil {
+	if err := lab.Pause(ctx, f.settle); err != nil {
 		return err
 	}
 	if f.heal != nil {
 		if err := f.heal(ctx, r, holder); err != nil {
 			return err
 		}
-		if err := pause(ctx, settleAfter); err != nil {
+		if err := lab.Pause(ctx, settleAfter); err != nil {
 			return err
 		}
 	}
@@ -200,7 +200,7 @@ func (r *run) strikeAndHeal(ctx context.Context, g *generator, f fault, holder i
 	if err != nil {
 		return err
 	}
-	if err := pause(ctx, 2*time.Second); err != nil {
+	if err := lab.Pause(ctx, 2*time.Second); err != nil {
 		return err
 	}
 	has, err := r.holders()

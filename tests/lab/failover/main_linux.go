@@ -235,7 +235,7 @@ func awaitQuiet(ctx context.Context, patience time.Duration) error {
 			return err
 		}
 		const look = 2 * time.Second
-		if err := pause(ctx, look); err != nil {
+		if err := lab.Pause(ctx, look); err != nil {
 			return err
 		}
 		after, err := lab.IdleTime()

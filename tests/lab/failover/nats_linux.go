@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"rtpjet/embed"
+	"rtpjet/tests/lab"
 )
 
 // serveNATS is one NATS server for nodes that have none of their own: this program
@@ -108,7 +109,7 @@ func lead(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, node strin
 		if all, err := streams(ctx, js); err == nil && askToLead(ctx, nc, all, node) == 0 {
 			return true, nil
 		} // else an election is going on, perhaps
-		return false, pause(ctx, 300*time.Millisecond)
+		return false, lab.Pause(ctx, 300*time.Millisecond)
 	})
 }
 

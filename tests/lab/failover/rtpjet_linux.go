@@ -132,13 +132,6 @@ func (c *cluster) ready(ctx context.Context, i int) error {
 	return nil
 }
 
-func (c *cluster) pid(node int) int {
-	if c.procs[node] == nil {
-		return 0
-	}
-	return c.procs[node].PID
-}
-
 func (c *cluster) kill(node int) error {
 	c.procs[node].Kill()
 	return nil

@@ -14,9 +14,7 @@ import (
 type system interface {
 	// start starts all of it and returns when calls can be placed.
 	start(ctx context.Context) error
-	// pid returns the process that relays on a node, 0 if there is none.
-	pid(node int) int
-	// kill ends that process as `kill -9` does.
+	// kill ends the process that relays on a node as `kill -9` does.
 	kill(node int) error
 	// restart stops a node in the way that is meant for it, and starts it again; it
 	// returns when the node could take the address.
@@ -129,20 +127,9 @@ func eventually(ctx context.Context, within time.Duration, so func() (bool, erro
 		if ok || err != nil {
 			return err
 		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
+		if err := lab.Pause(ctx, 5*time.Millisecond); err != nil {
 			return err
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
 	}
 }
 

@@ -119,7 +119,7 @@ func (r *oneRun) withCluster(ctx context.Context, f func(c *nodes) error) error 
 		}
 	}
 	// The log's copies and their leaders settle.
-	if err := pause(ctx, 2*time.Second); err != nil {
+	if err := lab.Pause(ctx, 2*time.Second); err != nil {
 		return err
 	}
 	return f(c)
@@ -161,7 +161,7 @@ func (c *nodes) ready(ctx context.Context, i int) error {
 		if err == nil {
 			return nil
 		}
-		if err := pause(ctx, 5*time.Millisecond); err != nil {
+		if err := lab.Pause(ctx, 5*time.Millisecond); err != nil {
 			return fmt.Errorf("node %d does not answer; the end of its log:\n%s", i+1, c.procs[i].LastLines())
 		}
 		select {
@@ -193,17 +193,6 @@ func ping(addr string) error {
 	}
 	_, err = conn.Read(make([]byte, 2048))
 	return err
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // bench runs `rtpjet bench` against some of the nodes.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/tests/lab"
 )
 
 var allThree = []int{0, 1, 2}
@@ -31,7 +32,7 @@ func (r *oneRun) clusterIdle(ctx context.Context) error {
 			before += cpuOf(p.PID)
 		}
 		from := time.Now()
-		if err := pause(ctx, r.seconds(10, 3)); err != nil {
+		if err := lab.Pause(ctx, r.seconds(10, 3)); err != nil {
 			return err
 		}
 		for _, p := range c.procs {
@@ -68,7 +69,7 @@ func (c *nodes) memory(ctx context.Context, ask func() error) (rss [2]float64, e
 				return rss, err
 			}
 		}
-		if err := pause(ctx, c.r.seconds(5, 2)); err != nil {
+		if err := lab.Pause(ctx, c.r.seconds(5, 2)); err != nil {
 			return rss, err
 		}
 		if rss[k], err = rssOf(c.procs[i].PID); err != nil {
@@ -195,7 +196,7 @@ func (r *oneRun) clusterKill(ctx context.Context) error {
 		go func() {
 			done <- c.bench(&b, "cluster", others, "--rate", r.either("200", "50"), "--duration", r.either("30s", "8s"))
 		}()
-		err = pause(ctx, r.seconds(5, 3))
+		err = lab.Pause(ctx, r.seconds(5, 3))
 		if err == nil {
 			// Without anything led by it there is nothing to see.
 			leads, lerr := c.leader(ctx, others[0])
