@@ -13,5 +13,5 @@
 //
 // The node has the other half of each fence. It looks at the number for each packet, by a clock, so a frozen node forwards
 // nothing when it is thawed. If the keeper dies the kernel marks that memory before anybody can know of it
-// (life_linux.go); the kernel drops the addresses after a second.
+// (life_linux.go); the kernel drops the addresses after two to three seconds.
 package keeper
