@@ -14,6 +14,7 @@ const MinClusterKey = 16
 const (
 	clientUser = "rtpjet"
 	routeUser  = "rtpjet-route"
+	regionUser = "rtpjet-region"
 )
 
 // derive makes a password from the cluster key, another one for each purpose: whoever learns one has neither the key nor
@@ -26,6 +27,7 @@ func derive(key []byte, purpose string) string {
 
 func clientPassword(key []byte) string { return derive(key, "nats client v1") }
 func routePassword(key []byte) string  { return derive(key, "nats route v1") }
+func regionPassword(key []byte) string { return derive(key, "nats leaf v1") }
 
 func checkClusterKey(key []byte) error {
 	if n := len(key); n > 0 && n < MinClusterKey {

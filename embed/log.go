@@ -21,6 +21,8 @@ import (
 type Config struct {
 	// Region is the token in the names of all resources.
 	Region string
+	// Domain is the JetStream domain that has them. Empty: that of the server that nc is connected to.
+	Domain string
 	// Replicas is on how many servers each stream is. 0: as many as [Log.KeepReplicas] finds right for the servers there are.
 	Replicas int
 	// Servers tells how many servers the cluster has at the moment. [Server.Servers] fits; nil: what the NATS that nc is
@@ -46,6 +48,7 @@ type Log struct {
 	js  jetstream.JetStream
 	req *requester
 
+	api    string // what the subjects of JetStream's API begin with
 	prefix string // "calls.<region>."
 	pos    position
 
@@ -136,7 +139,7 @@ func Attach(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	js, err := jetstream.New(nc)
+	js, err := newJetStream(nc, cfg.Domain)
 	if err != nil {
 		return nil, fmt.Errorf("open the event log: %w", err)
 	}
@@ -153,6 +156,22 @@ func Attach(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	return attachTo(nc, js, cfg)
 }
 
+// newJetStream is JetStream's API in a domain; empty: in that of the server.
+func newJetStream(nc *nats.Conn, domain string) (jetstream.JetStream, error) {
+	if domain == "" {
+		return jetstream.New(nc)
+	}
+	return jetstream.NewWithDomain(nc, domain)
+}
+
+// apiPrefix is what the subjects of JetStream's API in a domain begin with.
+func apiPrefix(domain string) string {
+	if domain == "" {
+		return "$JS.API."
+	}
+	return "$JS." + domain + ".API."
+}
+
 func attachTo(nc *nats.Conn, js jetstream.JetStream, cfg Config) (*Log, error) {
 	req, err := newRequester(nc)
 	if err != nil {
@@ -160,6 +179,7 @@ func attachTo(nc *nats.Conn, js jetstream.JetStream, cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js, req: req,
+		api:    apiPrefix(cfg.Domain),
 		prefix: callSubject(cfg.Region, ""),
 		status: nc.StatusChanged(nats.RECONNECTING, nats.CLOSED),
 		id:     nuid.Next(),

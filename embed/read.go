@@ -93,7 +93,7 @@ func (l *Log) purge(ctx context.Context, key, req string) error {
 	var reply struct {
 		Error *apiFault `json:"error"`
 	}
-	if err := l.api(ctx, "STREAM.PURGE."+l.callsStream(), []byte(req), &reply); err != nil {
+	if err := l.call(ctx, "STREAM.PURGE."+l.callsStream(), []byte(req), &reply); err != nil {
 		return requestError("purge", key, err)
 	}
 	if f := reply.Error; f != nil {

@@ -42,6 +42,10 @@ type ServerConfig struct {
 	// ClusterKey is a secret of at least [MinClusterKey] bytes that all servers of the cluster have. Other servers are
 	// refused then, and so are clients without it, over whatever network they come. Empty: everybody is let in.
 	ClusterKey []byte
+	// RegionListen is the "host:port" at which the servers of other regions connect to this one. Empty: nowhere. Peers are
+	// the other regions. Both need a ClusterKey, the same in all regions.
+	RegionListen string
+	Peers        []RegionPeer
 	// TLS is for clients, RouteTLS for the other servers, who verify each other: its certificate must do for both ends of a
 	// connection and name the host that stands in the others' routes.
 	TLS, RouteTLS TLSFiles
@@ -153,6 +157,9 @@ func (s *Server) configure(ctx context.Context, cfg ServerConfig) error {
 		if err := clusterOptions(ctx, cfg, opts); err != nil {
 			return err
 		}
+	}
+	if err := regionOptions(ctx, cfg, opts); err != nil {
+		return err
 	}
 	if err := checkMode(cfg.StoreDir, s.clustered()); err != nil {
 		return err
