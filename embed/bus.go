@@ -64,20 +64,50 @@ func (l *Log) Subscribe(tokens string, f func(Msg)) (stop func(), err error) {
 	return func() { _ = sub.Unsubscribe() }, nil
 }
 
+// SubscribeQueue is Subscribe, and of all who subscribe to tokens in this way one gets each message.
+func (l *Log) SubscribeQueue(tokens string, f func(Msg)) (stop func(), err error) {
+	prefix := busPrefix(l.cfg.Region)
+	return l.subscribeQueue(prefix+tokens, len(prefix), tokens, f)
+}
+
+func (l *Log) subscribeQueue(subject string, skip int, what string, f func(Msg)) (stop func(), err error) {
+	sub, err := l.nc.QueueSubscribe(subject, "nodes", func(m *nats.Msg) { f(Msg{Tokens: m.Subject[skip:], Data: m.Data, m: m}) })
+	if err != nil {
+		return nil, requestError("subscribe to", what, err)
+	}
+	return func() { _ = sub.Unsubscribe() }, nil
+}
+
+// helloSubject is where any region is greeted, whatever its name is: who is there has to say it.
+const helloSubject = "rtpjet-region"
+
+// SubscribeHello has f answer the greetings of other regions; of all nodes of the region one gets each.
+func (l *Log) SubscribeHello(f func(Msg)) (stop func(), err error) {
+	return l.subscribeQueue(helloSubject, 0, "greetings", f)
+}
+
+// Hello greets the region at the other end and returns its answer; errors are those of [Log.Request].
+func (l *Log) Hello(ctx context.Context, data []byte) ([]byte, error) { return l.request(ctx, helloSubject, "the region", data) }
+
 // Request sends data to tokens and returns the first answer. Without a subscriber it fails at once with an error that
 // matches [ErrNobody]; if there is no answer before ctx ends, 5 s without a deadline, or the connection is lost, with
 // [ErrUnavailable]. A request is sent once.
 func (l *Log) Request(ctx context.Context, tokens string, data []byte) ([]byte, error) {
+	return l.request(ctx, busPrefix(l.cfg.Region)+tokens, tokens, data)
+}
+
+// ask1 is a request to a subject; what is the subject in the words of an error.
+func (l *Log) request(ctx context.Context, subject, what string, data []byte) ([]byte, error) {
 	ctx, cancel := withDeadline(ctx, appendTimeout)
 	defer cancel()
-	m, err := l.req.do(ctx, &nats.Msg{Subject: busPrefix(l.cfg.Region) + tokens, Data: data})
+	m, err := l.req.do(ctx, &nats.Msg{Subject: subject, Data: data})
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
-		return nil, fmt.Errorf("ask %s: %w", tokens, ErrNobody)
+		return nil, fmt.Errorf("ask %s: %w", what, ErrNobody)
 	case errors.Is(err, context.Canceled):
-		return nil, fmt.Errorf("ask %s: %w", tokens, err)
+		return nil, fmt.Errorf("ask %s: %w", what, err)
 	case err != nil:
-		return nil, requestError("ask", tokens, err)
+		return nil, requestError("ask", what, err)
 	}
 	return m.Data, nil
 }

@@ -26,6 +26,8 @@ var (
 	ErrNewer = errors.New("written by a newer version")
 	// ErrReset means that the stream is shorter than the position to follow from: it was deleted or restored from a copy.
 	ErrReset = errors.New("the event log was replaced")
+	// ErrNoRegion means that the NATS has no streams of that region.
+	ErrNoRegion = errors.New("there is no rtpjet region")
 )
 
 // ConflictError reports an append that lost against another writer. It matches [ErrConflict].

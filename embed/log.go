@@ -145,7 +145,7 @@ func Attach(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	}
 	s, err := js.Stream(ctx, callsStream(cfg.Region))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, fmt.Errorf("there is no rtpjet region %q on this NATS; check --region", cfg.Region)
+		return nil, fmt.Errorf("%w %q on this NATS; check --region", ErrNoRegion, cfg.Region)
 	}
 	if err == nil {
 		err = checkMetadata(s.CachedInfo().Config.Metadata)

@@ -141,11 +141,19 @@ func leafURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
+// regionClient is the user name of who looks at what a server has of another region.
+func regionClient(region string) string { return clientUser + "-" + regionAccount(region) }
+
+// ForRegion are the credentials for what a server has of another region: its mirrors. They need a ClusterKey.
+func (c Credentials) ForRegion(region string) Credentials {
+	return Credentials{User: regionClient(region), Password: clientPassword(c.ClusterKey), TLS: c.TLS}
+}
+
 // ConnectRegion returns a connection to what this server has of another region: its mirrors, and the way there. The caller
 // closes it.
 func (s *Server) ConnectRegion(region string) (*nats.Conn, error) {
 	opts := append(connOptions(s.opts.ServerName+" "+region), nats.InProcessServer(s),
-		nats.UserInfo(clientUser+"-"+regionAccount(region), s.password))
+		nats.UserInfo(regionClient(region), s.password))
 	nc, err := nats.Connect("", opts...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the embedded NATS server for region %s: %w", region, err)

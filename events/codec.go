@@ -34,6 +34,7 @@ type header struct {
 	Reply   int             `json:"reply,omitempty"`   // bytes
 	Caused  bool            `json:"caused,omitempty"`
 	Took    int64           `json:"took,omitempty"`    // µs
+	Via     string          `json:"via,omitempty"`     // region/node
 	Secrets Secret          `json:"secrets,omitempty"` // of the request and the reply, sealed
 	Latin1  bool            `json:"latin1,omitempty"`  // strings are bytes, each written as the rune of its value
 	Event   json.RawMessage `json:"event"`
@@ -55,7 +56,7 @@ func Encode(e Envelope) ([]byte, error) {
 		e.Call, e.Node, e.Event = toLatin1(e.Call), toLatin1(e.Node), mapStrings(e.Event, toLatin1)
 		if e.Cause != nil {
 			c := *e.Cause
-			c.Cookie = toLatin1(c.Cookie)
+			c.Cookie, c.Via = toLatin1(c.Cookie), toLatin1(c.Via)
 			e.Cause = &c
 		}
 		w = writer{b: w.b[:0]}
@@ -86,6 +87,7 @@ func (w *writer) header(e Envelope, latin1 bool) error {
 		w.optInt("reply", int64(len(c.Reply)))
 		w.flag("caused", true)
 		w.optInt("took", c.Took)
+		w.optStr("via", c.Via)
 		if c.Secrets != "" {
 			w.key("secrets")
 			w.secret(c.Secrets)
@@ -141,12 +143,12 @@ func slowDecode(data []byte) (Envelope, error) {
 		return Envelope{}, fmt.Errorf("%w: %s: %w", ErrMalformed, h.Kind, err)
 	}
 	if h.Latin1 {
-		h.Call, h.Node, h.Cookie = fromLatin1(h.Call), fromLatin1(h.Node), fromLatin1(h.Cookie)
+		h.Call, h.Node, h.Cookie, h.Via = fromLatin1(h.Call), fromLatin1(h.Node), fromLatin1(h.Cookie), fromLatin1(h.Via)
 		ev = mapStrings(ev, fromLatin1)
 	}
 	e := Envelope{Call: h.Call, Gen: h.Gen, Node: h.Node, At: h.At, Event: ev}
 	if h.Caused {
-		e.Cause = &Cause{Cookie: h.Cookie, From: h.From, Request: rest[:h.Request:h.Request], Reply: rest[h.Request:], Took: h.Took, Secrets: h.Secrets}
+		e.Cause = &Cause{Cookie: h.Cookie, From: h.From, Request: rest[:h.Request:h.Request], Reply: rest[h.Request:], Took: h.Took, Via: h.Via, Secrets: h.Secrets}
 	} else if len(rest) > 0 {
 		return Envelope{}, fmt.Errorf("%w: lengths do not match", ErrMalformed)
 	}

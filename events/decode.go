@@ -31,20 +31,20 @@ func fastDecode(data []byte) (e Envelope, ok bool) {
 		return Envelope{}, false
 	}
 	if h.caused {
-		e.Cause = &Cause{Cookie: string(h.cookie), From: h.from, Request: rest[:h.request:h.request], Reply: rest[h.request:], Took: h.took, Secrets: h.secrets}
+		e.Cause = &Cause{Cookie: string(h.cookie), From: h.from, Request: rest[:h.request:h.request], Reply: rest[h.request:], Took: h.took, Via: string(h.via), Secrets: h.secrets}
 	}
 	return e, true
 }
 
 // fastHeader is a header whose texts are still a part of the entry.
 type fastHeader struct {
-	kind, call, node, cookie []byte
-	gen                      uint64
-	at, took                 int64
-	from                     netip.AddrPort
-	request, reply           int
-	caused                   bool
-	secrets                  Secret
+	kind, call, node, cookie, via []byte
+	gen                           uint64
+	at, took                      int64
+	from                          netip.AddrPort
+	request, reply                int
+	caused                        bool
+	secrets                       Secret
 }
 
 // header reads up to the event, which is the last field.
@@ -83,6 +83,8 @@ func (r *reader) header(h *fastHeader) bool {
 			bit, h.secrets = 1<<9, r.secret()
 		case "took":
 			bit, h.took = 1<<10, r.int64()
+		case "via":
+			bit, h.via = 1<<11, r.text()
 		case "event":
 			return !r.bad
 		} // latin1 is rare, and takes another pass

@@ -44,6 +44,8 @@ type Cause struct {
 	Reply   []byte         // the dictionary as sent, without the cookie
 	// Took is how long the command had been here when the entry was made, in µs; 0 if that is not known.
 	Took int64
+	// Via is the node of another region that the command had come to first, as region/node; empty: it came here.
+	Via string
 	// Secrets are the keys that stood in the two, sealed; x stands in their places. See [Sealer].
 	Secrets Secret
 }
@@ -316,6 +318,7 @@ const (
 	ReasonOfferTimeout  Reason = "offer_timeout"  // never any media
 	ReasonFinalTimeout  Reason = "final_timeout"  // the longest allowed life
 	ReasonOrphaned      Reason = "orphaned"       // the owner is gone, and nobody has asked for the call since
+	ReasonAdopted       Reason = "adopted"        // another region has the call, which took this one for lost
 )
 
 // Ended says that the call is over and its ports are free. It is the last event of its generation.

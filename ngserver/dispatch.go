@@ -30,6 +30,7 @@ type Message struct {
 	Cookie   string         // empty on transports without cookies
 	Raw      []byte         // the message without its cookie
 	Received time.Time      // by Config.Clock
+	Via      string         // the node of another region that it had come to, as region/node; empty: it came here
 }
 
 // Handler executes commands. Handle is called from many goroutines at once and must return soon after ctx is done, which

@@ -51,7 +51,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return demo.Run(ctx, cmd.Args, stdout, stderr)
 	case "replay":
 		err = app.Replay(ctx, cmd, stdout)
-	case "call list", "call show", "call history", "call export", "call why-alive", "node list", "node drain", "node undrain", "node takeover", "float list", "float move":
+	case "call list", "call show", "call history", "call export", "call why-alive", "node list", "node drain", "node undrain", "node takeover", "float list", "float move",
+		"region list", "region adopt", "region forget":
 		err = app.Call(ctx, cmd, stdout)
 	default:
 		log := keeper.Logger(stderr, cmd.Config.LogLevel, cmd.Config.LogJSON)

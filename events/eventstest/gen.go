@@ -47,7 +47,7 @@ func Envelope() *rapid.Generator[events.Envelope] {
 			At: rapid.Int64().Draw(t, "at"), Event: Event().Draw(t, "event"),
 		}
 		if rapid.Bool().Draw(t, "caused") {
-			c := &events.Cause{Cookie: Text().Draw(t, "cookie")}
+			c := &events.Cause{Cookie: Text().Draw(t, "cookie"), Via: Text().Draw(t, "via")}
 			fill(t, reflect.ValueOf(&c.From).Elem())
 			c.Request = rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "request")
 			c.Reply = rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "reply")

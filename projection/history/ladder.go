@@ -54,6 +54,8 @@ type Asked struct {
 	FromTag string `json:"from_tag,omitempty"`
 	ToTag   string `json:"to_tag,omitempty"`
 	Branch  string `json:"via_branch,omitempty"`
+	// Via is the node of another region that the command had come to, as region/node.
+	Via string `json:"via,omitempty"`
 	// Raw is the request as it came, its keys left out. SDP is the one in it.
 	Raw string `json:"raw,omitempty"`
 	SDP string `json:"sdp,omitempty"`
@@ -146,6 +148,7 @@ func (b *builder) step(before *projection.Call, m *Moment) {
 	b.life(&s, m)
 	b.node(m.Node)
 	b.tell(&s, before, m)
+	b.via(&s, m)
 	if note := b.carried(m); note != "" {
 		s.Says = append([]string{note}, s.Says...)
 	}
@@ -160,6 +163,19 @@ func (b *builder) step(before *projection.Call, m *Moment) {
 		}
 	}
 	b.l.Steps = append(b.l.Steps, s)
+}
+
+// via has a command that came to another region pass that one's node first.
+func (b *builder) via(s *Step, m *Moment) {
+	if m.Cause == nil || m.Cause.Via == "" {
+		return
+	}
+	via := quoted(m.Cause.Via)
+	s.Asked.Via = via
+	b.node(via)
+	at := max(0, slices.Index(s.Path, nodeKey(m.Node)))
+	s.Path = slices.Insert(slices.Clone(s.Path), at, nodeKey(via))
+	s.Says = append([]string{"came to " + via + ", in another region, which asked " + quoted(m.Node)}, s.Says...)
 }
 
 // asked reads the command and its reply.

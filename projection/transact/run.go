@@ -21,6 +21,7 @@ type Message struct {
 	Source   netip.AddrPort
 	Raw      []byte // the dictionary, without the cookie
 	Received int64  // µs of Unix time; 0 if that is not known
+	Via      string // the node of another region that it had come to, as region/node; empty: it came here
 }
 
 // Settings are those of the node that matter for commands.
@@ -155,7 +156,7 @@ func (r *runner) decide(c *projection.Call, owner string) (out Result, why error
 	}
 	env := events.Envelope{
 		Call: strings.Clone(m.CallID), Gen: c.Gen, Node: r.set.Node, At: now, Event: st.event,
-		Cause: &events.Cause{Cookie: m.Cookie, From: m.Source, Request: m.Raw, Reply: raw},
+		Cause: &events.Cause{Cookie: m.Cookie, From: m.Source, Request: m.Raw, Reply: raw, Via: m.Via},
 	}
 	if m.Received > 0 {
 		env.Cause.Took = max(0, now-m.Received)

@@ -209,18 +209,34 @@ func printable(s string) string {
 	return s
 }
 
+// attach opens the log of a region, or the mirror that the region at that NATS has of it. The caller says when he is done.
+func attach(ctx context.Context, o *CallOptions) (l *embed.Log, done func(), err error) {
+	cfg := embed.Config{Region: o.Region, Logger: slog.New(slog.DiscardHandler)}
+	nc, err := embed.Connect(ctx, "call", o.NATS, o.credentials())
+	if err != nil {
+		return nil, nil, err
+	}
+	if l, err = embed.Attach(ctx, nc, cfg); errors.Is(err, embed.ErrNoRegion) && len(o.ClusterKey) > 0 {
+		if mirror, cerr := embed.Connect(ctx, "call", o.NATS, o.credentials().ForRegion(o.Region)); cerr == nil {
+			nc.Close()
+			nc = mirror
+			l, err = embed.Attach(ctx, nc, cfg)
+		}
+	}
+	if err != nil {
+		nc.Close()
+		return nil, nil, err
+	}
+	return l, func() { l.Close(); nc.Close() }, nil
+}
+
 // Call carries out the commands that look at a region from outside, and those that tell its nodes what to do.
 func Call(ctx context.Context, cmd Command, w io.Writer) error {
-	nc, err := embed.Connect(ctx, "call", cmd.Call.NATS, cmd.Call.credentials())
+	l, done, err := attach(ctx, &cmd.Call)
 	if err != nil {
 		return err
 	}
-	defer nc.Close()
-	l, err := embed.Attach(ctx, nc, embed.Config{Region: cmd.Call.Region, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	defer l.Close()
+	defer done()
 	sealer, err := events.NewSealer(cmd.Call.ClusterKeys...)
 	if err != nil {
 		return err
@@ -242,6 +258,12 @@ func Call(ctx context.Context, cmd Command, w io.Writer) error {
 		return FloatList(ctx, l, w, cmd.Call.JSON)
 	case "float move":
 		return FloatMove(ctx, l, cmd.Float, w)
+	case "region list":
+		return RegionList(ctx, l, w, cmd.Call.JSON)
+	case "region adopt":
+		return RegionAdopt(ctx, l, cmd.Region, w)
+	case "region forget":
+		return RegionForget(ctx, l, cmd.Region, w)
 	case "node takeover":
 		return NodeTakeover(ctx, l, cmd.Node, w)
 	}

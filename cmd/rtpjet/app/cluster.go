@@ -15,6 +15,7 @@ import (
 
 	"rtpjet/embed"
 	"rtpjet/projection/members"
+	"rtpjet/projection/regions"
 	"rtpjet/relay/plan"
 )
 
@@ -180,6 +181,9 @@ func (c *cluster) expected() bool {
 
 // judge says how an owner of calls is: a node, or a float.
 func (n *Node) judge(id string) members.Verdict {
+	if regions.Foreign(id) { // its calls were adopted, for it is lost
+		return members.Gone
+	}
 	if _, ok := cutFloat(id); ok {
 		return n.floats.judge(id)
 	}
@@ -247,6 +251,9 @@ func (c *cluster) caretaker(owner, key string) (gone time.Duration, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
+	if regions.Foreign(owner) {
+		return c.n.cfg.OrphanTimeout, c.table.Caretaker(key, now)
+	}
 	if _, float := cutFloat(owner); float {
 		u := c.n.floats.unit(owner)
 		if u == nil || !c.table.Caretaker(key, now) {

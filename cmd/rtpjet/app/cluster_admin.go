@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/members"
+	"rtpjet/projection/regions"
 	"rtpjet/projection/transact"
 )
 
@@ -47,7 +49,9 @@ type Status struct {
 	Unlogged   int64          `json:"unlogged"` // events that took effect and wait for the log
 	Peers      []members.Peer `json:"peers"`
 	Floats     []FloatStatus  `json:"floats,omitempty"`
-	Load       Load           `json:"load"`
+	// Regions are the other regions, as this node sees them.
+	Regions []regions.Status `json:"regions,omitempty"`
+	Load    Load             `json:"load"`
 }
 
 // Load is how much a node has to do, and how far it is behind.
@@ -67,6 +71,7 @@ func (n *Node) Status() Status {
 		Unlogged: n.unlogged.num.Load(),
 	}
 	s.Floats = n.floats.status()
+	s.Regions = n.regions.status()
 	if c := n.cluster; c != nil {
 		s.Epoch = c.epoch.Load()
 		c.mu.Lock()
@@ -224,3 +229,42 @@ func (n *Node) orphan(ctx context.Context, e *entry, now int64) error {
 	}
 	return n.own(ctx, e, ev)
 }
+
+// serveAdopt makes the calls of a lost region this one's.
+func (c *cluster) serveAdopt(ctx context.Context, m embed.Msg) {
+	var req adoptRequest
+	if err := json.Unmarshal(m.Data, &req); err != nil {
+		respond(m, adminReply{Error: err.Error()})
+		return
+	}
+	if c.n.regions == nil {
+		respond(m, adminReply{Error: errNoRegions.Error()})
+		return
+	}
+	var r adminReply
+	calls, err := c.n.regions.adopt(ctx, req)
+	if r.Calls = calls; err != nil {
+		r.Error = err.Error()
+	}
+	respond(m, r)
+}
+
+// serveForget forgets a region.
+func (c *cluster) serveForget(ctx context.Context, m embed.Msg) {
+	var req forgetRequest
+	if err := json.Unmarshal(m.Data, &req); err != nil {
+		respond(m, adminReply{Error: err.Error()})
+		return
+	}
+	err := errNoRegions
+	if c.n.regions != nil {
+		err = c.n.regions.forget(ctx, req.Region)
+	}
+	var r adminReply
+	if err != nil {
+		r.Error = err.Error()
+	}
+	respond(m, r)
+}
+
+var errNoRegions = errors.New("this node knows no other region: start it with --region-peer")

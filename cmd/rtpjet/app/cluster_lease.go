@@ -178,6 +178,13 @@ func (c *cluster) followLeases(ctx context.Context) error {
 }
 
 func (c *cluster) leaseChanged(in embed.Lease, deleted bool) {
+	if name, ok := cutRegion(in.Key); ok {
+		if deleted {
+			in.Value = nil
+		}
+		c.n.regions.noteLease(name, in.Value, in.Revision)
+		return
+	}
 	id, ok := cutLease(in.Key)
 	if !ok {
 		c.n.floats.recorded(in, deleted)

@@ -25,6 +25,8 @@ const (
 	verbStatus   = "status"   // operators: how are you
 	verbWhy      = "why"      // operators: what keeps a call of yours
 	verbMove     = "move"     // operators: give a float to another node
+	verbAdopt    = "adopt"    // operators: make the calls of a lost region this one's
+	verbForget   = "forget"   // operators: forget a region
 )
 
 // reserveRequest asks for sockets.
@@ -83,6 +85,8 @@ func (c *cluster) serve(ctx context.Context) error {
 		own(verbDrain):            func(m embed.Msg) { go c.serveDrain(ctx, m) },
 		own(verbTakeover):         func(m embed.Msg) { go c.serveTakeover(ctx, m) },
 		own(verbMove):             func(m embed.Msg) { go c.serveMove(ctx, m) },
+		own(verbAdopt):            func(m embed.Msg) { go c.serveAdopt(ctx, m) },
+		own(verbForget):           func(m embed.Msg) { go c.serveForget(ctx, m) },
 	}
 	var undo []func()
 	defer func() {

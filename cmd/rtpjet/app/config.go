@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"rtpjet/embed"
 	"rtpjet/relay/plan"
 )
 
@@ -73,6 +74,9 @@ type Config struct {
 	PIDFile string
 
 	NodeID, Region string
+	// RegionListen is where the embedded NATS takes the servers of other regions, RegionPeers are these.
+	RegionListen string
+	RegionPeers  []embed.RegionPeer
 	// DataDir is where the embedded NATS keeps its files, and where events wait for the log.
 	DataDir string
 	// NATS are the URLs of a NATS cluster elsewhere. Empty: the embedded one.
@@ -343,6 +347,7 @@ func (d *decoder) identity(c *Config, dev bool, env Env) {
 		d.faults.add("--data-dir is empty; name a directory that can be written")
 	}
 	d.logLoss(c)
+	d.regions(c)
 	c.NATSListen = d.s.one("nats-listen", defaultNATSListen)
 	switch {
 	case len(c.NATS) > 0 && len(d.s["nats-listen"]) > 0:

@@ -11,7 +11,8 @@ import (
 
 // Command is what the command line asks for.
 type Command struct {
-	// Name is dev, serve, demo, call list, show, history, export or why-alive, replay, node list, drain, undrain or takeover, bench,
+	// Name is dev, serve, demo, call list, show, history, export or why-alive, replay, node list, drain, undrain or takeover,
+	// float list or move, region list, adopt or forget, bench,
 	// version or help.
 	Name string
 	// Config is set for dev and serve.
@@ -24,6 +25,8 @@ type Command struct {
 	Node NodeOptions
 	// Float is set for the float commands.
 	Float FloatOptions
+	// Region is set for the region commands.
+	Region RegionOptions
 	// Args are what bench and demo get.
 	Args []string
 	// Topic is the command that help is asked for; may be empty.
@@ -59,6 +62,8 @@ var commands = []struct{ name, args, help string }{
 	{"node takeover", "NODE", "have the calls of a node that is gone taken over"},
 	{"float list", "[--nats URL]", "list the floating addresses and where they are"},
 	{"float move", "NAME [NODE]", "move a floating address with its calls to another node"},
+	{"region list", "[--nats URL]", "list the other regions: how they are, and how old their mirrors"},
+	{"region adopt", "NAME", "make the calls of a region that is lost this one's; region forget NAME: as if never heard"},
 	{"demo", "[--calls N]", "a cluster of three nodes on this machine, with calls, and one node killed"},
 	{"bench", "[OPTION...]", "measure a server: calls with RTP"},
 	{"bench control", "[OPTION...]", "measure a server: calls a second"},
@@ -106,6 +111,8 @@ func ParseArgs(ctx context.Context, args []string, env Env) (Command, error) {
 		return parseNodeCommand(rest)
 	case "float":
 		return parseFloatCommand(rest)
+	case "region":
+		return parseRegionCommand(rest)
 	case "demo":
 		return Command{Name: name, Args: rest}, nil
 	}
@@ -181,6 +188,10 @@ func WriteHelp(w io.Writer, topic string) {
 		writeOptions(w, callOptions)
 	case "float", "float list", "float move":
 		fmt.Fprintf(w, "Usage: rtpjet float list [OPTION...]\n       rtpjet float move NAME [NODE] [OPTION...]\n\n")
+		writeOptions(w, callOptions)
+	case "region", "region list", "region adopt", "region forget":
+		fmt.Fprintf(w, "Usage: rtpjet region list [OPTION...]\n       rtpjet region adopt|forget NAME [OPTION...]\n\n")
+		writeOptions(w, regionOptions)
 		writeOptions(w, callOptions)
 	case "call", "call list", "call show", "call history", "call export", "call why-alive", "replay":
 		writeCallHelp(w, topic)

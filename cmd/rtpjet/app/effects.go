@@ -13,6 +13,7 @@ import (
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/members"
+	"rtpjet/projection/regions"
 	"rtpjet/projection/transact"
 	"rtpjet/relay/plan"
 )
@@ -103,7 +104,7 @@ func (x *effects) Await(node string) members.Verdict {
 
 // Fence implements [transact.Effects].
 func (x *effects) Fence(node string) error {
-	if _, float := cutFloat(node); float || x.n.cluster == nil {
+	if _, float := cutFloat(node); float || regions.Foreign(node) || x.n.cluster == nil {
 		return nil // a float's holder is fenced by those who let another one have it
 	}
 	ctx, cancel := x.n.logContext(x.ctx)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rtpjet/projection/members"
+	"rtpjet/projection/regions"
 )
 
 // An owner of calls is a node or a float. What commands and timers want to know of one:
@@ -29,6 +30,9 @@ func (n *Node) keeps(owner string) bool {
 
 // carrier returns the node that carries an owner's calls; empty if nobody does at the moment.
 func (n *Node) carrier(owner string) string {
+	if regions.Foreign(owner) {
+		return "" // an owner in a region that is lost
+	}
 	if _, ok := cutFloat(owner); !ok {
 		return owner
 	}

@@ -13,8 +13,11 @@ import (
 	"rtpjet/projection/transact"
 )
 
-// Handle answers one NG command.
+// Handle answers one NG command: here, or as the region answers that has its call.
 func (n *Node) Handle(ctx context.Context, m *ngserver.Message) ng.Reply {
+	if reply, ok := n.regions.elsewhere(ctx, m); ok {
+		return reply
+	}
 	if len(m.Unknown) > 0 {
 		n.log.Debug("keys or flags not understood", "call-id", m.CallID, "command", m.Command,
 			"unknown", strings.Join(m.Unknown, ", "))

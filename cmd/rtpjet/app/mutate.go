@@ -20,7 +20,7 @@ func (n *Node) mutate(ctx context.Context, m *ngserver.Message, do func(transact
 	defer n.calls.release(e)
 	res := do(n.effects(ctx, e), transact.Message{
 		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw,
-		Received: m.Received.UnixMicro(),
+		Received: m.Received.UnixMicro(), Via: m.Via,
 	})
 	if res.PassedOver > 0 {
 		n.log.Warn("crypto lines that cannot be used were passed over", "call-id", m.CallID, "command", m.Command, "lines", res.PassedOver)

@@ -17,7 +17,7 @@ func connect(ctx context.Context, c *Config, log *slog.Logger) (nc *nats.Conn, s
 	}
 	server, err = embed.StartServer(ctx, embed.ServerConfig{
 		NodeID: c.NodeID, Region: c.Region, StoreDir: c.DataDir, Listen: c.NATSListen,
-		ClusterListen: c.NATSClusterListen, Routes: c.NATSRoutes, ClusterKey: c.ClusterKey, TLS: c.tls(), RouteTLS: c.tls(),
+		ClusterListen: c.NATSClusterListen, Routes: c.NATSRoutes, RegionListen: c.RegionListen, Peers: c.RegionPeers, ClusterKey: c.ClusterKey, TLS: c.tls(), RouteTLS: c.tls(),
 		Logger: log,
 	})
 	if err != nil {

@@ -66,13 +66,17 @@ type NodeConfig struct {
 	ServeUnlogged bool
 	UnloggedDir   string
 	Floats        FloatConfig
-	ListenFloat   []string // NG over UDP on floating addresses, ADDR:PORT
-	Engine        relay.Engine
-	Counters      *metrics.Counters // nil: the node's own
-	Logger        *slog.Logger
-	Clock         func() time.Time // nil: time.Now
-	Ready         func(*Node)      // called once commands are answered; may be nil
-	Watch         bool             // keep what happens in the cluster for the web page
+	// Region is the name of the node's region, Regions are the others, and RegionServer is where they ask this one; nil: nobody does.
+	Region       string
+	Regions      []Region
+	RegionServer RegionServer
+	ListenFloat  []string // NG over UDP on floating addresses, ADDR:PORT
+	Engine       relay.Engine
+	Counters     *metrics.Counters // nil: the node's own
+	Logger       *slog.Logger
+	Clock        func() time.Time // nil: time.Now
+	Ready        func(*Node)      // called once commands are answered; may be nil
+	Watch        bool             // keep what happens in the cluster for the web page
 }
 
 // Node is one running relay: it answers NG commands, folds the log, and keeps the engine in line with it. Its methods are
@@ -92,6 +96,7 @@ type Node struct {
 	retry    retries
 	cluster  *cluster    // nil: the node is alone
 	floats   *floatState // nil likewise
+	regions  *regionState
 	draining atomic.Bool
 
 	sealer      *events.Sealer
@@ -172,6 +177,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 		}
 		n.cluster.udp.peers = n.cluster.peerAddrs
 		n.floats = newFloatState(n, n.cluster, cfg.Floats)
+		n.regions = newRegionState(n, cfg)
 	}
 	return n, nil
 }
@@ -192,6 +198,9 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 		g.Go(func() error { return n.cluster.followLeases(ctx) })
 		g.Go(func() error { return n.cluster.run(ctx) })
+		if n.regions != nil {
+			g.Go(func() error { return n.regions.run(ctx) })
+		}
 	}
 	caughtUp := make(chan struct{})
 	g.Go(func() error {
@@ -224,6 +233,7 @@ func (n *Node) Run(ctx context.Context) error {
 			if err := n.cluster.settled(ctx); err != nil {
 				return err
 			}
+			n.regions.awaitReturn(ctx)
 		}
 		if n.cfg.Ready != nil {
 			n.cfg.Ready(n)

@@ -64,6 +64,8 @@ var options = []option{
 	{"config-section", 0, text, "NAME", "section of the file (rtpengine)"},
 	{"node-id", 0, text, "NAME", "name of this node in its cluster (the host's name)"},
 	{"region", 0, text, "NAME", "region whose log this node writes (default)"},
+	{"region-listen", 0, text, "ADDR:PORT", "where the embedded NATS takes the servers of other regions"},
+	{"region-peer", 0, list, "NAME=ADDR:PORT,...", "another region, and where its servers take this one's; repeatable"},
 	{"data-dir", 0, text, "DIR", "where the embedded NATS keeps the log (" + defaultDataDir + ")"},
 	{"log-loss", 0, text, "MODE", "commands for the calls of this node while the log does not answer: refuse, or serve them from memory and write the log later (refuse)"},
 	{"nats", 0, list, "URL", "NATS cluster to use instead of the embedded one; repeatable"},

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"rtpjet/cmd/rtpjet/httpd"
 	"rtpjet/cmd/rtpjet/keeper"
 	"rtpjet/cmd/rtpjet/metrics"
@@ -137,6 +139,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		Floats:      FloatConfig{Floats: c.Floats, Start: keepers.start, Keeper: first},
 		ListenFloat: c.ListenFloat,
 		Engine:      engine, Counters: counters, Logger: log, OrphanTimeout: c.Timeout,
+		Region: c.Region, Regions: otherRegions(c, server, log), RegionServer: regionServer(c, journal),
 		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(), Watch: front != nil,
 		Ready: func(n *Node) {
 			ready()
@@ -159,6 +162,52 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		closers = append(closers, func() { _ = os.Remove(c.PIDFile) })
 	}
 	return node.Run(ctx)
+}
+
+// regionServer is where other regions ask this one; nil if there are none.
+func regionServer(c *Config, journal *embed.Log) RegionServer {
+	if c.RegionListen == "" && len(c.RegionPeers) == 0 {
+		return nil
+	}
+	return journal
+}
+
+// otherRegions are those of the configuration.
+func otherRegions(c *Config, server *embed.Server, log *slog.Logger) []Region {
+	var out []Region
+	for _, p := range c.RegionPeers {
+		out = append(out, Region{Name: p.Name, Open: func(ctx context.Context) (RegionLog, error) {
+			return openRegion(ctx, c, server, p.Name, log)
+		}})
+	}
+	return out
+}
+
+// regionMirror is the log of another region on a connection of its own.
+type regionMirror struct {
+	*embed.Log
+	nc *nats.Conn
+}
+
+// Close ends the log and its connection.
+func (m regionMirror) Close() {
+	m.Log.Close()
+	m.nc.Close()
+}
+
+func openRegion(ctx context.Context, c *Config, server *embed.Server, name string, log *slog.Logger) (RegionLog, error) {
+	nc, err := server.ConnectRegion(name)
+	if err != nil {
+		return nil, err
+	}
+	l, err := embed.OpenMirror(ctx, nc, embed.Config{
+		Region: name, Replicas: c.NATSReplicas, ArchiveAge: c.ArchiveAge, Servers: server.Servers, Logger: log,
+	})
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return regionMirror{l, nc}, nil
 }
 
 func relayPools(c *Config, shared *keeper.Deadlines) []relay.Pool {

@@ -1,0 +1,69 @@
+package app
+
+import (
+	"net"
+	"slices"
+	"strings"
+
+	"rtpjet/embed"
+)
+
+// regions decodes what joins this region with others.
+func (d *decoder) regions(c *Config) {
+	c.RegionListen = d.s.one("region-listen", "")
+	if c.RegionListen != "" {
+		if _, port, err := net.SplitHostPort(c.RegionListen); err != nil || port == "0" || checkHostPort(c.RegionListen) != nil {
+			d.faults.add("--region-listen is %s; it must be ADDR:PORT, such as 192.0.2.1:7422", quote(c.RegionListen))
+		}
+	}
+	for _, v := range d.s["region-peer"] {
+		name, list, ok := strings.Cut(v.value, "=")
+		name = strings.TrimSpace(name)
+		if !ok || !validRegion(name) {
+			d.faults.add("%s is %s; it must be NAME=ADDR:PORT, such as us=198.51.100.1:7422", v.where, quote(v.value))
+			continue
+		}
+		switch {
+		case name == c.Region:
+			d.faults.add("%s names %s, which is this region itself; leave it out, or correct --region", v.where, quote(name))
+			continue
+		case slices.ContainsFunc(c.RegionPeers, func(p embed.RegionPeer) bool { return p.Name == name }):
+			d.faults.add("%s names %s once more; give all its addresses in one, with commas", v.where, quote(name))
+			continue
+		}
+		p := embed.RegionPeer{Name: name}
+		for u := range strings.SplitSeq(list, ",") {
+			if u = strings.TrimSpace(u); u == "" {
+				continue
+			}
+			if host, port, err := net.SplitHostPort(u); err != nil || host == "" || port == "0" || checkHostPort(u) != nil {
+				d.faults.add("%s is %s; it must be NAME=ADDR:PORT, such as us=198.51.100.1:7422", v.where, quote(v.value))
+				continue
+			}
+			p.URLs = append(p.URLs, u)
+		}
+		if len(p.URLs) == 0 {
+			d.faults.add("%s names no server of region %s; write NAME=ADDR:PORT", v.where, quote(name))
+		}
+		c.RegionPeers = append(c.RegionPeers, p)
+	}
+	if c.RegionListen == "" && len(c.RegionPeers) == 0 {
+		return
+	}
+	if len(d.s["nats"]) > 0 {
+		d.faults.add("--nats and --region-listen or --region-peer exclude each other: regions are joined by the embedded NATS; leave one out")
+	}
+	if len(d.s["region"]) == 0 {
+		d.faults.add("--region-peer and --region-listen need --region: each region has a name of its own")
+	}
+	if len(d.s["cluster-key-file"]) == 0 {
+		d.faults.add("regions need a secret that all of them share: give every node of every region the same --cluster-key-file")
+	}
+}
+
+// validRegion tells whether a text can be the name of a region.
+func validRegion(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+	}) < 0
+}

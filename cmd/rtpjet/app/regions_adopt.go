@@ -1,0 +1,393 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rtpjet/embed"
+	"rtpjet/events"
+	"rtpjet/projection/regions"
+	"rtpjet/projection/transact"
+)
+
+// adoptWorkers is how many calls are adopted at once.
+const adoptWorkers = 8
+
+// adoptTime bounds the adoption of one call.
+const adoptTime = 5 * time.Second
+
+// adoptRequest asks a node to make the calls of a region this one's.
+type adoptRequest struct {
+	Region string `json:"region"`
+	// Without are regions whose promise is not waited for: they are cut off as well, and the operator takes the risk.
+	Without []string `json:"without,omitempty"`
+}
+
+// forgetRequest asks a node to forget a region, as if it had never been heard.
+type forgetRequest struct {
+	Region string `json:"region"`
+}
+
+// promiseRequest asks another region for its promise.
+type promiseRequest struct {
+	Region string `json:"region"`
+	By     string `json:"by"`
+}
+
+type promiseReply struct {
+	Refusal string `json:"refusal,omitempty"`
+}
+
+// servePromise answers a region that wants to adopt another one.
+func (r *regionState) servePromise(ctx context.Context, m embed.Msg) {
+	var req promiseRequest
+	if err := json.Unmarshal(m.Data, &req); err != nil {
+		respond(m, promiseReply{Refusal: err.Error()})
+		return
+	}
+	refusal, err := r.promise(ctx, req.Region, req.By)
+	if err != nil {
+		refusal = err.Error()
+	}
+	respond(m, promiseReply{Refusal: refusal})
+}
+
+// promise notes that a region may be adopted by another one, unless something speaks against it.
+func (r *regionState) promise(ctx context.Context, name, by string) (refusal string, err error) {
+	p := r.peer(name)
+	if p == nil {
+		return "", nil // this region knows nothing of it, and so has nothing against it
+	}
+	l, _ := r.reach(p)
+	_, err = r.record(ctx, name, func(have regions.Record) (regions.Record, error) {
+		want, why := regions.Promise(have, by, l != nil, r.n.now())
+		refusal = why
+		return want, nil
+	})
+	return refusal, err
+}
+
+// adopt makes the calls of a lost region this one's: the promises of the others, the record that fences, and then call by
+// call. It may be repeated: what is done already is passed over.
+func (r *regionState) adopt(ctx context.Context, req adoptRequest) (calls int, err error) {
+	p := r.peer(req.Region)
+	if p == nil {
+		return 0, fmt.Errorf("there is no region %s here; rtpjet region list shows those that there are", req.Region)
+	}
+	p.mu.Lock()
+	l, s := p.log, p.link.Status(r.now())
+	p.mu.Unlock()
+	switch {
+	case l == nil:
+		return 0, fmt.Errorf("the mirror of region %s is not open: %s", req.Region, s.Reason)
+	case s.State == regions.Up:
+		return 0, fmt.Errorf("region %s answers: only a region that is lost can be adopted; to empty it, have its proxies use another one", req.Region)
+	case s.State == regions.Refused:
+		return 0, fmt.Errorf("region %s cannot be adopted: %s", req.Region, s.Reason)
+	}
+	if by := regions.AdopterOf(req.Region, r.known()); by != "" && by != r.cfg.Region {
+		return 0, fmt.Errorf("region %s was adopted by %s already", req.Region, by)
+	}
+	if err := r.promises(ctx, req); err != nil {
+		return 0, err
+	}
+	entries, err := r.mirrored(ctx, l)
+	if err != nil {
+		return 0, fmt.Errorf("read the mirror of region %s: %w", req.Region, err)
+	}
+	rec, err := r.record(ctx, req.Region, func(have regions.Record) (regions.Record, error) {
+		if have.State == regions.Promised && have.By != r.cfg.Region {
+			return have, fmt.Errorf("this region has promised %s to %s", req.Region, have.By)
+		}
+		return regions.Take(have, r.cfg.Region, entries.last, r.n.now()), nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	r.log.Warn("adopting the calls of a region", "region", req.Region, "calls", len(entries.calls), "up to", rec.Seq)
+	return r.adoptCalls(ctx, req.Region, entries)
+}
+
+// promises asks all other regions.
+func (r *regionState) promises(ctx context.Context, req adoptRequest) error {
+	data, err := json.Marshal(promiseRequest{Region: req.Region, By: r.cfg.Region})
+	if err != nil {
+		return fmt.Errorf("ask for a promise: %w", err)
+	}
+	for _, p := range r.peers {
+		if p.Name == req.Region || slices.Contains(req.Without, p.Name) {
+			continue
+		}
+		l, why := r.reach(p)
+		var reply promiseReply
+		if l != nil {
+			actx, cancel := context.WithTimeout(ctx, greetTime)
+			answer, err := l.Request(actx, tokensPromise, data)
+			cancel()
+			if err == nil {
+				err = json.Unmarshal(answer, &reply)
+			}
+			if err != nil {
+				l, why = nil, err.Error()
+			}
+		}
+		switch {
+		case l == nil:
+			return fmt.Errorf("region %s cannot be asked whether it has adopted %s or hears it (%s): mend that, or say --without %s if you know that it does not",
+				p.Name, req.Region, why, p.Name)
+		case reply.Refusal != "":
+			return fmt.Errorf("region %s does not agree to the adoption of %s: %s", p.Name, req.Region, reply.Refusal)
+		}
+	}
+	return nil
+}
+
+// mirrorCalls is what a mirror has.
+type mirrorCalls struct {
+	calls map[string][]embed.Entry // live ones, by key
+	last  uint64                   // the end of the mirror
+}
+
+// mirrored reads a mirror up to its present end.
+func (r *regionState) mirrored(ctx context.Context, l RegionLog) (out mirrorCalls, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out.calls = make(map[string][]embed.Entry)
+	var mu sync.Mutex
+	err = l.Follow(ctx, 1, embed.Follower{
+		Entry: func(e embed.Entry) {
+			mu.Lock()
+			defer mu.Unlock()
+			if events.IsEnd(e.Data) {
+				delete(out.calls, e.Key)
+			} else {
+				out.calls[e.Key] = append(out.calls[e.Key], e)
+			}
+			out.last = max(out.last, e.Seq)
+		},
+		CaughtUp: func(last uint64) { out.last = max(out.last, last); cancel() },
+		Pace:     -1,
+	})
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		err = nil
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	return out, err
+}
+
+// adoptCalls adopts all calls of a mirror and returns how many are this region's then.
+func (r *regionState) adoptCalls(ctx context.Context, region string, m mirrorCalls) (int, error) {
+	var done atomic.Int64
+	var mu sync.Mutex
+	var failed error
+	var g errgroup.Group
+	g.SetLimit(adoptWorkers)
+	for key, entries := range m.calls {
+		g.Go(func() error {
+			ours, err := r.adoptCall(ctx, region, key, entries)
+			if ours {
+				done.Add(1)
+			}
+			if err != nil {
+				r.log.Error("a call cannot be adopted", "region", region, "key", key, "err", err)
+				mu.Lock()
+				failed = err
+				mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // nothing in it returns an error
+	n := int(done.Load())
+	if failed != nil {
+		return n, fmt.Errorf("%d calls are this region's and %d could not be adopted, one because of: %w; say it once more when that is mended",
+			n, len(m.calls)-n, failed)
+	}
+	return n, nil
+}
+
+// adoptCall writes the events of a call into this region's stream, all at once, and gives it an owner here.
+func (r *regionState) adoptCall(ctx context.Context, region, key string, entries []embed.Entry) (ours bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, adoptTime)
+	defer cancel()
+	list := make([][]byte, 0, len(entries))
+	for _, in := range entries {
+		// Secrets stay sealed: all regions have the same key.
+		env, err := events.Decode(in.Data)
+		if err != nil {
+			return false, fmt.Errorf("event %d: %w", in.Seq, err)
+		}
+		data, err := events.Encode(regions.Adopted(env, region))
+		if err != nil {
+			return false, fmt.Errorf("event %d: %w", in.Seq, err)
+		}
+		list = append(list, data)
+	}
+	n := r.n
+	e := n.calls.acquire(key, true)
+	defer n.calls.release(e)
+	if err := n.catchUp(ctx, e); err != nil {
+		return false, err
+	}
+	if e.call.Gen == 0 {
+		_, err := n.cfg.RegionServer.AppendAll(ctx, key, list)
+		if err != nil && !isConflict(err) {
+			return false, err
+		}
+		if err := n.catchUp(ctx, e); err != nil {
+			return false, err
+		}
+	}
+	for range 4 { // others may be at work on the same
+		if !e.call.Live() || !regions.Foreign(e.call.Owner) {
+			return e.call.Live(), nil
+		}
+		if err = transact.TakeOver(n.effects(ctx, e), n.id, "region "+region+" adopted"); err == nil {
+			return true, nil
+		}
+		if cerr := n.catchUp(ctx, e); cerr != nil {
+			return false, cerr
+		}
+	}
+	return false, err
+}
+
+// obey ends the calls of this region that another one has adopted while this one was lost, and tells it so.
+func (r *regionState) obey(ctx context.Context, f regions.Fence) {
+	n := r.n
+	if n.backlog.Load() {
+		return // they are not known yet; the next greeting comes
+	}
+	r.mu.Lock()
+	known := r.fenced == f
+	r.mu.Unlock()
+	left := 0
+	for _, e := range n.calls.all() {
+		e.mu.Lock()
+		if c := &e.call; !e.dead && c.Live() && c.First <= f.Seq && (n.carries(c.Owner) || n.endsFor(e)) {
+			if err := n.own(ctx, e, events.Ended{Reason: events.ReasonAdopted}); err != nil && e.call.Live() {
+				left++
+			}
+		} else if !e.dead && c.Live() && c.First <= f.Seq {
+			left++
+		}
+		n.calls.release(e)
+	}
+	if !known {
+		r.log.Warn("this region was taken for lost, and its calls were adopted; those that began before are ended here", "by", f.By, "up to", f.Seq)
+	}
+	r.mu.Lock()
+	r.fenced = f
+	r.mu.Unlock()
+	if left > 0 {
+		return // other nodes are at it, or the log was slow
+	}
+	p := r.peer(f.By)
+	l, _ := r.reach(p)
+	if l == nil {
+		return
+	}
+	data, err := json.Marshal(returned{Region: r.cfg.Region, Instance: r.cfg.Instance, Term: f.Term})
+	if err != nil {
+		return
+	}
+	rctx, cancel := context.WithTimeout(ctx, greetTime)
+	defer cancel()
+	if _, err := l.Request(rctx, tokensReturn, data); err != nil {
+		r.log.Debug("the region that has adopted calls of this one does not answer; trying again", "region", f.By, "err", err)
+	}
+}
+
+// endsFor tells whether this node ends a call whose owner is gone.
+func (n *Node) endsFor(e *entry) bool {
+	_, ok := n.cluster.caretaker(e.call.Owner, e.key)
+	return ok
+}
+
+// returned tells the adopter that nothing of what it has adopted lives in the region any more.
+type returned struct {
+	Region   string `json:"region"`
+	Instance string `json:"instance"`
+	Term     uint64 `json:"term"`
+}
+
+// serveReturned notes that an adopted region is back.
+func (r *regionState) serveReturned(ctx context.Context, m embed.Msg) {
+	var ret returned
+	if err := json.Unmarshal(m.Data, &ret); err != nil {
+		respond(m, promiseReply{Refusal: err.Error()})
+		return
+	}
+	_, err := r.record(ctx, ret.Region, func(have regions.Record) (regions.Record, error) {
+		if have.State == regions.Taken && have.Instance == ret.Instance && have.Term == ret.Term {
+			have.State, have.At = regions.Returned, r.n.now()
+			r.log.Info("a region that was adopted is back, and has ended what was adopted", "region", ret.Region)
+		}
+		return have, nil
+	})
+	var reply promiseReply
+	if err != nil {
+		reply.Refusal = err.Error()
+	}
+	respond(m, reply)
+}
+
+// awaitReturn has a region that starts hear, before it answers commands, whether its calls were adopted: as far as other regions can
+// be reached at once.
+func (r *regionState) awaitReturn(ctx context.Context) {
+	if r == nil || len(r.peers) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, returnTime)
+	defer cancel()
+	for {
+		var silent []string
+		for _, p := range r.peers {
+			p.mu.Lock()
+			if p.link.Status(r.now()).State == regions.Connecting {
+				silent = append(silent, p.Name)
+			}
+			p.mu.Unlock()
+		}
+		if len(silent) == 0 {
+			return
+		}
+		if !pause(ctx, followPace) {
+			r.log.Warn("commands are answered without having heard of other regions: if they have adopted calls of this one, both have them until then",
+				"regions", strings.Join(silent, " "))
+			return
+		}
+	}
+}
+
+// forget drops what is noted of a region.
+func (r *regionState) forget(ctx context.Context, name string) error {
+	p := r.peer(name)
+	if p == nil {
+		return fmt.Errorf("there is no region %s here; rtpjet region list shows those that there are", name)
+	}
+	if _, err := r.record(ctx, name, func(regions.Record) (regions.Record, error) {
+		return regions.Record{Region: name}, nil
+	}); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	l := p.log
+	p.mu.Unlock()
+	if m, ok := l.(interface {
+		ResetMirror(ctx context.Context) error
+	}); ok {
+		return m.ResetMirror(ctx)
+	}
+	return nil
+}

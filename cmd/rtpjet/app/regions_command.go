@@ -1,0 +1,235 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"rtpjet/embed"
+	"rtpjet/events"
+	"rtpjet/ngserver"
+	"rtpjet/ngserver/ng"
+	"rtpjet/projection"
+	"rtpjet/projection/regions"
+)
+
+// forwarded is a command on its way to the home of its call: this line of JSON, and behind it the dictionary.
+type forwarded struct {
+	Via    string         `json:"via"`
+	Cookie string         `json:"cookie"`
+	Source netip.AddrPort `json:"source,omitzero"`
+	LeftMS int64          `json:"left_ms"` // how long the command may take yet
+	// IfKnown is true if the region is asked because nobody knows the call.
+	IfKnown bool `json:"if_known,omitempty"`
+}
+
+// What an answer to a forwarded command begins with.
+const (
+	answerReply   = 'r' // the reply follows
+	answerUnknown = 'u' // the call is not known here
+	answerBusy    = 'b' // no commands are answered here yet
+)
+
+// homeTime is how long the home of a call may take to answer: longer than a round trip around the world, and short enough for
+// an answer from the mirror before the client gives up.
+const homeTime = 700 * time.Millisecond
+
+// concernsCall tells whether a command is about one call.
+func concernsCall(m *ngserver.Message) bool {
+	switch m.Command {
+	case "offer", "answer", "delete", "query", "block media", "unblock media", "block DTMF", "unblock DTMF",
+		"start recording", "stop recording", "pause recording":
+		return m.CallID != ""
+	}
+	return false
+}
+
+// elsewhere carries out a command whose call another region has; ok is false if that is this region's business.
+func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply ng.Reply, ok bool) {
+	if r == nil || m.Via != "" || !concernsCall(m) {
+		return reply, false
+	}
+	key := events.Key(m.CallID)
+	e := r.n.calls.lookup(key)
+	if e != nil && e.owner.Load() != nil {
+		return reply, false // it lives here: nothing else matters
+	}
+	var others []string
+	for _, p := range r.peers {
+		if p.index.has(key) {
+			others = append(others, p.Name)
+		}
+	}
+	route := regions.Decide(false, e != nil, m.Command == "offer", others, r.known())
+	switch {
+	case route.Home != "":
+		return r.atHome(ctx, r.peer(route.Home), m, key), true
+	case route.AskAll:
+		return r.askAll(ctx, m, key)
+	}
+	return reply, false
+}
+
+// atHome has the home of a call carry out a command, or answers from the mirror.
+func (r *regionState) atHome(ctx context.Context, p *regionPeer, m *ngserver.Message, key string) ng.Reply {
+	l, why := r.reach(p)
+	if l != nil {
+		answer, err := r.forward(ctx, l, m, false)
+		if err == nil && len(answer) > 0 && answer[0] == answerReply {
+			return ng.Raw(answer[1:])
+		}
+		why = fmt.Sprintf("region %s does not answer", p.Name)
+		switch {
+		case err == nil && answer[0] == answerUnknown:
+			r.log.Debug("a region does not know a call of its mirror", "region", p.Name, "call-id", m.CallID)
+		case errors.Is(err, embed.ErrNobody):
+			why = fmt.Sprintf("no node of region %s answers commands", p.Name)
+		}
+	}
+	return r.fromMirror(ctx, p, m, key, why)
+}
+
+// forward sends a command to a region and returns the answer.
+func (r *regionState) forward(ctx context.Context, l RegionLog, m *ngserver.Message, ifKnown bool) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, homeTime)
+	defer cancel()
+	left := homeTime
+	if until, ok := ctx.Deadline(); ok {
+		left = time.Until(until)
+	}
+	head, err := json.Marshal(forwarded{
+		Via: r.qualified(), Cookie: m.Cookie, Source: m.Source, LeftMS: left.Milliseconds(), IfKnown: ifKnown,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("forward a command: %w", err)
+	}
+	answer, err := l.Request(ctx, tokensCommand, append(append(head, '\n'), m.Raw...))
+	if err == nil && len(answer) == 0 {
+		err = errors.New("the answer is empty")
+	}
+	return answer, err
+}
+
+// askAll asks all regions that can be reached whether they know a call that nobody here knows: what began there a moment ago is
+// not in the mirror yet. ok is false if none does.
+func (r *regionState) askAll(ctx context.Context, m *ngserver.Message, key string) (reply ng.Reply, ok bool) {
+	if r.n.knows(ctx, key, m.CallID) {
+		return reply, false
+	}
+	answers := make(chan []byte, len(r.peers))
+	asked := 0
+	for _, p := range r.peers {
+		l, _ := r.reach(p)
+		if l == nil {
+			continue
+		}
+		asked++
+		go func() {
+			answer, err := r.forward(ctx, l, m, true)
+			if err != nil {
+				answer = nil
+			}
+			answers <- answer
+		}()
+	}
+	for range asked {
+		if a := <-answers; len(a) > 0 && a[0] == answerReply {
+			return ng.Raw(a[1:]), true
+		}
+	}
+	return reply, false
+}
+
+// knows tells whether the log of this region has ever had a call, as far as it still does. The projection may be a moment old.
+func (n *Node) knows(ctx context.Context, key, callID string) bool {
+	e := n.calls.acquire(key, true)
+	defer n.calls.release(e)
+	if e.call.Gen == 0 {
+		if err := n.catchUp(ctx, e); err != nil {
+			n.log.Warn("cannot read the event log", "call-id", callID, "err", err)
+			return true // it may know it, and another region is not asked on a guess
+		}
+	}
+	return e.call.Gen > 0
+}
+
+// serveCommand carries out a command that came to another region.
+func (r *regionState) serveCommand(ctx context.Context, m embed.Msg) {
+	if r.n.stage.Load() != stageServing {
+		_ = m.Respond([]byte{answerBusy})
+		return
+	}
+	msg, head, err := parseForwarded(m.Data, r.n.clock())
+	if err != nil {
+		r.log.Warn("a command of another region cannot be read", "err", err)
+		_ = m.Respond([]byte{answerUnknown})
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Duration(head.LeftMS)*time.Millisecond)
+	defer cancel()
+	if head.IfKnown && !r.n.lives(ctx, msg) {
+		_ = m.Respond([]byte{answerUnknown})
+		return
+	}
+	reply := r.n.Handle(ctx, msg)
+	_ = m.Respond(reply.Append([]byte{answerReply}, msg.Encoding)) // who asked gives up by himself
+}
+
+// parseForwarded reads what forward sends.
+func parseForwarded(data []byte, now time.Time) (*ngserver.Message, forwarded, error) {
+	line, raw, ok := bytes.Cut(data, []byte{'\n'})
+	var head forwarded
+	if !ok {
+		return nil, head, errors.New("a forwarded command has no first line")
+	}
+	if err := json.Unmarshal(line, &head); err != nil {
+		return nil, head, fmt.Errorf("the first line of a forwarded command: %w", err)
+	}
+	if !regions.Foreign(head.Via) {
+		return nil, head, fmt.Errorf("a forwarded command comes from %q, which is no node of another region", head.Via)
+	}
+	dict, enc, err := ng.DecodeDict(raw)
+	if err != nil {
+		return nil, head, fmt.Errorf("a forwarded command: %w", err)
+	}
+	req, err := ng.Parse(dict)
+	if err != nil {
+		return nil, head, fmt.Errorf("a forwarded command: %w", err)
+	}
+	return &ngserver.Message{Request: req, Encoding: enc, Source: head.Source, Cookie: head.Cookie, Raw: raw, Received: now, Via: head.Via}, head, nil
+}
+
+// lives tells whether a call exists in this region.
+func (n *Node) lives(ctx context.Context, m *ngserver.Message) bool {
+	e := n.acquireLive(ctx, m.CallID)
+	if e == nil {
+		return false
+	}
+	n.calls.release(e)
+	return true
+}
+
+// projected folds what the mirror of a region has of a call; nil if it has nothing.
+func (r *regionState) projected(ctx context.Context, l RegionLog, key string) (*projection.Call, error) {
+	entries, _, err := l.Since(ctx, key, 0)
+	if err != nil {
+		return nil, err
+	}
+	var c projection.Call
+	for _, in := range entries {
+		env, err := r.n.decode(in.Data)
+		if err != nil {
+			return nil, fmt.Errorf("event %d of the call: %w", in.Seq, err)
+		}
+		c.ID = env.Call
+		c.Apply(in.Seq, env)
+	}
+	if c.Gen == 0 {
+		return nil, nil
+	}
+	return &c, nil
+}

@@ -1,0 +1,62 @@
+package regions
+
+// Route says who carries out a command.
+type Route struct {
+	// Home is the region that does; empty: this one.
+	Home string
+	// AskAll is true if this region does not know the call and others may: their mirrors are a moment old.
+	AskAll bool
+}
+
+// Decide says who carries out a command for a call. live and known say whether the call lives in this region, and whether
+// this region has heard of it; begins says that the command may begin a call; others are the regions in whose mirrors the call
+// lives, and records what this region has noted of them.
+//
+// A call that lives here is carried out here, whatever the mirrors say: no command for it waits for another region.
+func Decide(live, known, begins bool, others []string, records []Record) Route {
+	if live {
+		return Route{}
+	}
+	var home string
+	for _, region := range others {
+		by := AdopterOf(region, records)
+		if by != "" { // its mirror is of before
+			continue
+		}
+		if home == "" || region < home { // twins, begun by two proxies at the same moment
+			home = region
+		}
+	}
+	if home != "" {
+		return Route{Home: home}
+	}
+	return Route{AskAll: !known && !begins}
+}
+
+// Promise decides whether a region may be adopted by another one, as far as the region is concerned that is asked. have is its
+// record, reachable whether it hears the region itself. refusal is a sentence if it may not.
+func Promise(have Record, by string, reachable bool, now int64) (want Record, refusal string) {
+	switch {
+	case reachable:
+		return have, "it hears the region, which is not lost"
+	case have.State == Promised && have.By != by:
+		return have, "it has promised the region to " + have.By
+	case have.State == Taken && have.By != by:
+		return have, "the region was adopted by " + have.By
+	}
+	if have.State != Taken {
+		have.State = Promised
+	}
+	have.By, have.At = by, now
+	return have, ""
+}
+
+// Take is the record of the region that adopts another one, once it has all promises; seq is the end of its mirror.
+func Take(have Record, by string, seq uint64, now int64) Record {
+	if have.State != Taken {
+		have.Term++
+		have.Seq = seq
+	}
+	have.State, have.By, have.At = Taken, by, now
+	return have
+}
