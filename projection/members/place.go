@@ -2,6 +2,7 @@ package members
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 
@@ -22,6 +23,7 @@ type Wish struct {
 type Here struct {
 	Takes bool  // it takes new calls, and has room
 	Last  bool  // but rather none as long as a peer does
+	First bool  // and rather all, wherever it is
 	Calls int64 // that it owns
 }
 
@@ -50,7 +52,10 @@ func (a candidate) before(b candidate) bool {
 func (t *Table) Place(w Wish, here Here, now int64) (id string, ok bool) {
 	self, zoned := t.places[t.cfg.Self], t.zoned(now)
 	mine := candidate{id: t.cfg.Self, calls: here.Calls, near: 1}
-	if zoned {
+	switch {
+	case here.First:
+		mine.near = math.MaxInt
+	case zoned:
 		mine.near = self.near(self.zone, w)
 	}
 	here.Takes = here.Takes && !slices.Contains(w.Tried, t.cfg.Self)

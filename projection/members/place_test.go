@@ -84,6 +84,8 @@ func TestPlaceInZones(t *testing.T) {
 		{"busy itself", "eu/fra/a", members.Here{Takes: true, Calls: 10}, nil, map[string]int{"a1": 3, "a2": 3}},
 		{"full itself", "eu/fra/a", members.Here{}, nil, map[string]int{"a1": 3, "a2": 3}},
 		{"young", "eu/fra/a", members.Here{Takes: true, Last: true}, nil, map[string]int{"a1": 3, "a2": 3}},
+		{"without the log", "eu/fra/a", members.Here{Takes: true, First: true, Calls: 10}, nil, map[string]int{"me": 6}},
+		{"without the log, and full", "eu/fra/a", members.Here{First: true, Calls: 10}, nil, map[string]int{"a1": 3, "a2": 3}},
 		{"its zone is full", "eu/fra/a", members.Here{}, []string{"a1", "a2"}, map[string]int{"b": 6}},
 		{"its city is full", "eu/fra/a", members.Here{}, []string{"a1", "a2", "b"}, map[string]int{"any": 3, "us": 3}},
 		{"alone in its zone", "eu/fra/b", members.Here{Takes: true, Calls: 9}, []string{"b"}, map[string]int{"me": 6}},

@@ -224,9 +224,10 @@ func (c *cluster) young() bool {
 	return c.epoch.Load() > 1 && time.Since(c.start) < grantTime
 }
 
-// place chooses a node for a new call; young says that this one is rather not to have it.
+// place chooses a node for a new call; young says that this one is rather not to have it. What it serves without the log are
+// calls of its own only.
 func (c *cluster) place(w transact.Wish, young bool) (string, bool) {
-	here := members.Here{Takes: c.n.takesNew(), Last: young, Calls: c.n.ownCalls()}
+	here := members.Here{Takes: c.n.takesNew(), Last: young, First: c.n.cfg.ServeUnlogged && c.n.logAway.Load() != 0, Calls: c.n.ownCalls()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.table.Place(w, here, c.now())
