@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -57,4 +58,36 @@ func TestZones(t *testing.T) {
 		b.ok(remove(k.id))
 	}
 	c.idle()
+}
+
+// With floating addresses, the zone of a float's holder is what counts.
+func TestFloatZones(t *testing.T) {
+	f := withVoters(t, newSpread(t), 3, floatOne, floatTwo)
+	f.carry(f.nodes[:2]...)
+	for i, zone := range []string{"eu/fra", "us/nyc", "eu/ber"} {
+		f.nodes[i].args = append(f.nodes[i].args, "--zone", zone)
+	}
+	f.begin()
+	holders := f.settled()
+	eventually(t, "two floats stay at one node", func() error {
+		if holders = f.settled(); holders[0] == holders[1] {
+			return errors.New("they are there")
+		}
+		return nil
+	})
+	voter := f.nodes[2]
+	var ks []*call
+	for range 4 {
+		for asked, holder := range map[*node]*node{voter: f.nodes[0], f.nodes[0]: f.nodes[0], f.nodes[1]: f.nodes[1]} {
+			k := f.place(asked, voter)
+			ks = append(ks, k)
+			if at := k.atB.Addr(); at != f.addrs[0] && at != f.addrs[1] || (at == f.addrs[0]) != (holders[0] == holder) {
+				t.Errorf("a call that %s was asked for is at %s, and that is not the float of %s", asked.id, at, holder.id)
+			}
+		}
+	}
+	for _, k := range ks {
+		voter.ok(remove(k.id))
+	}
+	f.idle()
 }
