@@ -87,7 +87,9 @@ func (l *Log) SubscribeHello(f func(Msg)) (stop func(), err error) {
 }
 
 // Hello greets the region at the other end and returns its answer; errors are those of [Log.Request].
-func (l *Log) Hello(ctx context.Context, data []byte) ([]byte, error) { return l.request(ctx, helloSubject, "the region", data) }
+func (l *Log) Hello(ctx context.Context, data []byte) ([]byte, error) {
+	return l.request(ctx, helloSubject, "the region", data)
+}
 
 // Request sends data to tokens and returns the first answer. Without a subscriber it fails at once with an error that
 // matches [ErrNobody]; if there is no answer before ctx ends, 5 s without a deadline, or the connection is lost, with

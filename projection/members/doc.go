@@ -13,4 +13,6 @@
 //
 // A node that was asleep itself hears everybody late: its sleep counts for nobody's silence. One that has just found NATS again
 // judges nobody before it has listened there for Silence.
+//
+// Where a new call goes is [Table.Place]: to the nearest zone that has room, and there to whoever has the fewest calls.
 package members

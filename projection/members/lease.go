@@ -31,6 +31,7 @@ type Lease struct {
 	Version  string `json:"version"`      // of the program
 	Started  int64  `json:"started"`      // µs of Unix time
 	Draining bool   `json:"draining,omitempty"`
+	Zone     string `json:"zone,omitempty"` // where the node is
 
 	NG         []string         `json:"ng,omitempty"`
 	UDP        netip.AddrPort   `json:"udp,omitzero"`    // where it hears heartbeats
@@ -47,6 +48,7 @@ type LeaseInterface struct {
 	Advertised netip.Addr `json:"advertised"`
 	Min        uint16     `json:"min"`
 	Max        uint16     `json:"max"`
+	Zone       string     `json:"zone,omitempty"`
 }
 
 // Encode returns the lease as it stands in the bucket.
@@ -71,7 +73,7 @@ func DecodeLease(data []byte) (Lease, error) {
 func (l *Lease) Describe(t *plan.Interfaces) {
 	l.Interfaces, l.Aliases = nil, t.Aliases()
 	for _, i := range t.All() {
-		l.Interfaces = append(l.Interfaces, LeaseInterface{i.Name, i.Addr, i.Advertised, i.Ports.Min, i.Ports.Max})
+		l.Interfaces = append(l.Interfaces, LeaseInterface{i.Name, i.Addr, i.Advertised, i.Ports.Min, i.Ports.Max, i.Zone})
 	}
 }
 
@@ -80,7 +82,7 @@ func (l *Lease) Table() (*plan.Interfaces, error) {
 	var list []plan.Interface
 	for _, i := range l.Interfaces {
 		list = append(list, plan.Interface{
-			Name: i.Name, Addr: i.Addr, Advertised: i.Advertised, Ports: plan.PortRange{Min: i.Min, Max: i.Max},
+			Name: i.Name, Addr: i.Addr, Advertised: i.Advertised, Ports: plan.PortRange{Min: i.Min, Max: i.Max}, Zone: i.Zone,
 		})
 	}
 	return plan.NewInterfaces(list, l.Aliases)

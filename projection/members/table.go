@@ -58,6 +58,7 @@ type Table struct {
 	slept  int64 // how long this node was asleep in all: silence while nobody listened is none
 	joined bool  // NATS is there
 	nodes  map[string]*node
+	places map[string]place // by their leases, this node included
 }
 
 // stamp is a time, and how long the node had slept by then.
@@ -75,7 +76,7 @@ type node struct {
 
 // New returns a table; now is the time of its clock.
 func New(cfg Config, now int64) *Table {
-	return &Table{cfg: cfg, since: stamp{at: now}, ticked: now, nodes: make(map[string]*node)}
+	return &Table{cfg: cfg, since: stamp{at: now}, ticked: now, nodes: make(map[string]*node), places: make(map[string]place)}
 }
 
 func (t *Table) node(id string, now int64) *node {
@@ -195,25 +196,6 @@ func (t *Table) GoneSince(id string, now int64) (at int64, ok bool) {
 	return t.nodes[id].goneAt, true
 }
 
-// Place chooses the peer that a new call goes to: of those that are alive and have room, the one with the fewest calls. ok is
-// false if there is none.
-func (t *Table) Place(tried []string, now int64) (id string, ok bool) {
-	var best *node
-	for _, n := range t.nodes {
-		if n.Draining || n.Room == 0 || slices.Contains(tried, n.Node) || t.Judge(n.Node, now) != Alive {
-			continue
-		}
-		if best == nil || n.Calls < best.Calls || n.Calls == best.Calls && n.Node < best.Node {
-			best = n
-		}
-	}
-	if best == nil {
-		return "", false
-	}
-	best.Calls++ // until the next beat: many calls at once are spread
-	return best.Node, true
-}
-
 // Caretaker tells whether this node, of all that are alive, looks after what nobody owns under a key. Nodes may differ for a
 // moment; what they do is safe to be done twice.
 func (t *Table) Caretaker(key string, now int64) bool {
@@ -265,4 +247,7 @@ func (t *Table) Peers(now int64) []Peer {
 }
 
 // Forget removes a node that nobody needs to know of any more.
-func (t *Table) Forget(id string) { delete(t.nodes, id) }
+func (t *Table) Forget(id string) {
+	delete(t.nodes, id)
+	delete(t.places, id)
+}

@@ -38,8 +38,28 @@ func newWorld(peers ...string) *world {
 	for _, p := range peers {
 		w.nats[p], w.udp[p] = true, true
 	}
+	w.locate("", append(peers, "me")...)
 	w.pass(time(1000))
 	return w
+}
+
+// locate notes a zone of nodes that have one interface.
+func (w *world) locate(zone string, nodes ...string) {
+	for _, n := range nodes {
+		w.t.Locate(n, zone, faces(plan.Interface{Name: "pub", Zone: zone}))
+	}
+}
+
+// faces is a table of interfaces, whose addresses do not matter.
+func faces(list ...plan.Interface) *plan.Interfaces {
+	for i := range list {
+		list[i].Addr, list[i].Ports = netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), plan.PortRange{Min: 1000, Max: 2000}
+	}
+	t, err := plan.NewInterfaces(list, nil)
+	if err != nil {
+		panic(err)
+	}
+	return t
 }
 
 func time(ms int64) int64 { return ms * 1000 }
@@ -178,29 +198,6 @@ func TestLeaving(t *testing.T) {
 	w.expect(t, "a", members.Alive)
 }
 
-func TestPlace(t *testing.T) {
-	w := newWorld()
-	hear := func(b members.Beat) { b.Epoch = 1; w.t.Heard(members.NATS, b, 0, w.now) }
-	if id, ok := w.t.Place(nil, w.now); ok {
-		t.Errorf("placed on %s, and there is nobody", id)
-	}
-	hear(members.Beat{Node: "full", Room: 0})
-	hear(members.Beat{Node: "drains", Room: -1, Draining: true})
-	hear(members.Beat{Node: "busy", Room: 10, Calls: 3})
-	hear(members.Beat{Node: "idle", Room: -1, Calls: 0})
-	got := map[string]int{}
-	for range 5 { // spread, though no beat comes in between
-		id, _ := w.t.Place(nil, w.now)
-		got[id]++
-	}
-	if want := map[string]int{"idle": 4, "busy": 1}; !cmp.Equal(got, want) {
-		t.Errorf("placed %v, want %v", got, want)
-	}
-	if id, ok := w.t.Place([]string{"idle", "busy"}, w.now); ok {
-		t.Errorf("placed on %s", id)
-	}
-}
-
 // Of all that are alive, just one looks after a key.
 func TestCaretaker(t *testing.T) {
 	nodes := []string{"a", "b", "c"}
@@ -224,13 +221,13 @@ func TestCaretaker(t *testing.T) {
 
 func TestLease(t *testing.T) {
 	table, err := plan.NewInterfaces([]plan.Interface{
-		{Name: "pub", Addr: netip.MustParseAddr("192.0.2.1"), Advertised: netip.MustParseAddr("203.0.113.1"), Ports: plan.PortRange{Min: 30000, Max: 30099}},
+		{Name: "pub", Addr: netip.MustParseAddr("192.0.2.1"), Advertised: netip.MustParseAddr("203.0.113.1"), Ports: plan.PortRange{Min: 30000, Max: 30099}, Zone: "eu/fra/b"},
 		{Name: "priv", Addr: netip.MustParseAddr("2001:db8::1"), Ports: plan.PortRange{Min: 40000, Max: 40099}},
 	}, map[string]string{"default": "pub"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := members.Lease{Format: 1, Node: "n1", Epoch: 7, State: members.Up, Instance: "i", UDP: netip.MustParseAddrPort("192.0.2.1:5000"), NG: []string{"192.0.2.1:2223"}}
+	l := members.Lease{Format: 1, Node: "n1", Zone: "eu/fra/a", Epoch: 7, State: members.Up, Instance: "i", UDP: netip.MustParseAddrPort("192.0.2.1:5000"), NG: []string{"192.0.2.1:2223"}}
 	l.Describe(table)
 	got, err := members.DecodeLease(l.Encode())
 	if err != nil {
@@ -247,7 +244,7 @@ func TestLease(t *testing.T) {
 		for _, family := range []string{"IP4", "IP6"} {
 			a, aok := table.Lookup(name, family, 0)
 			b, bok := again.Lookup(name, family, 0)
-			if aok != bok || a.Name != b.Name || a.Addr != b.Addr || a.Advertised != b.Advertised || a.Ports != b.Ports {
+			if aok != bok || a.Name != b.Name || a.Addr != b.Addr || a.Advertised != b.Advertised || a.Ports != b.Ports || a.Zone != b.Zone {
 				t.Errorf("Lookup(%q, %q): %v %v, before %v %v", name, family, b, bok, a, aok)
 			}
 		}

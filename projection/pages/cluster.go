@@ -27,6 +27,7 @@ type Node struct {
 	Epoch    uint64   `json:"epoch"`
 	NG       []string `json:"ng"`
 	Media    []string `json:"media"`
+	Zone     string   `json:"zone,omitempty"`
 
 	// Lease is the state of its lease: up, down or lost; By who claimed a lost one, LeaseAt when it was last written.
 	Lease   string `json:"lease"`

@@ -61,7 +61,7 @@ func (s *Shadow) Await(string) transact.Verdict { return members.Alive }
 func (s *Shadow) Fence(string) error { return nil }
 
 // Place implements [transact.Effects].
-func (s *Shadow) Place([]string) (string, bool) { return s.Owner, true }
+func (s *Shadow) Place(transact.Wish) (string, bool) { return s.Owner, true }
 
 // Interfaces implements [transact.Effects].
 func (s *Shadow) Interfaces(owner string) *plan.Interfaces {

@@ -25,6 +25,9 @@ var (
 // Verdict is what a node thinks of another one.
 type Verdict = members.Verdict
 
+// Wish is what a new call asks of the node that gets it.
+type Wish = members.Wish
+
 // Entry is one event of the call in the log.
 type Entry struct {
 	Seq uint64
@@ -52,9 +55,9 @@ type Effects interface {
 	Await(node string) Verdict
 	// Fence claims the lease of a node that is gone, so that it cannot come back unnoticed as the owner of its calls.
 	Fence(node string) error
-	// Place chooses an owner for a call that has none, this node if it has room; none of those tried. ok is false if nobody
-	// has room.
-	Place(tried []string) (node string, ok bool)
+	// Place chooses an owner for a call that has none, by the rules of members.Table.Place; none of those tried. ok is false if
+	// nobody has room.
+	Place(w Wish) (node string, ok bool)
 
 	// Interfaces returns the media addresses of a node, nil if they are not known.
 	Interfaces(node string) *plan.Interfaces

@@ -112,13 +112,12 @@ func (r *runner) attempt() (out Result, why error, done bool) {
 	}
 	owner := c.Owner
 	switch {
+	case !c.Live() && !r.cmd.creates:
+		owner = r.set.Node // the decision will refuse the command
 	case !c.Live():
 		var ok bool
-		if owner, ok = r.fx.Place(r.tried); !ok {
-			if r.cmd.creates {
-				return Result{Reply: ng.LoadLimit(r.cmd.m.Request, ng.ReasonSessionLimit), Full: true}, nil, true
-			}
-			owner = r.set.Node // the decision will refuse the command
+		if owner, ok = r.fx.Place(r.wish()); !ok {
+			return Result{Reply: ng.LoadLimit(r.cmd.m.Request, ng.ReasonSessionLimit), Full: true}, nil, true
 		}
 	case r.cmd.moves && r.fx.Judge(owner) == members.Gone:
 		if err := TakeOver(r.fx, r.set.Node, WhyGone); err != nil {
@@ -127,6 +126,11 @@ func (r *runner) attempt() (out Result, why error, done bool) {
 		return out, errors.New("the call had to be taken over first"), false
 	}
 	return r.decide(c, owner)
+}
+
+// wish is what the new call that the command begins asks for.
+func (r *runner) wish() Wish {
+	return Wish{Tried: r.tried, Interfaces: r.cmd.m.Direction[:], Turn: Turn(r.cmd.m.CallID)}
 }
 
 func (r *runner) decide(c *projection.Call, owner string) (out Result, why error, done bool) {
@@ -218,7 +222,7 @@ func (r *runner) refused(c *projection.Call, owner string, err error) (out Resul
 			break
 		}
 		r.tried = append(r.tried, owner)
-		if _, ok := r.fx.Place(r.tried); ok {
+		if _, ok := r.fx.Place(r.wish()); ok {
 			return out, err, false
 		}
 		if errors.Is(err, ErrNoRoom) { // a peer that seemed to have room a moment ago

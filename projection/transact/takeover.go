@@ -23,13 +23,13 @@ func TakeOver(fx Effects, node, why string) error {
 	if err := fx.Fence(c.Owner); err != nil {
 		return err
 	}
-	tried := []string{c.Owner}
+	wish := Wish{Tried: []string{c.Owner}, Interfaces: interfaces(c), Turn: Turn(c.ID)}
 	for {
-		owner, ok := fx.Place(tried)
+		owner, ok := fx.Place(wish)
 		if !ok {
 			owner = node
 		}
-		res := &reservation{fx: fx, owner: owner, turn: Turn(c.ID)}
+		res := &reservation{fx: fx, owner: owner, turn: wish.Turn}
 		now := fx.Now()
 		ev, err := projection.DecideTakeover(c, owner, why, res, now)
 		if err != nil {
@@ -37,7 +37,7 @@ func TakeOver(fx Effects, node, why string) error {
 			var refusal *projection.Refusal
 			full := errors.As(err, &refusal) && refusal.Reason == ng.ReasonOutOfPorts // which an unknown interface says, too
 			if ok && (full || errors.Is(err, ErrSilent) || errors.Is(err, ErrNoRoom)) {
-				tried = append(tried, owner)
+				wish.Tried = append(wish.Tried, owner)
 				continue
 			}
 			return err
@@ -46,6 +46,17 @@ func TakeOver(fx Effects, node, why string) error {
 		res.settle(err)
 		return err
 	}
+}
+
+// interfaces are those of the call's first section towards each party.
+func interfaces(c *projection.Call) []string {
+	var names []string
+	for _, p := range c.Parties {
+		if p != nil && len(p.Medias) > 0 {
+			names = append(names, p.Medias[0].Interface)
+		}
+	}
+	return names
 }
 
 // End ends a live call for a reason that no command gave, with what its streams have counted. Errors are those of

@@ -24,6 +24,8 @@ type Interface struct {
 	// Ports is the range that ports are taken from, without those in Exclude.
 	Ports   PortRange
 	Exclude []PortRange
+	// Zone is where the address is, for the choice of a node; all addresses of a name have the same one.
+	Zone string
 }
 
 // Interfaces is the table of a node's media addresses. Nothing changes it, so it is safe for concurrent use.
@@ -157,6 +159,17 @@ func (t *Interfaces) Lookup(name, family string, turn uint64) (a Interface, exac
 		}
 	}
 	return *candidates[turn%uint64(len(candidates))], exact
+}
+
+// Zone returns where an interface is. An unknown name is that of the default interface, and the members of a group take turns.
+func (t *Interfaces) Zone(name string, turn uint64) string {
+	a, _ := t.Lookup(name, "", turn)
+	return a.Zone
+}
+
+// Zoned tells whether any interface has a zone.
+func (t *Interfaces) Zoned() bool {
+	return slices.ContainsFunc(t.list, func(a Interface) bool { return a.Zone != "" })
 }
 
 // Local is Lookup for turn 0. It cannot fail: an unknown name is served by the default interface.

@@ -67,6 +67,7 @@ type row struct {
 	Epoch   uint64 `json:"epoch"`
 	State   string `json:"state"`
 	Verdict string `json:"verdict"`
+	Zone    string `json:"zone"`
 	Status  *struct {
 		Epoch      uint64 `json:"epoch"`
 		Draining   bool   `json:"draining"`

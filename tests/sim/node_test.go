@@ -72,9 +72,13 @@ type grant struct {
 
 func newNode(w *world, i int) *node {
 	n := &node{w: w, id: fmt.Sprintf("n%d", i+1), addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), room: -1}
+	zone := ""
+	if w.cfg.zones {
+		zone = [...]string{"eu", "us"}[i%2]
+	}
 	var err error
 	n.face, err = plan.NewInterfaces([]plan.Interface{{
-		Name: "default", Addr: n.addr, Advertised: n.addr, Ports: plan.PortRange{Min: firstPort, Max: 40000},
+		Name: "default", Addr: n.addr, Advertised: n.addr, Ports: plan.PortRange{Min: firstPort, Max: 40000}, Zone: zone,
 	}}, nil)
 	if err != nil {
 		panic(err)
@@ -131,6 +135,9 @@ func (n *node) boot() {
 	}
 	n.pool = newPool(n, n.w.cfg.pairs, free)
 	n.table = members.New(members.Config{Self: n.id, Silence: silence, Beat: beatEvery}, n.w.now)
+	for _, m := range n.w.nodes {
+		n.table.Locate(m.id, m.face.Zone("", 0), m.face)
+	}
 	n.w.trace.add(n.w.now, n.id, "starts")
 	n.watchAll()
 	n.claim(n.fold)

@@ -9,11 +9,8 @@ import (
 	"rtpjet/relay/plan"
 )
 
-func (p *proc) Place(tried []string) (string, bool) {
-	if !slices.Contains(tried, p.n.id) && p.n.takesNew() {
-		return p.n.id, true
-	}
-	return p.n.table.Place(append(slices.Clone(tried), p.n.id), p.n.w.now)
+func (p *proc) Place(w transact.Wish) (string, bool) {
+	return p.n.table.Place(w, members.Here{Takes: p.n.takesNew(), Calls: int64(p.n.own())}, p.n.w.now)
 }
 
 func (p *proc) Interfaces(node string) *plan.Interfaces { return p.n.w.nodes[p.n.w.index(node)].face }

@@ -12,7 +12,7 @@ type scenario struct {
 	length       int64 // of the time with faults
 	dead         bool  // a minority that has crashed stays away
 	keepEnded    int64 // how long the entries of an ended call stay; 0: for ever
-
+	zones        bool  // nodes are in two zones
 }
 
 func (w *world) drawScenario() scenario {
@@ -29,6 +29,7 @@ func (w *world) drawScenario() scenario {
 	if w.chance(400) {
 		s.keepEnded = sec + 2*s.skew
 	}
+	s.zones = w.seed%4 == 0 // not drawn, so that the other seeds are what they were before there were zones
 	return s
 }
 

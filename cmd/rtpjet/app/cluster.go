@@ -16,6 +16,7 @@ import (
 	"rtpjet/embed"
 	"rtpjet/projection/members"
 	"rtpjet/projection/regions"
+	"rtpjet/projection/transact"
 	"rtpjet/relay/plan"
 )
 
@@ -88,6 +89,7 @@ func newCluster(n *Node, link Link, silence time.Duration) *cluster {
 	c.table = members.New(members.Config{
 		Self: n.id, Silence: silence.Microseconds(), Beat: beatEvery.Microseconds(),
 	}, c.now())
+	c.table.Locate(n.id, n.cfg.Zone, n.cfg.Interfaces)
 	return c
 }
 
@@ -226,17 +228,13 @@ func (c *cluster) young() bool {
 	return c.epoch.Load() > 1 && time.Since(c.start) < grantTime
 }
 
-// place chooses a peer for a new call.
-func (c *cluster) place(tried []string) (string, bool) {
+// place chooses a node for a new call; young says that this one is rather not to have it. What it serves without the log are
+// calls of its own only.
+func (c *cluster) place(w transact.Wish, young bool) (string, bool) {
+	here := members.Here{Takes: c.n.takesNew(), Last: young, First: c.n.cfg.ServeUnlogged && c.n.logAway.Load() != 0, Calls: c.n.ownCalls()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for {
-		id, ok := c.table.Place(tried, c.now())
-		if !ok || c.leases[id].table != nil {
-			return id, ok
-		}
-		tried = append(tried, id) // its addresses are not known yet
-	}
+	return c.table.Place(w, here, c.now())
 }
 
 // interfaces returns a peer's media addresses, nil if they are not known.

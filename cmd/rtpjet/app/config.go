@@ -77,6 +77,8 @@ type Config struct {
 	// RegionListen is where the embedded NATS takes the servers of other regions, RegionPeers are these.
 	RegionListen string
 	RegionPeers  []embed.RegionPeer
+	// Zone is where the node is; may be empty.
+	Zone string
 	// DataDir is where the embedded NATS keeps its files, and where events wait for the log.
 	DataDir string
 	// NATS are the URLs of a NATS cluster elsewhere. Empty: the embedded one.
@@ -173,6 +175,7 @@ func loadConfig(ctx context.Context, line settings, dev bool, env Env) (*Config,
 	if dev && len(specs) == 0 && len(all["interface"]) == 0 && len(all["interfaces-config"]) == 0 {
 		specs = append(specs, devInterface(d.ports, env))
 	}
+	d.zones(c, specs)
 	d.resolve(ctx, c, specs, alias, env)
 	d.floats(c, specs, alias)
 	d.listen(ctx, c, dev, env)

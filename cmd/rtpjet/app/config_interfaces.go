@@ -21,6 +21,7 @@ type interfaceSpec struct {
 	advertised netip.Addr
 	ports      plan.PortRange
 	exclude    []plan.PortRange
+	zone       string
 }
 
 const defaultInterface = "default"
@@ -115,7 +116,7 @@ func (d *decoder) interfaceSections(file *iniFile, prefix string, ports plan.Por
 // interfaceSection reads one section: one interface with one or more addresses, or an alias of another.
 func (d *decoder) interfaceSection(file *iniFile, g *iniGroup, name string, ports plan.PortRange, alias map[string]string) []interfaceSpec {
 	sub := &decoder{s: settings{}}
-	var hosts, advertised, target string
+	var hosts, advertised, target, zone string
 	var exclude []plan.PortRange
 	where := fmt.Sprintf("%s, section [%s]", file.name, g.name)
 	for _, k := range g.keys {
@@ -128,6 +129,8 @@ func (d *decoder) interfaceSection(file *iniFile, g *iniGroup, name string, port
 			name = iniUnescape(k.value)
 		case "alias":
 			target = iniUnescape(k.value)
+		case "zone":
+			zone = d.zone(k.value, where+": zone")
 		case "port-min", "port-max":
 			sub.s[k.name] = []setting{{k.value, where + ": " + k.name}}
 		case "exclude-ports":
@@ -140,7 +143,7 @@ func (d *decoder) interfaceSection(file *iniFile, g *iniGroup, name string, port
 				exclude = append(exclude, r)
 			}
 		default:
-			d.faults.add("%s, line %d: there is no %s for an interface; there are address, advertised, name, alias, port-min, port-max and exclude-ports",
+			d.faults.add("%s, line %d: there is no %s for an interface; there are address, advertised, name, alias, port-min, port-max, exclude-ports and zone",
 				file.name, k.line, quote(k.name))
 		}
 	}
@@ -159,7 +162,11 @@ func (d *decoder) interfaceSection(file *iniFile, g *iniGroup, name string, port
 	case ports.Max <= ports.Min:
 		d.faults.add("%s: port-max is %d and port-min is %d; the last port must be above the first", where, ports.Max, ports.Min)
 	default:
-		return d.sectionSpecs(where, name, iniList(hosts), iniList(advertised), ports, exclude)
+		specs := d.sectionSpecs(where, name, iniList(hosts), iniList(advertised), ports, exclude)
+		for i := range specs {
+			specs[i].zone = zone
+		}
+		return specs
 	}
 	return nil
 }
@@ -220,7 +227,7 @@ func (d *decoder) resolve(ctx context.Context, c *Config, specs []interfaceSpec,
 			continue
 		}
 		for _, a := range addrs {
-			i := plan.Interface{Name: s.name, Addr: a, Ports: s.ports, Exclude: s.exclude}
+			i := plan.Interface{Name: s.name, Addr: a, Ports: s.ports, Exclude: s.exclude, Zone: s.zone}
 			if s.advertised.IsValid() && (len(addrs) == 1 || s.advertised.Is4() == a.Is4()) {
 				i.Advertised = s.advertised
 			}

@@ -113,39 +113,31 @@ func (x *effects) Fence(node string) error {
 }
 
 // Place implements [transact.Effects]. Where there are floats, calls belong to them.
-func (x *effects) Place(tried []string) (string, bool) {
-	if len(x.n.floats.known()) > 0 {
-		return x.placeOnFloat(tried)
+func (x *effects) Place(w transact.Wish) (string, bool) {
+	switch {
+	case len(x.n.floats.known()) > 0:
+		return x.placeOnFloat(w)
+	case x.n.cluster == nil:
+		return x.n.id, x.n.takesNew() && !slices.Contains(w.Tried, x.n.id)
 	}
-	self := !slices.Contains(tried, x.n.id) && x.n.takesNew()
-	if x.n.cluster == nil || self && !x.n.cluster.young() {
-		return x.n.id, self
-	}
-	if node, ok := x.n.cluster.place(append(slices.Clone(tried), x.n.id)); ok {
-		return node, true
-	}
-	return x.n.id, self
+	return x.n.cluster.place(w, x.n.cluster.young())
 }
 
-// placeOnFloat chooses a float: one that this node holds, or else of the peer with the fewest calls. While none has a holder,
-// it waits for one.
-func (x *effects) placeOnFloat(tried []string) (string, bool) {
+// placeOnFloat chooses a float: one of the node that would get the call if there were no floats, or else of the next one.
+// While none has a holder, it waits for one.
+func (x *effects) placeOnFloat(w transact.Wish) (string, bool) {
+	tried := w.Tried
 	was := func(owner string) bool { return slices.Contains(tried, owner) }
-	if x.n.takesNew() {
-		if owner, ok := x.n.floats.choose(x.n.id, was); ok {
-			return owner, true
-		}
-	}
-	without := []string{x.n.id} // nodes that have no float for it
+	w.Tried = nil // nodes that have no float for it, from here on
 	for {
-		node, ok := x.n.cluster.place(without)
+		node, ok := x.n.cluster.place(w, false)
 		if !ok {
 			break
 		}
 		if owner, ok := x.n.floats.choose(node, was); ok {
 			return owner, true
 		}
-		without = append(without, node)
+		w.Tried = append(w.Tried, node)
 	}
 	for _, u := range x.n.floats.known() {
 		if x.n.judge(u.owner) == members.Silent && !was(u.owner) && time.Since(x.began) < verdictTime && x.Await(u.owner) == members.Alive {

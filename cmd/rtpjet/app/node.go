@@ -43,6 +43,7 @@ type Journal interface {
 type NodeConfig struct {
 	ID         string
 	Interfaces *plan.Interfaces
+	Zone       string   // where the node is; may be empty
 	Listen     []string // NG over UDP, [ADDR:]PORT
 	ControlTOS int
 

@@ -1,11 +1,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -35,6 +37,22 @@ type NodeRow struct {
 	members.Lease
 	Verdict string  `json:"verdict"` // alive, silent or gone, as its peers see it; the state of its lease if it gave that back
 	Status  *Status `json:"status,omitempty"`
+}
+
+// zoned tells whether the node has a zone, or one of its interfaces has.
+func (r NodeRow) zoned() bool {
+	return r.Zone != "" || slices.ContainsFunc(r.Interfaces, func(i members.LeaseInterface) bool { return i.Zone != "" })
+}
+
+// zones are the node's zone, and those of the interfaces that are elsewhere: eu/fra/a pub=eu/fra/b.
+func (r NodeRow) zones() string {
+	out := []string{cmp.Or(r.Zone, "-")}
+	for _, i := range r.Interfaces {
+		if text := i.Name + "=" + i.Zone; i.Zone != r.Zone && !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return strings.Join(out, " ")
 }
 
 // nodeRows reads the leases and asks each node.
@@ -92,8 +110,17 @@ func NodeList(ctx context.Context, link Link, w io.Writer, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(rows)
 	}
+	return printNodes(w, rows)
+}
+
+func printNodes(w io.Writer, rows []NodeRow) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "NODE\tSTATE\tEPOCH\tOWN CALLS\tKNOWN\tSINCE (UTC)\tNG\tVERSION")
+	zoned := slices.ContainsFunc(rows, NodeRow.zoned)
+	fmt.Fprint(tw, "NODE\tSTATE\t")
+	if zoned {
+		fmt.Fprint(tw, "ZONE\t")
+	}
+	fmt.Fprintln(tw, "EPOCH\tOWN CALLS\tKNOWN\tSINCE (UTC)\tNG\tVERSION")
 	for _, r := range rows {
 		state, own, known := r.Verdict, "-", "-"
 		if r.Status != nil {
@@ -102,7 +129,11 @@ func NodeList(ctx context.Context, link Link, w io.Writer, asJSON bool) error {
 				state = "draining"
 			}
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", r.Node, state, r.Epoch, own, known,
+		fmt.Fprintf(tw, "%s\t%s\t", r.Node, state)
+		if zoned {
+			fmt.Fprintf(tw, "%s\t", r.zones())
+		}
+		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\n", r.Epoch, own, known,
 			time.UnixMicro(r.Started).UTC().Format("2006-01-02 15:04:05"), strings.Join(r.NG, " "), r.Version)
 	}
 	return tw.Flush()

@@ -63,6 +63,8 @@ var options = []option{
 	{"config-file", 0, text, "FILE", "configuration file; none: none (" + defaultConfigFile + " if it exists)"},
 	{"config-section", 0, text, "NAME", "section of the file (rtpengine)"},
 	{"node-id", 0, text, "NAME", "name of this node in its cluster (the host's name)"},
+	{"zone", 0, text, "NAME/NAME/...", "where this node is, from the widest to the narrowest, such as eu/fra/a; new calls stay in the zone of the node that is asked, or go to the nearest one"},
+	{"interface-zone", 0, list, "NAME=ZONE", "where a media address is, if elsewhere than the node; repeatable"},
 	{"region", 0, text, "NAME", "region whose log this node writes (default)"},
 	{"region-listen", 0, text, "ADDR:PORT", "where the embedded NATS takes the servers of other regions"},
 	{"region-peer", 0, list, "NAME=ADDR:PORT,...", "another region, and where its servers take this one's; repeatable"},

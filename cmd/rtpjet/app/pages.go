@@ -75,7 +75,7 @@ func (n *Node) leaseRows() []NodeRow {
 	c := n.cluster
 	if c == nil {
 		version := buildVersion()
-		return []NodeRow{{Verdict: members.Alive.String(), Lease: members.Lease{Node: n.id, State: members.Up, Version: version, Started: n.started.UnixMicro(), NG: n.Addrs()}}}
+		return []NodeRow{{Verdict: members.Alive.String(), Lease: members.Lease{Node: n.id, State: members.Up, Version: version, Started: n.started.UnixMicro(), NG: n.Addrs(), Zone: n.cfg.Zone}}}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,7 +97,7 @@ func (n *Node) leaseRows() []NodeRow {
 func pageNode(r NodeRow) pages.Node {
 	out := pages.Node{
 		ID: r.Node, State: r.Verdict, Draining: r.Draining, Version: r.Version, Started: r.Started, Epoch: r.Epoch,
-		NG: append([]string{}, r.NG...), Media: []string{}, Lease: r.State, By: r.By, LeaseAt: r.At,
+		NG: append([]string{}, r.NG...), Media: []string{}, Zone: r.Zone, Lease: r.State, By: r.By, LeaseAt: r.At,
 	}
 	if r.Verdict == members.Lost {
 		out.State = members.Gone.String()

@@ -166,7 +166,7 @@ func (x *mirrorEffects) Await(string) members.Verdict { return members.Silent }
 func (x *mirrorEffects) Fence(string) error { return transact.ErrSilent }
 
 // Place implements [transact.Effects].
-func (x *mirrorEffects) Place([]string) (string, bool) { return "", false }
+func (x *mirrorEffects) Place(transact.Wish) (string, bool) { return "", false }
 
 // Interfaces implements [transact.Effects].
 func (x *mirrorEffects) Interfaces(string) *plan.Interfaces { return nil }

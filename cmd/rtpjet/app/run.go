@@ -128,7 +128,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 	closers = append(closers, func() { _ = engine.Close() })
 
 	node, err := NewNode(NodeConfig{
-		ID: c.NodeID, Interfaces: c.Interfaces, Listen: c.Listen, ControlTOS: int(c.ControlTOS),
+		ID: c.NodeID, Interfaces: c.Interfaces, Zone: c.Zone, Listen: c.Listen, ControlTOS: int(c.ControlTOS),
 		Defaults: projection.RouteDefaults{Learning: c.Learning, TOS: c.TOS},
 		Timeouts: projection.Timeouts{
 			Media: c.Timeout.Microseconds(), Silent: c.SilentTimeout.Microseconds(),

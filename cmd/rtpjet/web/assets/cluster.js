@@ -51,7 +51,7 @@ function node(app, c, n) {
     cell("Behind the log", behind(n), n.lag > 1e6 ? "bad" : ""),
     cell("Up for", n.answers ? span(app.now() - n.started) : "–"),
     cell("Version", h("span", { class: "mono", title: n.version }, version(n.version))),
-    cell("Lease", n.lease + " · epoch " + n.epoch + (n.by ? " · claimed by " + n.by : "")),
+    cell("Lease", n.lease + " · epoch " + n.epoch + (n.zone ? " · zone " + n.zone : "") + (n.by ? " · claimed by " + n.by : "")),
     c.read_only ? null : h("td", { class: "do" }, nodeActions(app, n, state)),
   );
 }
