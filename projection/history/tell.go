@@ -269,6 +269,8 @@ func reasonText(r events.Reason) string {
 		return "as old as --final-timeout allows"
 	case events.ReasonOrphaned:
 		return "its owner was gone, and nobody asked for it"
+	case events.ReasonAdopted:
+		return "its region was taken for lost, and another one has it now"
 	}
 	return quoted(string(r))
 }

@@ -55,7 +55,7 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 	}
 	key := events.Key(m.CallID)
 	e := r.n.calls.lookup(key)
-	if e != nil && e.owner.Load() != nil {
+	if e != nil && e.owner.Load() != nil && !r.fences(e) {
 		return reply, false // it lives here: nothing else matters
 	}
 	var others []string
