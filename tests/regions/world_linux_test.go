@@ -49,6 +49,7 @@ type region struct {
 	key   string
 	nodes []*node
 	args  []string // of all its nodes
+	alone bool     // it knows nothing of other regions
 }
 
 // node is one node, whether it runs or not.
@@ -145,6 +146,12 @@ func (w *world) launch() {
 		n.ready()
 	}
 	w.t.Logf("all nodes answer after %v", time.Since(began).Round(time.Millisecond))
+	// An empty mirror is whole before it works.
+	for _, r := range w.regions {
+		id := newID("first")
+		r.nodes[0].ok(offer(id, (&phone{at: netip.AddrPortFrom(w.block.addr(200), 4000)}).sdp(1)))
+		r.nodes[0].ok(remove(id))
+	}
 	w.agree(w.regions...)
 	w.t.Logf("all mirrors are whole after %v", time.Since(began).Round(time.Millisecond))
 }
@@ -214,7 +221,10 @@ func (n *node) line() []string {
 	args := []string{
 		program(n.r.w.t), "serve", "--config-file", "none", "--foreground", "--log-stderr", "--log-level", "6", "--node-id", n.id,
 		"--interface", n.addr.String(), "--listen-ng", n.ng(), "--nats-listen", n.at(4222), "--data-dir", n.dir,
-		"--timeout", "3600", "--region", n.r.name, "--region-listen", n.at(7422), "--cluster-key-file", n.r.key,
+		"--timeout", "3600", "--region", n.r.name, "--cluster-key-file", n.r.key,
+	}
+	if !n.r.alone {
+		args = append(args, "--region-listen", n.at(7422))
 	}
 	if len(n.r.nodes) > 1 {
 		args = append(args, "--nats-cluster-listen", n.at(6222))
