@@ -26,6 +26,9 @@ const (
 	routePingsOut = 2
 )
 
+// clusterName is the name of the cluster of a region.
+func clusterName(region string) string { return "rtpjet-" + region }
+
 // clusterOptions adds what makes the server a member of a cluster.
 func clusterOptions(ctx context.Context, cfg ServerConfig, opts *server.Options) error {
 	host, port, err := splitListen(clusterListen, cfg.ClusterListen)
@@ -39,7 +42,7 @@ func clusterOptions(ctx context.Context, cfg ServerConfig, opts *server.Options)
 		return err
 	}
 	opts.Cluster = server.ClusterOpts{
-		Name: "rtpjet-" + cfg.Region, Host: host, Port: port, PingInterval: routePing, MaxPingsOut: routePingsOut,
+		Name: clusterName(cfg.Region), Host: host, Port: port, PingInterval: routePing, MaxPingsOut: routePingsOut,
 	}
 	if ip, err := netip.ParseAddr(host); err == nil && !ip.IsUnspecified() {
 		opts.Cluster.Advertise = net.JoinHostPort(host, fmt.Sprint(port)) // or servers gossip the address that we connect from
@@ -156,7 +159,7 @@ func (s *Server) Servers() int {
 	return 1 + len(routed(ns))
 }
 
-func (s *Server) clustered() bool { return s.opts.Cluster.Name != "" }
+func (s *Server) clustered() bool { return s.opts.Cluster.Port != 0 }
 
 // ClusterAddr is where the server takes routes; "" if it stands alone.
 func (s *Server) ClusterAddr() string {

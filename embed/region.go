@@ -54,10 +54,9 @@ func regionOptions(ctx context.Context, cfg ServerConfig, opts *server.Options) 
 		return fmt.Errorf("regions need a secret that all of them share: give every node of every region the same --cluster-key-file")
 	}
 	opts.JetStreamDomain = cfg.Region
-	if cfg.ClusterListen == "" {
-		// A server that stands alone is a cluster of its own name to others, and regions may name their nodes alike.
-		opts.ServerName = cfg.Region + "-" + cfg.NodeID
-	}
+	// A server that stands alone has the name of a cluster, too: by it the servers of another region notice that a region
+	// calls itself as theirs does. Without one it would be the server's, and regions may name their nodes alike.
+	opts.Cluster.Name = clusterName(cfg.Region)
 	opts.PingInterval, opts.MaxPingsOut = leafPing, leafPingsOut
 	if err := regionAccounts(cfg, opts); err != nil {
 		return err

@@ -112,7 +112,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{opts: opts, log: &serverLog{log: logger, keyed: len(cfg.ClusterKey) > 0}, lock: lock, keyed: len(cfg.ClusterKey) > 0}
+	s := &Server{opts: opts, log: newServerLog(cfg, logger), lock: lock, keyed: len(cfg.ClusterKey) > 0}
 	if err := s.configure(ctx, cfg); err != nil {
 		s.Shutdown()
 		return nil, err

@@ -12,8 +12,10 @@ import (
 // serverLog hands the lines of the NATS server to slog and keeps what the server calls fatal, so that StartServer can
 // return it: the server itself would end the process.
 type serverLog struct {
-	log   *slog.Logger
-	keyed bool // this node has a cluster key
+	log     *slog.Logger
+	keyed   bool // this node has a cluster key
+	hide    *strings.Replacer
+	regions *regionLines
 
 	mu    sync.Mutex
 	fatal []string
@@ -24,20 +26,42 @@ type serverLog struct {
 	told       map[string]time.Time // refusals in the log
 }
 
-func (l *serverLog) print(level slog.Level, format string, v []any) {
-	if l.log.Enabled(context.Background(), level) {
-		l.log.Log(context.Background(), level, strings.TrimSpace(fmt.Sprintf(format, v...)))
+func newServerLog(cfg ServerConfig, logger *slog.Logger) *serverLog {
+	return &serverLog{
+		log: logger, keyed: len(cfg.ClusterKey) > 0, hide: hideSecrets(cfg.ClusterKey), regions: newRegionLines(cfg.Peers),
 	}
 }
 
-// Noticef is called at each step of a start and for each connection: of interest to who debugs, not to an operator.
-func (l *serverLog) Noticef(format string, v ...any) { l.print(slog.LevelDebug, format, v) }
+func (l *serverLog) print(level slog.Level, format string, v []any) {
+	if l.log.Enabled(context.Background(), level) {
+		l.log.Log(context.Background(), level, l.hide.Replace(strings.TrimSpace(fmt.Sprintf(format, v...))))
+	}
+}
 
-func (l *serverLog) Warnf(format string, v ...any) { l.print(slog.LevelWarn, format, v) }
+// say logs a line in our own words.
+func (l *serverLog) say(level slog.Level, text string) { l.print(level, "%s", []any{text}) }
+
+// Noticef is called at each step of a start and for each connection: of interest to who debugs, not to an operator.
+func (l *serverLog) Noticef(format string, v ...any) {
+	if !strings.Contains(format, " - lid:") || !l.regions.note(fmt.Sprintf(format, v...), l.say) {
+		l.print(slog.LevelDebug, format, v)
+	}
+}
+
+func (l *serverLog) Warnf(format string, v ...any) {
+	switch {
+	case strings.HasPrefix(format, "Plaintext passwords"):
+		return // ours are keys of 256 bits, in memory only: there is nothing to guess
+	case strings.HasPrefix(format, mirrorRefused):
+		l.regions.mirror(fmt.Sprintf(format, v...), l.say)
+		return
+	}
+	l.print(slog.LevelWarn, format, v)
+}
 
 func (l *serverLog) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
-	if l.noteRefusal(text) {
+	if l.noteRefusal(text) || l.regions.note(text, l.say) {
 		return
 	}
 	l.print(slog.LevelError, format, v)
@@ -54,6 +78,7 @@ func (l *serverLog) setFull() {
 
 // reset forgets what a server before has said.
 func (l *serverLog) reset() {
+	l.regions.reset()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fatal, l.full, l.refusedWhy = nil, false, ""

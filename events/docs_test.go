@@ -22,7 +22,7 @@ var kinds = map[Kind]Event{
 	KindRolledOver: RolledOver{}, KindLegSilent: LegSilent{}, KindEnded: Ended{},
 }
 
-var reasons = []Reason{ReasonDeleted, ReasonTimeout, ReasonSilentTimeout, ReasonOfferTimeout, ReasonFinalTimeout, ReasonOrphaned}
+var reasons = []Reason{ReasonDeleted, ReasonTimeout, ReasonSilentTimeout, ReasonOfferTimeout, ReasonFinalTimeout, ReasonOrphaned, ReasonAdopted}
 
 // row is a row of a table: its first cell, without quotes, and its second one.
 var row = regexp.MustCompile("(?m)^\\| `([^`]*)` \\| ([^|]*?) *\\|")

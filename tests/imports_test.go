@@ -35,6 +35,7 @@ var arrows = map[string]rule{
 	"projection": {pure: true, own: []string{"events", "relay/plan", "ngserver/ng"}},
 
 	"projection/members": {pure: true, own: []string{"relay/plan"}},
+	"projection/regions": {pure: true, own: []string{"events"}},
 	"projection/floats":  {pure: true, own: []string{"projection/members", "relay/plan"}},
 	"projection/transact": {pure: true, own: []string{
 		"projection", "projection/members", "events", "relay/plan", "ngserver/ng", "ngserver/rewrite", "ngserver/report",

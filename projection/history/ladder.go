@@ -135,7 +135,8 @@ func (b *builder) step(before *projection.Call, m *Moment) {
 		Seq: m.Seq, At: time.UnixMicro(m.At).UTC(), Gen: m.Gen, Life: m.Life, Node: quoted(m.Node), Kind: string(events.KindOf(m.Event)),
 		Owner: m.Call.Owner, Epoch: m.Call.Epoch,
 	}
-	if m.Stored > m.At && m.Stored-m.At < int64(time.Minute/time.Microsecond) {
+	copied := strings.Contains(m.Node, "/") // an adopted event: it was stored elsewhere when it happened
+	if !copied && m.Stored > m.At && m.Stored-m.At < int64(time.Minute/time.Microsecond) {
 		s.Logged = m.Stored - m.At
 	}
 	if begins(m.Event) {

@@ -11,7 +11,10 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"pgregory.net/rapid"
+
 	"rtpjet/events"
+	"rtpjet/events/eventstest"
 	"rtpjet/projection/history"
 	"rtpjet/projection/history/historytest"
 )
@@ -240,4 +243,35 @@ func TestAnew(t *testing.T) {
 	if l := history.NewLadder("call", list); len(l.Lives) != 2 {
 		t.Errorf("%d lives", len(l.Lives))
 	}
+}
+
+// TestRegionsLadder: commands that came to other regions pass the nodes there.
+func TestRegionsLadder(t *testing.T) {
+	list := ordinary().History()
+	via := map[events.Kind]string{events.KindAnswered: "us/n1", events.KindDeletionScheduled: "ap/n1"}
+	for i := range list {
+		if c := list[i].Cause; c != nil {
+			cause := *c
+			cause.Via = via[events.KindOf(list[i].Event)]
+			list[i].Cause = &cause
+		}
+	}
+	l := history.NewLadder("call", history.Moments("call", list))
+	golden(t, "regions.txt", drawn(t, l, history.Layout{Width: 140}))
+}
+
+// TestEveryKindIsTold: no kind of this build is one that it does not know.
+func TestEveryKindIsTold(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := ordinary()
+		s.Entries = s.Entries[:2]
+		ev := eventstest.Event().Draw(rt, "event")
+		if _, unknown := ev.(events.Unknown); unknown {
+			return
+		}
+		s.Note(ev)
+		if l := ladder(s); l.Unreadable > 0 {
+			rt.Fatalf("%s is unknown", events.KindOf(ev))
+		}
+	})
 }

@@ -46,6 +46,10 @@ func (b *builder) tell(s *Step, before *projection.Call, m *Moment) {
 			s.Path = []string{here, partyKey(ev.Party)}
 		}
 		s.say("%s %s, source %08x: at %d:%d", name(m.Call, ev.Party), stream(m.Call, ev.Party, ev.Media, ev.RTCP), ev.SSRC, ev.ROC, ev.Seq)
+	case events.LegSilent:
+		s.Label = "silent"
+		s.Path = []string{partyKey(ev.Party), here}
+		s.say("%s %s: silent since %s, after %d packets", name(m.Call, ev.Party), stream(m.Call, ev.Party, ev.Media, false), clock(ev.Since), ev.Packets)
 	case events.Ended:
 		s.Label = cmp.Or(s.command(), "ended")
 		s.Path = append(s.asker(before), here)
@@ -269,6 +273,8 @@ func reasonText(r events.Reason) string {
 		return "as old as --final-timeout allows"
 	case events.ReasonOrphaned:
 		return "its owner was gone, and nobody asked for it"
+	case events.ReasonAdopted:
+		return "its region was taken for lost, and another one has it now"
 	}
 	return quoted(string(r))
 }

@@ -208,6 +208,18 @@ func (c *cluster) hasPeers() bool {
 	return len(c.leases) > 0
 }
 
+// company tells whether another node of this region is alive.
+func (c *cluster) company() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id := range c.leases {
+		if id != c.n.id && c.table.Judge(id, c.now()) == members.Alive {
+			return true
+		}
+	}
+	return false
+}
+
 // cutOff tells whether a node has been silent on NATS for longer than any verdict takes: it relays, and waiting for it would
 // only be in the way of its calls.
 func (c *cluster) cutOff(id string) bool {

@@ -37,6 +37,7 @@ func (n *Node) measure(ctx context.Context) *metrics.Snapshot {
 	}
 	if n.cluster != nil {
 		s.Leases, s.Peers = n.cluster.measure()
+		s.Regions = n.regions.measure()
 	}
 	return s
 }
@@ -164,6 +165,17 @@ func (c *cluster) measure() (leases []metrics.Lease, peers []metrics.Peer) {
 		})
 	}
 	return leases, peers
+}
+
+// measure is how the other regions are.
+func (r *regionState) measure() (out []metrics.Region) {
+	for _, s := range r.status() {
+		out = append(out, metrics.Region{
+			Name: s.Region, State: s.State, Age: time.Duration(s.AgeMS) * time.Millisecond, Lag: s.Lag, RTT: time.Duration(s.RTTMS * float64(time.Millisecond)),
+			Skew: time.Duration(s.SkewMS) * time.Millisecond, Calls: s.Calls, Cuts: s.Cuts,
+		})
+	}
+	return out
 }
 
 func heardFor(us int64) time.Duration { return time.Duration(us) * time.Microsecond }

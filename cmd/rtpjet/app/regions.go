@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -60,6 +61,7 @@ type regionState struct {
 	log   *slog.Logger
 	start time.Time
 	peers []*regionPeer // in the order of their names
+	fence atomic.Uint64 // calls that began up to here are another region's
 
 	mu      sync.Mutex
 	records map[string]storedRecord // what this region has noted, by region

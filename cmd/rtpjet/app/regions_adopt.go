@@ -194,12 +194,12 @@ func (r *regionState) adoptCalls(ctx context.Context, region string, m mirrorCal
 	g.SetLimit(adoptWorkers)
 	for key, entries := range m.calls {
 		g.Go(func() error {
-			ours, err := r.adoptCall(ctx, region, key, entries)
+			id, ours, err := r.adoptCall(ctx, region, key, entries)
 			if ours {
 				done.Add(1)
 			}
 			if err != nil {
-				r.log.Error("a call cannot be adopted", "region", region, "key", key, "err", err)
+				r.log.Error("a call cannot be adopted", "call-id", id, "region", region, "key", key, "err", err)
 				mu.Lock()
 				failed = err
 				mu.Unlock()
@@ -217,7 +217,7 @@ func (r *regionState) adoptCalls(ctx context.Context, region string, m mirrorCal
 }
 
 // adoptCall writes the events of a call into this region's stream, all at once, and gives it an owner here.
-func (r *regionState) adoptCall(ctx context.Context, region, key string, entries []embed.Entry) (ours bool, err error) {
+func (r *regionState) adoptCall(ctx context.Context, region, key string, entries []embed.Entry) (id string, ours bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, adoptTime)
 	defer cancel()
 	list := make([][]byte, 0, len(entries))
@@ -225,41 +225,42 @@ func (r *regionState) adoptCall(ctx context.Context, region, key string, entries
 		// Secrets stay sealed: all regions have the same key.
 		env, err := events.Decode(in.Data)
 		if err != nil {
-			return false, fmt.Errorf("event %d: %w", in.Seq, err)
+			return id, false, fmt.Errorf("event %d: %w", in.Seq, err)
 		}
 		data, err := events.Encode(regions.Adopted(env, region))
 		if err != nil {
-			return false, fmt.Errorf("event %d: %w", in.Seq, err)
+			return id, false, fmt.Errorf("event %d: %w", in.Seq, err)
 		}
+		id = env.Call
 		list = append(list, data)
 	}
 	n := r.n
 	e := n.calls.acquire(key, true)
 	defer n.calls.release(e)
 	if err := n.catchUp(ctx, e); err != nil {
-		return false, err
+		return id, false, err
 	}
 	if e.call.Gen == 0 {
 		_, err := n.cfg.RegionServer.AppendAll(ctx, key, list)
 		if err != nil && !isConflict(err) {
-			return false, err
+			return id, false, err
 		}
 		if err := n.catchUp(ctx, e); err != nil {
-			return false, err
+			return id, false, err
 		}
 	}
 	for range 4 { // others may be at work on the same
 		if !e.call.Live() || !regions.Foreign(e.call.Owner) {
-			return e.call.Live(), nil
+			return id, e.call.Live(), nil
 		}
 		if err = transact.TakeOver(n.effects(ctx, e), n.id, "region "+region+" adopted"); err == nil {
-			return true, nil
+			return id, true, nil
 		}
 		if cerr := n.catchUp(ctx, e); cerr != nil {
-			return false, cerr
+			return id, false, cerr
 		}
 	}
-	return false, err
+	return id, false, err
 }
 
 // obey ends the calls of this region that another one has adopted while this one was lost, and tells it so.
@@ -267,6 +268,8 @@ func (r *regionState) obey(ctx context.Context, f regions.Fence) {
 	n := r.n
 	if n.backlog.Load() {
 		return // they are not known yet; the next greeting comes
+	}
+	for was := r.fence.Load(); was < f.Seq && !r.fence.CompareAndSwap(was, f.Seq); was = r.fence.Load() {
 	}
 	r.mu.Lock()
 	known := r.fenced == f
@@ -345,9 +348,10 @@ func (r *regionState) serveReturned(ctx context.Context, m embed.Msg) {
 // awaitReturn has a region that starts hear, before it answers commands, whether its calls were adopted: as far as other regions can
 // be reached at once.
 func (r *regionState) awaitReturn(ctx context.Context) {
-	if r == nil || len(r.peers) == 0 {
-		return
+	if r == nil || len(r.peers) == 0 || r.n.cluster.company() {
+		return // a region that runs hears it from the greetings of its nodes
 	}
+	defer r.obeyAll(ctx)
 	ctx, cancel := context.WithTimeout(ctx, returnTime)
 	defer cancel()
 	for {
@@ -368,6 +372,24 @@ func (r *regionState) awaitReturn(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// obeyAll obeys what any region has said of this one.
+func (r *regionState) obeyAll(ctx context.Context) {
+	for _, p := range r.peers {
+		p.mu.Lock()
+		h := p.link.Last()
+		p.mu.Unlock()
+		if f, ok := regions.FenceOf(r.cfg.Region, r.cfg.Instance, adopted(h, p.Name)); ok {
+			r.obey(ctx, f)
+		}
+	}
+}
+
+// fences tells whether a call that lives here is another region's, which adopted it.
+func (r *regionState) fences(e *entry) bool {
+	first, upto := e.first.Load(), r.fence.Load()
+	return first > 0 && first <= upto
 }
 
 // forget drops what is noted of a region.

@@ -55,7 +55,7 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 	}
 	key := events.Key(m.CallID)
 	e := r.n.calls.lookup(key)
-	if e != nil && e.owner.Load() != nil {
+	if e != nil && e.owner.Load() != nil && !r.fences(e) {
 		return reply, false // it lives here: nothing else matters
 	}
 	var others []string
@@ -64,7 +64,11 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 			others = append(others, p.Name)
 		}
 	}
-	route := regions.Decide(false, e != nil, m.Command == "offer", others, r.known())
+	var records []regions.Record
+	if len(others) > 0 { // which is rare, and they cost more than all else here
+		records = r.known()
+	}
+	route := regions.Decide(false, e != nil, m.Command == "offer", others, records)
 	switch {
 	case route.Home != "":
 		return r.atHome(ctx, r.peer(route.Home), m, key), true

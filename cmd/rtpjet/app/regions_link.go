@@ -50,6 +50,7 @@ func (r *regionState) greetOnce(ctx context.Context, p *regionPeer, l RegionLog)
 		return
 	}
 	r.pin(ctx, p, h)
+	r.excuse(ctx, p)
 	if f, ok := regions.FenceOf(r.cfg.Region, r.cfg.Instance, adopted(h, p.Name)); ok {
 		r.obey(ctx, f)
 	}
@@ -97,6 +98,25 @@ func (r *regionState) pin(ctx context.Context, p *regionPeer, h regions.Hello) {
 	})
 	if err != nil {
 		r.log.Debug("cannot note the identity of a region; trying again", "region", p.Name, "err", err)
+	}
+}
+
+// excuse takes back the promise of a region that is there again.
+func (r *regionState) excuse(ctx context.Context, p *regionPeer) {
+	r.mu.Lock()
+	promised := r.records[p.Name].State == regions.Promised
+	r.mu.Unlock()
+	if !promised {
+		return
+	}
+	_, err := r.record(ctx, p.Name, func(rec regions.Record) (regions.Record, error) {
+		if rec.State == regions.Promised {
+			rec.State, rec.By, rec.At = "", "", r.n.now()
+		}
+		return rec, nil
+	})
+	if err != nil {
+		r.log.Debug("cannot take back a promise; trying again", "region", p.Name, "err", err)
 	}
 }
 

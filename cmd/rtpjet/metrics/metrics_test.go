@@ -25,12 +25,13 @@ func full() *Snapshot {
 			{Commands: make([]ngserver.CommandCount, len(ng.Commands))},
 			{Proxy: addr, Commands: make([]ngserver.CommandCount, len(ng.Commands))},
 		}},
-		Relay:  relay.Totals{},
-		Pools:  []Pool{{Addr: addr, Used: 2, Free: 6, Resting: 2}},
-		Log:    Log{Reachable: true, Head: 5, Followed: 4, Lag: time.Second},
-		Floats: []Float{{ID: "192.0.2.100", Held: true}},
-		Leases: []Lease{{Node: "n1", State: "up"}},
-		Peers:  []Peer{{Node: "n2", Verdict: "alive", UDP: -1}},
+		Relay:   relay.Totals{},
+		Pools:   []Pool{{Addr: addr, Used: 2, Free: 6, Resting: 2}},
+		Log:     Log{Reachable: true, Head: 5, Followed: 4, Lag: time.Second},
+		Floats:  []Float{{ID: "192.0.2.100", Held: true}},
+		Leases:  []Lease{{Node: "n1", State: "up"}},
+		Peers:   []Peer{{Node: "n2", Verdict: "alive", UDP: -1}},
+		Regions: []Region{{Name: "us", State: "up"}},
 	}
 }
 

@@ -156,6 +156,41 @@ var own = []metric{
 				emit(p.Skew.Seconds(), p.Node)
 			}
 		}},
+
+	{name: "rtpjet_region_state", kind: gauge, labels: []string{"region", "state"},
+		help: "1 for how another region is: connecting, up, cut or refused.",
+		fill: func(s *Snapshot, emit emit) {
+			for _, r := range s.Regions {
+				emit(1, r.Name, r.State)
+			}
+		}},
+	{name: "rtpjet_region_mirror_age_seconds", kind: gauge, labels: []string{"region"},
+		help: "How old the mirror of another region is; absent if it was never complete.",
+		fill: func(s *Snapshot, emit emit) {
+			for _, r := range s.Regions {
+				if r.Age >= 0 {
+					emit(r.Age.Seconds(), r.Name)
+				}
+			}
+		}},
+	{name: "rtpjet_region_lag_entries", kind: gauge, labels: []string{"region"}, help: "Entries that its mirror was behind when the region was heard last.",
+		fill: regionValue(func(r Region) float64 { return float64(r.Lag) })},
+	{name: "rtpjet_region_round_trip_seconds", kind: gauge, labels: []string{"region"}, help: "How long its last greeting took.",
+		fill: regionValue(func(r Region) float64 { return r.RTT.Seconds() })},
+	{name: "rtpjet_region_clock_seconds", kind: gauge, labels: []string{"region"}, help: "The clock of another region minus this node's.",
+		fill: regionValue(func(r Region) float64 { return r.Skew.Seconds() })},
+	{name: "rtpjet_region_calls", kind: gauge, labels: []string{"region"}, help: "Live calls in its mirror.",
+		fill: regionValue(func(r Region) float64 { return float64(r.Calls) })},
+	{name: "rtpjet_region_cuts_total", kind: counter, labels: []string{"region"}, help: "How often this node lost another region.",
+		fill: regionValue(func(r Region) float64 { return float64(r.Cuts) })},
+}
+
+func regionValue(what func(Region) float64) func(*Snapshot, emit) {
+	return func(s *Snapshot, emit emit) {
+		for _, r := range s.Regions {
+			emit(what(r), r.Name)
+		}
+	}
 }
 
 func directions(what func(plan.Counters) uint64) func(*Snapshot, emit) {

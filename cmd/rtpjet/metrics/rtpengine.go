@@ -97,6 +97,7 @@ var closedReasons = []struct {
 	{"offer_timeout", events.ReasonOfferTimeout},
 	{"terminated", events.ReasonDeleted},
 	{"orphaned", events.ReasonOrphaned},
+	{"adopted", events.ReasonAdopted},
 }
 
 func zero() func(*Snapshot, emit) { return func(_ *Snapshot, emit emit) { emit(0) } }

@@ -25,6 +25,8 @@ type Snapshot struct {
 	Floats []Float
 	Leases []Lease
 	Peers  []Peer
+	// Regions are the other regions.
+	Regions []Region
 }
 
 // Build says what runs.
@@ -99,4 +101,16 @@ type Peer struct {
 	NATS, UDP time.Duration // since it was heard there; negative: it never was
 	Skew      time.Duration // its clock minus ours
 	Calls     int64
+}
+
+// Region is another region, as the node sees it.
+type Region struct {
+	Name  string
+	State string
+	Age   time.Duration // of the mirror; negative: it was never complete
+	Lag   uint64        // entries
+	RTT   time.Duration
+	Skew  time.Duration // its clock minus ours
+	Calls int           // live in its mirror
+	Cuts  int           // since the node began
 }
