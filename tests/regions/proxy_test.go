@@ -28,7 +28,6 @@ type proxy struct {
 	closed  bool
 	changed chan struct{} // closed when held or closed changes
 	passed  [2]int64      // bytes
-	dialled int           // connections that were made
 }
 
 func newProxy(t testing.TB, at, target string) *proxy {
@@ -88,7 +87,6 @@ func (p *proxy) serve(from net.Conn) {
 	defer func() { _ = to.Close() }()
 	p.mu.Lock()
 	p.conns[from], p.conns[to] = struct{}{}, struct{}{}
-	p.dialled++
 	closed := p.closed
 	p.mu.Unlock()
 	defer func() {
@@ -181,4 +179,11 @@ func (p *proxy) bytes() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.passed[there] + p.passed[back]
+}
+
+// connections is how many there are.
+func (p *proxy) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns) / 2
 }
