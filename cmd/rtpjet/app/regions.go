@@ -25,7 +25,7 @@ type RegionLog interface {
 	Append(ctx context.Context, key string, last uint64, data []byte) (uint64, error)
 	Request(ctx context.Context, tokens string, data []byte) ([]byte, error)
 	Hello(ctx context.Context, data []byte) ([]byte, error)
-	// Trim and Retire remove entries from the mirror, which its home does not do; see [embed.Log].
+	// Trim and Retire remove entries from the mirror, which its home does not do: see [embed.Log].
 	Trim(ctx context.Context, below uint64) error
 	Retire(ctx context.Context, key string, upto uint64) error
 	// HomeKeys asks the region which calls its stream has.

@@ -39,15 +39,11 @@ func (x *regionIndex) live() int {
 	return len(x.first)
 }
 
-// keys are those of all live calls.
-func (x *regionIndex) keys() []string {
+// from is where to go on in the mirror.
+func (x *regionIndex) from() uint64 {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	out := make([]string, 0, len(x.first))
-	for k := range x.first {
-		out = append(out, k)
-	}
-	return out
+	return x.next
 }
 
 // note takes an entry of the mirror.
@@ -121,7 +117,7 @@ func (r *regionState) compareMirror(ctx context.Context, p *regionPeer, l Region
 func (r *regionState) followMirror(ctx context.Context, p *regionPeer, l RegionLog) error {
 	p.index.reset()
 	for {
-		err := l.Follow(ctx, p.index.next, embed.Follower{
+		err := l.Follow(ctx, p.index.from(), embed.Follower{
 			Entry: func(e embed.Entry) {
 				p.index.note(e, time.Now())
 				p.mu.Lock()
@@ -130,9 +126,10 @@ func (r *regionState) followMirror(ctx context.Context, p *regionPeer, l RegionL
 			},
 			Pace: followPace,
 		})
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it is the end that was asked for
+		}
 		switch {
-		case ctx.Err() != nil:
-			return nil
 		case errors.Is(err, embed.ErrReset):
 			r.log.Warn("the mirror of a region begins anew", "region", p.Name)
 			p.index.reset()
