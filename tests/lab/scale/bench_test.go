@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -22,6 +23,7 @@ import (
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection/projectiontest"
+	"rtpjet/tests/lab"
 )
 
 // These benchmarks are what the page needs and no other package measures. Their entries are those of an ordinary call.
@@ -139,6 +141,46 @@ func BenchmarkSubjects(b *testing.B) {
 		got = (heap() - before) / calls
 	}
 	b.ReportMetric(got, "B/call")
+}
+
+// BenchmarkSockets reports the kernel's memory for an open socket, as the growth of all its slabs: others' work is in it, too.
+func BenchmarkSockets(b *testing.B) {
+	const sockets = 15_000
+	if err := lab.RaiseFileLimit(sockets + 1000); err != nil {
+		b.Skip(err)
+	}
+	var got float64
+	for range b.N {
+		before := slabs(b)
+		open := make([]net.PacketConn, 0, sockets)
+		for range sockets {
+			c, err := net.ListenPacket("udp4", "127.0.0.1:0")
+			if err != nil {
+				b.Fatal(err)
+			}
+			open = append(open, c)
+		}
+		got = (slabs(b) - before) / sockets
+		for _, c := range open {
+			_ = c.Close()
+		}
+	}
+	b.ReportMetric(got, "B/socket")
+}
+
+// slabs is the memory of the kernel's objects.
+func slabs(b *testing.B) float64 {
+	b.Helper()
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\nSlab:")
+	var kB float64
+	if _, err := fmt.Sscan(rest, &kB); err != nil {
+		b.Fatal(err)
+	}
+	return kB * 1024
 }
 
 func heap() float64 {

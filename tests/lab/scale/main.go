@@ -67,9 +67,10 @@ func assumptions(m *Mix) []assumption {
 	}
 }
 
-func run(ctx context.Context, args []string) error {
+func run(ctx context.Context, args []string) (err error) {
 	fs := flag.NewFlagSet("scale", flag.ContinueOnError)
 	again := fs.Bool("measure", false, "measure the figures and write them to --inputs")
+	only := fs.String("only", "", "with --measure, the `KEYS` of the figures to measure; the others stay as they are")
 	inputs := fs.String("inputs", "docs/scale.json", "`FILE` of the measured figures; measured if it is missing")
 	measurements := fs.String("measurements", "docs/measurements.md", "`FILE` with the tables that are not measured here")
 	out := fs.String("out", "docs/scale.md", "`FILE` that gets the tables")
@@ -92,7 +93,15 @@ func run(ctx context.Context, args []string) error {
 		*again = true
 	}
 	if *again {
-		f, err := measure(ctx, *measurements)
+		var f file
+		var keys []string
+		if *only != "" {
+			keys = strings.Split(*only, ",")
+			if f, err = readFile(*inputs); err != nil {
+				return err
+			}
+		}
+		f, err := measure(ctx, f, *measurements, keys)
 		if err != nil {
 			return err
 		}
@@ -101,6 +110,9 @@ func run(ctx context.Context, args []string) error {
 		}
 	}
 	f, err := readFile(*inputs)
+	if err == nil {
+		err = f.Inputs.check()
+	}
 	if err != nil {
 		return err
 	}

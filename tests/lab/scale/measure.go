@@ -5,23 +5,30 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"rtpjet/tests/lab/report"
 )
 
-// measure reads the tables and runs the benchmarks.
-func measure(ctx context.Context, measurements string) (f file, err error) {
+// measure reads the tables and runs the benchmarks, those of the keys in only or all. What is not measured stays as in f.
+func measure(ctx context.Context, f file, measurements string, only []string) (file, error) {
 	doc, err := os.ReadFile(measurements)
 	if err != nil {
 		return f, fmt.Errorf("read the measurements: %w", err)
 	}
-	f = file{Machine: report.Machine(), Inputs: Inputs{}}
+	f.Machine = report.Machine()
+	if f.Inputs == nil {
+		f.Inputs = Inputs{}
+	}
 	if load, err := os.ReadFile("/proc/loadavg"); err == nil {
 		f.Load, _, _ = strings.Cut(string(load), " ")
 	}
 	outputs := map[string]string{}
 	for _, s := range sources {
+		if len(only) > 0 && !slices.Contains(only, s.key) {
+			continue
+		}
 		var v float64
 		if s.pkg == "" {
 			v, err = tableFigure(string(doc), s.block, s.row)

@@ -155,9 +155,10 @@ func need(in Inputs, m Mix) Needs {
 
 	perSecond := in["restart"] / 4000 // a call of a restart
 	sockets := in["sockets"]*(1-m.Mux) + in["socketsMux"]*m.Mux
+	kernel := sockets * in["socket"]
 	n.NodesBy = []Part{
 		{"processors", nodesFor(media+place+store, m.Cores*m.Busy-each)},
-		{"memory", nodesFor(n.Calls*in["own"]*m.Holders, m.Memory*1e9*m.Busy-fixed)},
+		{"memory", nodesFor(n.Calls*(in["own"]+kernel)*m.Holders, m.Memory*1e9*m.Busy-fixed)},
 		{"ports", nodesFor(n.Calls*sockets, m.Ports*m.Addresses)},
 		{"network", nodesFor(n.MediaBit, m.Gbit*1e9*m.Busy-m.Regions*n.EventsPS*entry*8)},
 		{"restart", nodesFor(n.Calls*perSecond, m.Restart)},
@@ -176,7 +177,10 @@ func need(in Inputs, m Mix) Needs {
 	n.Cores = sum(n.CoresBy)
 	n.CallsNode = n.Calls / n.Nodes
 	n.SocketsNode = n.CallsNode * sockets * m.Holders
-	n.MemoryBy = append([]Part{{"own calls, and those it would take over", n.CallsNode * in["own"] * m.Holders}}, other...)
+	n.MemoryBy = append([]Part{
+		{"own calls, and those it would take over", n.CallsNode * in["own"] * m.Holders},
+		{"the kernel's for their sockets", n.CallsNode * kernel * m.Holders},
+	}, other...)
 	n.MemoryNode = sum(n.MemoryBy)
 
 	alive := n.Events - 1 // events of a live call, at most
