@@ -2,7 +2,11 @@ package main
 
 import (
 	"math"
+	"os"
+	"strings"
 	"testing"
+
+	"rtpjet/tests/lab/report"
 )
 
 // round figures, to compute with in one's head.
@@ -201,5 +205,57 @@ func TestInputsCheck(t *testing.T) {
 	delete(in, "packet")
 	if in.check() == nil {
 		t.Error("a missing figure is taken")
+	}
+}
+
+// The page is what its figures and the flags' defaults give.
+func TestPage(t *testing.T) {
+	const dir = "../../../docs/"
+	f, err := readFile(dir + "scale.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Inputs.check(); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(dir + "scale.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m Mix
+	all := assumptions(&m)
+	for _, a := range all {
+		*a.value = a.def
+	}
+	if err := m.check(); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range blocks(f, m, all) {
+		if strings.Contains(b.text, "∞") || strings.Contains(b.text, "NaN") {
+			t.Errorf("%s:\n%s", b.name, b.text)
+		}
+		if want, err := report.ReplaceBlock(string(page), "lab:scale", b.name, b.text); err != nil || want != string(page) {
+			t.Errorf("the table %s is not up to date (%v): run go tool task lab:scale", b.name, err)
+		}
+	}
+}
+
+func TestRun(t *testing.T) {
+	inputs := t.TempDir() + "/in.json"
+	if err := (file{Machine: "a machine", Inputs: roundInputs()}).write(inputs); err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir() + "/page.md"
+	if err := run(t.Context(), []string{"--inputs", inputs, "--out", out, "--calls", "2000", "--regions", "1"}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(out)
+	if err != nil || !strings.Contains(string(page), "2,000 calls over 1 regions") {
+		t.Errorf("%v:\n%s", err, page)
+	}
+	for _, args := range [][]string{{"word"}, {"--calls", "0"}, {"--odd"}} {
+		if err := run(t.Context(), append(args, "--inputs", inputs, "--dry")); err == nil {
+			t.Errorf("%v: %v", args, err)
+		}
 	}
 }

@@ -37,15 +37,16 @@ func tera(v float64) string { return figures(v / 1e12) }
 // rows renders a table. All columns but the first are numbers, unless their head ends in a space.
 func rows(head []string, list [][]string) string {
 	var b strings.Builder
-	b.WriteString("| " + strings.ReplaceAll(strings.Join(head, " | "), "  |", " |") + " |\n|")
+	under := "|"
 	for i, h := range head {
+		b.WriteString("| " + strings.TrimSuffix(h, " ") + " ")
 		if i == 0 || strings.HasSuffix(h, " ") {
-			b.WriteString("---|")
+			under += "---|"
 		} else {
-			b.WriteString("--:|")
+			under += "--:|"
 		}
 	}
-	b.WriteString("\n")
+	b.WriteString("|\n" + under + "\n")
 	for _, r := range list {
 		b.WriteString("| " + strings.Join(r, " | ") + " |\n")
 	}
@@ -242,5 +243,5 @@ func measured(f file) string {
 		list = append(list, []string{s.what, figures(v), s.unit, from, "`" + s.key + "`"})
 	}
 	return rows([]string{"measured", "value", "unit ", "by ", "in `scale.json` "}, list) +
-		fmt.Sprintf("\n%s; load of the machine at the beginning: %s.\n", f.Machine, f.Load)
+		fmt.Sprintf("\n%s; load of the machine when the last of them were begun: %s.\n", f.Machine, f.Load)
 }
