@@ -60,7 +60,7 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 	}
 	var others []string
 	for _, p := range r.peers {
-		if p.index.has(key) {
+		if p.index.has(key) || p.index.incomplete() && r.mirrorHas(ctx, p, key) {
 			others = append(others, p.Name)
 		}
 	}
@@ -76,6 +76,20 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 		return r.askAll(ctx, m, key)
 	}
 	return reply, false
+}
+
+// mirrorHas asks the mirror itself whether a call lives in a region: a node that has just started has not read all of it.
+func (r *regionState) mirrorHas(ctx context.Context, p *regionPeer, key string) bool {
+	p.mu.Lock()
+	l := p.log
+	p.mu.Unlock()
+	if l == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, logAwayTime)
+	defer cancel()
+	entries, _, err := l.Since(ctx, key, 0)
+	return err == nil && len(entries) > 0 && !events.IsEnd(entries[len(entries)-1].Data)
 }
 
 // atHome has the home of a call carry out a command, or answers from the mirror.

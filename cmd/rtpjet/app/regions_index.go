@@ -18,6 +18,7 @@ type regionIndex struct {
 	first map[string]uint64 // of live calls
 	over  map[string]endedKey
 	next  uint64 // of the stream
+	whole bool   // all that the mirror had at the start is in it
 }
 
 // endedKey is what the mirror still has of a call that has ended.
@@ -37,6 +38,20 @@ func (x *regionIndex) live() int {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	return len(x.first)
+}
+
+// complete notes that all is in the index that the mirror had.
+func (x *regionIndex) complete() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.whole = true
+}
+
+// incomplete tells whether the mirror has to be asked as well.
+func (x *regionIndex) incomplete() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return !x.whole
 }
 
 // from is where to go on in the mirror.
@@ -124,7 +139,8 @@ func (r *regionState) followMirror(ctx context.Context, p *regionPeer, l RegionL
 				p.link.Mirrored(e.Seq, r.now())
 				p.mu.Unlock()
 			},
-			Pace: followPace,
+			Pace:     followPace,
+			CaughtUp: func(uint64) { p.index.complete() },
 		})
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // it is the end that was asked for
