@@ -128,10 +128,12 @@ func TestRegionIndexPurged(t *testing.T) {
 	}
 }
 
-func TestRegionIndexDrop(t *testing.T) {
+func TestRegionIndexVanished(t *testing.T) {
 	x := newIndex()
 	indexScript(x, time.Unix(1000, 0), "gone", "kept", "later")
-	x.drop(map[string]uint64{"kept": 2}, 2)
+	if n := x.vanished(map[string]uint64{"kept": 2}, 2, time.Unix(2000, 0)); n != 1 || x.over["gone"].last != 2 {
+		t.Errorf("%d calls have vanished: %v", n, x.over)
+	}
 	if want := map[string]uint64{"kept": 2, "later": 3}; !maps.Equal(x.first, want) {
 		t.Errorf("left: %v, want %v", x.first, want)
 	}
