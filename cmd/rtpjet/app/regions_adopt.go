@@ -406,10 +406,8 @@ func (r *regionState) forget(ctx context.Context, name string) error {
 	p.mu.Lock()
 	l := p.log
 	p.mu.Unlock()
-	if m, ok := l.(interface {
-		ResetMirror(ctx context.Context) error
-	}); ok {
-		return m.ResetMirror(ctx)
+	if l == nil {
+		return nil
 	}
-	return nil
+	return l.ResetMirror(ctx)
 }

@@ -81,15 +81,40 @@ func (x *regionIndex) reset() {
 	x.first, x.over, x.next = make(map[string]uint64), make(map[string]endedKey), 1
 }
 
-// drop forgets calls whose entries are not in the mirror any more.
-func (x *regionIndex) drop(keys map[string]uint64, upto uint64) {
+// vanished notes the end of calls whose entries are not at home any more: all of them that began up to a sequence.
+func (x *regionIndex) vanished(keys map[string]uint64, upto uint64, now time.Time) (n int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for k, first := range x.first {
 		if _, ok := keys[k]; !ok && first <= upto {
 			delete(x.first, k)
+			x.over[k] = endedKey{first, upto, now}
+			n++
 		}
 	}
+	return n
+}
+
+// compareMirror looks, after a cut, whether calls of the mirror have ended without a trace in it.
+func (r *regionState) compareMirror(ctx context.Context, p *regionPeer, l RegionLog) {
+	p.mu.Lock()
+	head, age := p.link.Last().Head, p.link.Age(r.now())
+	due := p.doubt && p.link.Reachable(r.now()) && age >= 0 && age < 2*greetEvery.Milliseconds()+greetTime.Milliseconds()
+	p.mu.Unlock()
+	if !due {
+		return
+	}
+	keys, err := l.HomeKeys(ctx)
+	if err != nil {
+		r.log.Debug("cannot compare a mirror with its home; trying again", "region", p.Name, "err", err)
+		return
+	}
+	if n := p.index.vanished(keys, head, time.Now()); n > 0 {
+		r.log.Info("calls of a region ended while it was cut off", "region", p.Name, "calls", n)
+	}
+	p.mu.Lock()
+	p.doubt = false
+	p.mu.Unlock()
 }
 
 // followMirror keeps the index of a region until ctx ends.
@@ -120,12 +145,6 @@ func (r *regionState) followMirror(ctx context.Context, p *regionPeer, l RegionL
 	}
 }
 
-// mirrorCleaner removes entries from a mirror, whose home does not do it.
-type mirrorCleaner interface {
-	TrimMirror(ctx context.Context, below uint64) error
-	PurgeMirror(ctx context.Context, key string, upto uint64) error
-}
-
 // cleanEvery is how often a mirror is cleaned, and cleanMost how many calls behind a long one lose their entries in a round.
 const (
 	cleanEvery = 10 * time.Second
@@ -135,23 +154,20 @@ const (
 // clean removes from the mirror what the home has removed from its stream, or will soon: the entries of calls that ended more than
 // keepEnded ago. Of the nodes of this region, the one that archives does.
 func (r *regionState) clean(ctx context.Context, p *regionPeer, l RegionLog) error {
-	c, ok := l.(mirrorCleaner)
-	if !ok {
-		return nil
-	}
 	for pause(ctx, cleanEvery) {
+		r.compareMirror(ctx, p, l)
 		old := time.Now().Add(-2 * r.n.cfg.KeepEnded)
 		archives := r.n.journal.Archiving()
 		below, behind := p.index.expired(old, !archives)
 		if !archives {
 			continue
 		}
-		if err := c.TrimMirror(ctx, below); err != nil {
+		if err := l.Trim(ctx, below); err != nil {
 			r.log.Debug("cannot clean a mirror; trying again", "region", p.Name, "err", err)
 			continue
 		}
 		for key, last := range behind {
-			if err := c.PurgeMirror(ctx, key, last); err != nil {
+			if err := l.Retire(ctx, key, last); err != nil {
 				r.log.Debug("cannot clean a mirror; trying again", "region", p.Name, "err", err)
 				break
 			}

@@ -72,6 +72,7 @@ func (r *regionState) tell(p *regionPeer, s regions.Status) {
 	p.mu.Lock()
 	changed := p.state != now
 	p.state = now
+	p.doubt = p.doubt || s.State == regions.CutOff
 	p.mu.Unlock()
 	switch {
 	case !changed || s.State == regions.Connecting:
