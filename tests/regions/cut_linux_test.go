@@ -47,6 +47,7 @@ func TestCut(t *testing.T) {
 		n.ok(remove(k.id))
 	}
 	across := w.place(eu, ap)
+	w.agree(eu.r, ap.r)
 	w.must(across.again(ap, ap))
 	w.must(ofUS.talk())
 	w.must(ofUS.again(us, us))

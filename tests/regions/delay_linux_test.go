@@ -34,7 +34,7 @@ func TestRoundTrips(t *testing.T) {
 	once("an answer before the mirror has the call", atUS, "eu")
 	eu.ok(query(k.id))
 	quiet("a query at home")
-	w.mirrored(eu.r, us.r)
+	w.agree(w.regions...)
 	w.must(k.offer(us, dict{"to-tag": "B"}))
 	atUS.requests() // the watch itself, and what read the mirror
 	atEU.requests()

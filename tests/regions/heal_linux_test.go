@@ -117,6 +117,7 @@ func TestTenCuts(t *testing.T) {
 	w.agree(w.regions...)
 	k := w.newCall("after")
 	w.must(k.setUp(eu, us))
+	w.agree(w.regions...)
 	w.must(k.again(us, us))
 	w.must(k.carried(eu))
 	us.ok(remove(k.id))

@@ -19,6 +19,7 @@ func TestThroughOthers(t *testing.T) {
 	w.must(k.answer(us)) // at once: the mirror need not have the call yet
 	w.must(k.carried(eu))
 	w.must(k.talk())
+	w.agree(w.regions...) // an offer for a call that a region has not heard of yet begins one there
 	w.must(k.again(ap, us))
 	w.must(k.carried(eu))
 	w.must(k.talk())

@@ -31,6 +31,7 @@ func TestNodeKilled(t *testing.T) {
 		w.must(k.offer(dead))
 		w.must(k.answer(us))
 		w.must(k.talk())
+		w.agree(w.regions...)
 		dead.proc.Kill()
 		eventually(t, "commands of us are not carried out without "+dead.name(), func() error { return k.again(us, us) })
 		w.must(k.talk())

@@ -83,7 +83,7 @@ func (n *node) untilCut(region string) {
 	n.until(region, "cut off", func(s regions.Status) bool { return s.State == regions.CutOff })
 }
 
-// agree waits until regions see each other up, and each has the whole of the others.
+// agree waits until regions see each other up, each has the whole of the others, and knows which calls live there.
 func (w *world) agree(list ...*region) {
 	w.t.Helper()
 	for _, a := range list {
@@ -95,6 +95,11 @@ func (w *world) agree(list ...*region) {
 				n.until(b.name, "up", func(s regions.Status) bool { return s.State == regions.Up && s.Ready && s.AgeMS >= 0 })
 			}
 			w.mirrored(b, a)
+			live, err := b.nodes[0].owners()
+			w.must(err)
+			for _, n := range a.nodes {
+				n.until(b.name, fmt.Sprintf("with %d calls", len(live)), func(s regions.Status) bool { return s.Calls == len(live) })
+			}
 		}
 	}
 }
