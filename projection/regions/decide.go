@@ -34,29 +34,18 @@ func Decide(live, known, begins bool, others []string, records []Record) Route {
 }
 
 // Promise decides whether a region may be adopted by another one, as far as the region is concerned that is asked. have is its
-// record, reachable whether it hears the region itself. refusal is a sentence if it may not.
-func Promise(have Record, by string, reachable bool, now int64) (want Record, refusal string) {
+// record, lost that of its [Link.Lost]. refusal is a sentence if it may not.
+func Promise(have Record, by string, lost bool, now int64) (want Record, refusal string) {
 	switch {
-	case reachable:
-		return have, "it hears the region, which is not lost"
-	case have.State == Promised && have.By != by:
+	case !lost:
+		return have, "it hears the region, or has not listened for it long enough"
+	case have.State == Promised && have.By != by && now-have.At < PromiseTime:
 		return have, "it has promised the region to " + have.By
 	case have.State == Taken && have.By != by:
 		return have, "the region was adopted by " + have.By
 	}
 	if have.State != Taken {
-		have.State = Promised
+		have.State, have.By, have.At = Promised, by, now
 	}
-	have.By, have.At = by, now
 	return have, ""
-}
-
-// Take is the record of the region that adopts another one, once it has all promises; seq is the end of its mirror.
-func Take(have Record, by string, seq uint64, now int64) Record {
-	if have.State != Taken {
-		have.Term++
-		have.Seq = seq
-	}
-	have.State, have.By, have.At = Taken, by, now
-	return have
 }

@@ -74,6 +74,13 @@ func (x *regionIndex) note(e embed.Entry, now time.Time) {
 	}
 }
 
+// last is the end of the mirror, as far as it was followed.
+func (x *regionIndex) last() uint64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return max(x.next, 1) - 1
+}
+
 // reset forgets everything: the mirror begins anew.
 func (x *regionIndex) reset() {
 	x.mu.Lock()
