@@ -67,6 +67,12 @@ func Return(have Record, instance string, term uint64, now int64) Record {
 // Covers tells whether the adoption is about a call that began there.
 func (r Record) Covers(first uint64) bool { return first > 0 && first <= r.Seq }
 
+// Moved tells whether a call that began there is in the adopter's stream. As long as the adoption is not finished that is not
+// known.
+func (r Record) Moved(first uint64) bool {
+	return (r.State == Taken || r.State == Returned) && r.Upto > 0 && r.Covers(first)
+}
+
 // Ends tells whether the fence ends a call of this region that began there. mirrored is the end of the mirror of the region that
 // has it: a call is ended when the next command for it finds its new home, and not before.
 func (f Fence) Ends(first, mirrored uint64) bool {

@@ -1,5 +1,7 @@
 package regions
 
+import "slices"
+
 // Route says who carries out a command.
 type Route struct {
 	// Home is the region that does; empty: this one.
@@ -8,23 +10,30 @@ type Route struct {
 	AskAll bool
 }
 
+// Sighting is a live call in the mirror of a region; First is the sequence of the first event there that is of it.
+type Sighting struct {
+	Region string
+	First  uint64
+}
+
 // Decide says who carries out a command for a call. live and known say whether the call lives in this region, and whether
 // this region has heard of it; begins says that the command may begin a call; others are the regions in whose mirrors the call
-// lives, and records what this region has noted of them.
+// lives, and records all that are known.
 //
-// A call that lives here is carried out here, whatever the mirrors say: no command for it waits for another region.
-func Decide(live, known, begins bool, others []string, records []Record) Route {
+// A call that lives here is carried out here, whatever the mirrors say: no command for it waits for another region. Of a region
+// that was adopted, what the mirror has from before is the adopter's, also after its return, which the mirror may not show yet;
+// what began since then is its own.
+func Decide(live, known, begins bool, others []Sighting, records []Record) Route {
 	if live {
 		return Route{}
 	}
 	var home string
-	for _, region := range others {
-		by := AdopterOf(region, records)
-		if by != "" { // its mirror is of before
+	for _, s := range others {
+		if slices.ContainsFunc(records, func(r Record) bool { return r.Region == s.Region && r.Moved(s.First) }) {
 			continue
 		}
-		if home == "" || region < home { // twins, begun by two proxies at the same moment
-			home = region
+		if home == "" || s.Region < home { // twins, begun by two proxies at the same moment
+			home = s.Region
 		}
 	}
 	if home != "" {

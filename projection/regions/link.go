@@ -65,7 +65,7 @@ func (l *Link) Heard(h Hello, sent, now, wall int64) {
 	l.skew = h.At - (wall - (now-sent)/2)
 	l.refusal = l.judge(h)
 	l.cut = false
-	if l.refusal != "" {
+	if l.refusal != "" || !h.Ready { // one that begins does not know yet how far its stream is
 		return
 	}
 	if l.mirror >= h.Head {
@@ -99,7 +99,7 @@ func (l *Link) Mirrored(seq uint64, now int64) {
 	switch {
 	case l.pendingAt > 0 && seq >= l.pendingHead:
 		l.asOf, l.pendingAt = max(l.asOf, l.pendingAt), 0
-	case l.refusal == "" && l.heardAt > 0 && seq >= l.last.Head:
+	case l.refusal == "" && l.last.Ready && seq >= l.last.Head:
 		l.asOf = max(l.asOf, l.heardAt)
 	}
 	l.Tick(now)

@@ -103,10 +103,10 @@ func (n *regionNode) route(key string, begins bool) regions.Route {
 	if h != nil && h.call.Live() && (h.call.First > n.fence || n.w.bug == regionsNoFence) {
 		return regions.Decide(true, true, begins, nil, nil)
 	}
-	var others []string
+	var others []regions.Sighting
 	for i, v := range n.peers {
-		if _, ok := v.seen[key]; ok {
-			others = append(others, n.w.regions[i].name)
+		if s, ok := v.seen[key]; ok {
+			others = append(others, regions.Sighting{Region: n.w.regions[i].name, First: s.first})
 		}
 	}
 	return regions.Decide(false, h != nil && h.call.Gen > 0, begins, others, n.known())

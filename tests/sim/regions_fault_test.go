@@ -46,7 +46,7 @@ func (w *regionWorld) faults() {
 		n := a.nodes[w.rng.IntN(len(a.nodes))]
 		w.note(n.qualified(), "sleeps for %d ms", d/ms)
 		n.sleep(d)
-		a.alive = w.now + d
+		a.alive, a.awake = w.now+d, max(a.awake, w.now+d+5*sec)
 	default:
 		n := a.nodes[w.rng.IntN(len(a.nodes))]
 		n.kill()

@@ -22,6 +22,7 @@ type regionEntry struct {
 	key string
 	env events.Envelope
 	end bool
+	at  int64 // when it was stored
 }
 
 func (l *regionLog) init(g *region) {
@@ -52,7 +53,7 @@ func (l *regionLog) append(key string, last uint64, imported bool, list ...event
 			l.check(key, c, env)
 		}
 		_, end := env.Event.(events.Ended)
-		l.entries = append(l.entries, regionEntry{key, env, end})
+		l.entries = append(l.entries, regionEntry{key, env, end, w.now})
 		l.seqs[key] = append(l.seqs[key], seq)
 		c.ID = env.Call
 		c.Apply(seq, env)

@@ -27,6 +27,7 @@ func simulateRegions(seed uint64, bug regionBug, full bool) *regionWorld {
 	w := newRegionWorld(seed, bug)
 	w.trace.full = full
 	defer func() {
+		w.over = true
 		for _, g := range w.regions {
 			for _, n := range g.nodes {
 				n.kill()

@@ -39,8 +39,10 @@ type regionWorld struct {
 	split   map[string]bool
 	adopted []adoption
 	calm    bool
+	over    bool
 
 	trace  trace
+	lines  []string // all of it, if it is full
 	broken string
 	stats  regionStats
 }
@@ -67,8 +69,9 @@ type region struct {
 	records map[string]regions.Record
 	mirrors []*regionMirror
 	nodes   []*regionNode
-	lost    bool // for good
-	alive   int64
+	lost    bool  // for good
+	alive   int64 // since when, at the earliest, all nodes are there
+	awake   int64 // the same of sleep alone
 }
 
 // regionMirror is what a region has of the stream of another one.
@@ -132,7 +135,15 @@ func (w *regionWorld) fail(format string, args ...any) {
 	}
 }
 
-func (w *regionWorld) note(who, format string, args ...any) { w.trace.add(w.now, who, format, args...) }
+func (w *regionWorld) note(who, format string, args ...any) {
+	if w.over {
+		return
+	}
+	w.trace.add(w.now, who, format, args...)
+	if w.trace.full {
+		w.lines = append(w.lines, line{w.now, who, format, args}.String())
+	}
+}
 
 // cross brings a message from one region to another, if nothing is in its way.
 func (w *regionWorld) cross(from, to int, f func()) {
@@ -148,7 +159,7 @@ func (w *regionWorld) cross(from, to int, f func()) {
 
 // block cuts the way from one region to another, or opens it again.
 func (w *regionWorld) block(from, to, by int) {
-	w.cut[from][to] += by
+	w.cut[from][to] = max(0, w.cut[from][to]+by) // what is healed at the end is mended once more
 	if w.cut[from][to] == 0 {
 		w.open[from][to] = w.now
 	}
@@ -266,6 +277,9 @@ func (g *region) node(id string) *regionNode {
 }
 
 func (w *regionWorld) print() string {
+	if w.trace.full {
+		return strings.Join(w.lines, "\n")
+	}
 	var b strings.Builder
 	w.trace.print(&b)
 	return b.String()

@@ -58,10 +58,10 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 	if e != nil && e.owner.Load() != nil && !r.fences(e) {
 		return reply, false // it lives here: nothing else matters
 	}
-	var others []string
+	var others []regions.Sighting
 	for _, p := range r.peers {
-		if p.index.has(key) {
-			others = append(others, p.Name)
+		if first, ok := p.index.began(key); ok {
+			others = append(others, regions.Sighting{Region: p.Name, First: first})
 		}
 	}
 	var records []regions.Record

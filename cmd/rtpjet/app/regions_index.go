@@ -26,11 +26,12 @@ type endedKey struct {
 	at          time.Time
 }
 
-func (x *regionIndex) has(key string) bool {
+// began says where the first entry of a live call is; ok is false if it does not live there.
+func (x *regionIndex) began(key string) (first uint64, ok bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	_, ok := x.first[key]
-	return ok
+	first, ok = x.first[key]
+	return first, ok
 }
 
 func (x *regionIndex) live() int {
