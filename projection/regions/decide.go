@@ -10,6 +10,10 @@ type Route struct {
 	AskAll bool
 }
 
+// Begins tells whether a command may begin a call here without a question to the other regions. An offer with a to-tag is one of
+// a call that there is already, somewhere: the mirrors are a moment old.
+func Begins(command, toTag string) bool { return command == "offer" && toTag == "" }
+
 // Sighting is a live call in the mirror of a region; First is the sequence of the first event there that is of it.
 type Sighting struct {
 	Region string

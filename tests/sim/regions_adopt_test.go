@@ -52,6 +52,15 @@ func (n *regionNode) adopt(p *regionProc, lost *region, without []int) string {
 		w.stats.Adoptions++
 		w.note(n.qualified(), "adopts %s up to %d, %d calls, without %v", lost.name, rec.Seq, len(haul.Calls), without)
 		w.checkTaken(n.g, lost, without, asked)
+		if len(haul.Calls) > 1 && w.chance(250) {
+			inc := n.inc
+			w.after(w.between(0, 20*ms), func() {
+				if n.inc == inc {
+					n.kill()
+					w.after(w.between(sec, 3*sec), n.boot)
+				}
+			})
+		}
 	}
 	n.adoptCalls(p, lost, rec, haul)
 	return ""

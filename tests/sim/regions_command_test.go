@@ -113,7 +113,7 @@ func (n *regionNode) route(key string, begins bool) regions.Route {
 }
 
 func (n *regionNode) elsewhere(p *regionProc, m *message) (reply, bool) {
-	route := n.route(m.call.key, m.Command == ng.CommandOffer)
+	route := n.route(m.call.key, regions.Begins(m.Command, m.ToTag))
 	switch {
 	case route.Home != "":
 		return n.atHome(p, n.w.regions[n.w.index(route.Home)], m), true
@@ -244,5 +244,5 @@ func (n *regionNode) askAll(p *regionProc, m *message) (reply, bool) {
 	return got.reply, got.kind == 'r'
 }
 
-// reserveKey is the key of a call-id.
+// regionKey is the key of a call-id.
 func regionKey(id string) string { return events.Key(id) }

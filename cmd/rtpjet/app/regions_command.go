@@ -68,7 +68,7 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 	if len(others) > 0 { // which is rare, and they cost more than all else here
 		records = r.known()
 	}
-	route := regions.Decide(false, e != nil, m.Command == "offer", others, records)
+	route := regions.Decide(false, e != nil, regions.Begins(m.Command, m.ToTag), others, records)
 	switch {
 	case route.Home != "":
 		return r.atHome(ctx, r.peer(route.Home), m, key), true
