@@ -33,7 +33,7 @@ func Decide(live, known, begins bool, others []Sighting, records []Record) Route
 	}
 	var home string
 	for _, s := range others {
-		if slices.ContainsFunc(records, func(r Record) bool { return r.Region == s.Region && r.Moved(s.First) }) {
+		if slices.ContainsFunc(records, func(r Record) bool { return r.Region == s.Region && r.Moved(s.First) || outlived(r, s, others) }) {
 			continue
 		}
 		if home == "" || s.Region < home { // twins, begun by two proxies at the same moment
@@ -44,6 +44,13 @@ func Decide(live, known, begins bool, others []Sighting, records []Record) Route
 		return Route{Home: home}
 	}
 	return Route{AskAll: !known && !begins}
+}
+
+// outlived tells whether what an adopter has under a call-id is an earlier call than the one that the adopted region has by now: it
+// had ended there, and the mirror did not show it.
+func outlived(r Record, s Sighting, others []Sighting) bool {
+	return r.By == s.Region && r.Upto > 0 && (r.State == Taken || r.State == Returned) &&
+		slices.ContainsFunc(others, func(o Sighting) bool { return o.Region == r.Region && !r.Moved(o.First) })
 }
 
 // Promise decides whether a region may be adopted by another one, as far as the region is concerned that is asked. have is its

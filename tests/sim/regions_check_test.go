@@ -34,7 +34,7 @@ func (w *regionWorld) checkQuiet() {
 	}
 	for _, a := range w.adopted {
 		c := w.regions[a.from].log.call(a.key)
-		if c.Live() && c.First == a.first && !w.regions[a.from].lost {
+		if c.Live() && c.First == a.first && !w.regions[a.from].lost && !w.regions[a.by].lost {
 			w.fail("%s: adopted by r%d, and it still lives in r%d", c.ID, a.by, a.from)
 		}
 	}
@@ -64,10 +64,13 @@ func (w *regionWorld) checkHome(key string, in []int) {
 		return
 	}
 	var homes []int
+	stale := map[int]bool{} // have a call that had ended at home when they adopted it, which their mirror did not show
 	for _, i := range in {
-		gone := false
+		gone := w.regions[i].lost
 		for _, a := range w.adopted {
-			gone = gone || a.key == key && a.from == i && w.regions[i].lost && a.first == w.regions[i].log.call(key).First
+			if a.key == key && a.by == i && w.regions[a.from].log.otherEnd(key, a.first) {
+				gone, stale[i] = true, true
+			}
 		}
 		if !gone {
 			homes = append(homes, i)
@@ -77,13 +80,13 @@ func (w *regionWorld) checkHome(key string, in []int) {
 	if len(homes) > 1 {
 		w.fail("%s lives in %v", id, homes)
 	}
-	if len(homes) == 0 || w.regions[homes[0]].lost { // of that one, not all has reached all
+	if len(homes) != 1 || len(homes)+len(stale) < len(in) { // what a region that is lost for good has is not known to all
 		return
 	}
 	home := w.regions[homes[0]].name
 	for _, g := range w.regions {
 		for _, n := range g.nodes {
-			if !n.serving {
+			if !n.serving || stale[g.i] {
 				continue
 			}
 			is := n.route(key, true).Home

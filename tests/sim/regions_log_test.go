@@ -107,6 +107,16 @@ func (l *regionLog) checkBegin(key string, env events.Envelope) {
 	}
 }
 
+// otherEnd tells whether the call that began there has ended for another reason than that it was adopted.
+func (l *regionLog) otherEnd(key string, first uint64) bool {
+	for _, seq := range l.seqs[key] {
+		if ev, ok := l.entries[seq-1].env.Event.(events.Ended); ok && seq > first {
+			return ev.Reason != events.ReasonAdopted
+		}
+	}
+	return false
+}
+
 // covered tells whether a node knows that a call of a region is another one's.
 func (n *regionNode) covered(name string, first uint64) bool {
 	for _, rec := range n.known() {
