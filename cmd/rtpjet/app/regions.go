@@ -49,7 +49,7 @@ type Region struct {
 type RegionServer interface {
 	SubscribeHello(f func(embed.Msg)) (stop func(), err error)
 	SubscribeQueue(tokens string, f func(embed.Msg)) (stop func(), err error)
-	AppendAll(ctx context.Context, key string, list [][]byte) (uint64, error)
+	AppendAll(ctx context.Context, key string, last uint64, list [][]byte) (uint64, error)
 }
 
 // Times between regions.
@@ -143,6 +143,7 @@ func (r *regionState) runPeer(ctx context.Context, p *regionPeer) error {
 	g.Go(func() error { return r.followMirror(ctx, p, l) })
 	g.Go(func() error { return r.clean(ctx, p, l) })
 	g.Go(func() error { return l.KeepMirror(ctx) })
+	g.Go(func() error { return r.resume(ctx, p, l) })
 	return g.Wait()
 }
 
