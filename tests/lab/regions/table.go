@@ -1,0 +1,230 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"rtpjet/tests/lab/report"
+)
+
+// task is the one that writes the tables.
+const task = "lab:regions"
+
+// renderAll writes tables and figure from the file of runs.
+func (o options) renderAll() error {
+	known, err := readRuns(o.file)
+	if err != nil {
+		return err
+	}
+	if err := known.writeFigure(o.docs); err != nil {
+		return err
+	}
+	text := known.section()
+	fmt.Println("\n" + text)
+	return report.WriteBlock(filepath.Join(o.docs, "measurements.md"), task, "regions", text)
+}
+
+// section renders all that is known.
+func (r runs) section() string {
+	var b strings.Builder
+	for _, part := range []func() string{r.homeTable, r.foreignTable, r.cutsTable, r.adoptTable, r.historyText} {
+		if text := part(); text != "" {
+			b.WriteString(text + "\n")
+		}
+	}
+	b.WriteString("![Commands at home, and how far regions were behind each other](regions.svg)\n\n")
+	fmt.Fprintf(&b, "%s.\n", report.Machine())
+	return b.String()
+}
+
+// title says what was between the regions.
+func (s setting) title() string {
+	text := report.Number("%.3g", s.roundTrip()) + " ms round trip between regions"
+	if s.Loss > 0 {
+		text += fmt.Sprintf(", %g %% of the frames lost each way", 100*s.Loss)
+	}
+	return text
+}
+
+// settings lists those that there are runs in.
+func (r runs) settings() (all []setting) {
+	seen := map[setting]bool{}
+	for _, o := range r {
+		if !seen[o.setting] {
+			seen[o.setting] = true
+			all = append(all, o.setting)
+		}
+	}
+	return all
+}
+
+func (r runs) in(s setting) (some runs) {
+	for _, o := range r {
+		if o.setting == s {
+			some = append(some, o)
+		}
+	}
+	return some
+}
+
+// values collects one figure of several runs.
+func (r runs) values(f func(o *outcome) float64) (all []float64) {
+	for i := range r {
+		all = append(all, f(&r[i]))
+	}
+	return all
+}
+
+func number(v float64) string {
+	if v < 10 {
+		return report.Number("%.2f", v)
+	}
+	return report.Number("%.1f", v)
+}
+
+func (r runs) homeTable() string {
+	var b strings.Builder
+	for _, s := range r.of("home").settings() {
+		some := r.of("home").in(s)
+		fmt.Fprintf(&b, "### Commands at home, %s\n\n", s.title())
+		fmt.Fprintf(&b, "%g calls/s at home for ten seconds, %d rounds each, in turn; medians of the rounds, and the worst of all, in ms.\n\n", s.Rate, len(some))
+		b.WriteString("| command | median, three regions | median, alone | p99, three regions | p99, alone | p99 ÷ p99 | worst, three regions | worst, alone | failed |\n")
+		b.WriteString("|---|" + strings.Repeat("--:|", 8) + "\n")
+		for _, command := range commandsOf(some[0].Home.Alone.Commands) {
+			joined := func(f func(spread) float64) []float64 {
+				return some.values(func(o *outcome) float64 { return f(o.Home.Joined.Commands[command]) })
+			}
+			alone := func(f func(spread) float64) []float64 {
+				return some.values(func(o *outcome) float64 { return f(o.Home.Alone.Commands[command]) })
+			}
+			p50 := func(s spread) float64 { return s.P50 }
+			p99 := func(s spread) float64 { return s.P99 }
+			most := func(s spread) float64 { return s.Worst }
+			failed := func(s spread) float64 { return float64(s.Failed) }
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %.2f | %s | %s | %.0f |\n", command,
+				number(report.Median(joined(p50))), number(report.Median(alone(p50))),
+				number(report.Median(joined(p99))), number(report.Median(alone(p99))), report.Median(joined(p99))/report.Median(alone(p99)),
+				number(worst(joined(most))), number(worst(alone(most))), sum(joined(failed))+sum(alone(failed)))
+		}
+		cpu := func(f func(*homeOutcome) float64) float64 {
+			return report.Median(some.values(func(o *outcome) float64 { return f(o.Home) }))
+		}
+		fmt.Fprintf(&b, "\nCPU of the nodes at home: %s ms a call with the other regions, %s ms without. A node of another region takes %s ms a second for what it mirrors "+
+			"and for itself, %s without.\n",
+			number(cpu(func(h *homeOutcome) float64 { return h.Joined.CPUms })), number(cpu(func(h *homeOutcome) float64 { return h.Alone.CPUms })),
+			number(cpu(func(h *homeOutcome) float64 { return h.Joined.OthersMS })/4), number(cpu(func(h *homeOutcome) float64 { return h.Alone.OthersMS })/4))
+	}
+	return b.String()
+}
+
+func (r runs) foreignTable() string {
+	var b strings.Builder
+	for _, s := range r.of("foreign").settings() {
+		some := r.of("foreign").in(s)
+		fmt.Fprintf(&b, "### Commands for calls of another region, %s\n\n", s.title())
+		fmt.Fprintf(&b, "In ms, and in round trips in brackets; medians of %d runs, and the worst of all.\n\n", len(some))
+		b.WriteString("| command | median | p99 | worst | failed |\n|---|--:|--:|--:|--:|\n")
+		trips := func(ms float64) string {
+			if s.roundTrip() == 0 {
+				return number(ms)
+			}
+			return fmt.Sprintf("%s (%.2f)", number(ms), ms/s.roundTrip())
+		}
+		for _, command := range commandsOf(some[0].Foreign.Commands) {
+			of := func(f func(spread) float64) []float64 {
+				return some.values(func(o *outcome) float64 { return f(o.Foreign.Commands[command]) })
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %.0f |\n", command,
+				trips(report.Median(of(func(s spread) float64 { return s.P50 }))), trips(report.Median(of(func(s spread) float64 { return s.P99 }))),
+				trips(worst(of(func(s spread) float64 { return s.Worst }))), sum(of(func(s spread) float64 { return float64(s.Failed) })))
+		}
+	}
+	return b.String()
+}
+
+func (r runs) cutsTable() string {
+	var b strings.Builder
+	for _, o := range r.of("cuts") {
+		fmt.Fprintf(&b, "### Cuts between regions, %s\n\n", o.title())
+		fmt.Fprintf(&b, "Calls are set up and deleted at home in all three regions meanwhile, %g a second in each. Times are in seconds, told by `rtpjet region list`, "+
+			"which is asked every %g s.\n\n", cutsRate, cutsEvery.Seconds())
+		b.WriteString("| what is cut | first region knows | all know | caught up after healing | commands at home that failed |\n|---|--:|--:|--:|--:|\n")
+		for _, c := range o.Cuts.Cuts {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %d |\n", c.Name, seconds(c.Noticed), seconds(c.AllKnow), seconds(c.CaughtUp), c.FailedNow)
+		}
+		sent, failed, equal := 0, 0, 0
+		slowest := 0.0
+		for _, s := range o.Cuts.Commands {
+			sent, failed, slowest = sent+s.N, failed+s.Failed, max(slowest, s.Worst)
+		}
+		for _, m := range o.Cuts.Mirrors {
+			if m.Equal {
+				equal++
+			}
+		}
+		fmt.Fprintf(&b, "\nOf %s commands at home %d failed, and the slowest took %s ms. Afterwards %d of %d mirrors had the same calls as their home, byte for byte.\n",
+			report.Number("%.0f", float64(sent)), failed, number(slowest), equal, len(o.Cuts.Mirrors))
+	}
+	return b.String()
+}
+
+func seconds(v float64) string {
+	if v < 0 {
+		return "never"
+	}
+	return report.Number("%.1f", v)
+}
+
+func (r runs) adoptTable() string {
+	var b strings.Builder
+	for _, o := range r.of("adopt") {
+		a := o.Adopt
+		fmt.Fprintf(&b, "### A region dies, and another one adopts its calls, %s\n\n", o.title())
+		b.WriteString("| what | |\n|---|--:|\n")
+		for _, line := range []struct {
+			name  string
+			value string
+		}{
+			{"calls of the region that was killed", report.Number("%.0f", float64(a.Calls))},
+			{"until the other region says that it is cut, s", seconds(a.Noticed)},
+			{"`rtpjet region adopt`, s", seconds(a.Took)},
+			{"calls that it said it adopted", report.Number("%.0f", float64(a.Said))},
+			{"calls whose owner is a node of the adopter", report.Number("%.0f", float64(a.Owned))},
+			{"calls in the adopter with another owner", report.Number("%.0f", float64(a.Foreign))},
+			{"queries that were answered at once", fmt.Sprintf("%d of %d", a.Answered, a.Asked)},
+			{"the dead region started again, until it answers, s", seconds(a.Back)},
+			{"from then until none of these calls is live in it, s", seconds(a.EndedIn)},
+			{"media ports that it has open, before the kill and in the end", fmt.Sprintf("%s, %d", report.Number("%.0f", float64(a.OpenFirst)), a.LeftOpen)},
+			{"calls that are live in the adopter in the end", report.Number("%.0f", float64(a.KnownBack))},
+			{"calls that are live in both", fmt.Sprint(a.Both)},
+		} {
+			fmt.Fprintf(&b, "| %s | %s |\n", line.name, line.value)
+		}
+	}
+	return b.String()
+}
+
+func (r runs) historyText() string {
+	all := r.of("history")
+	if len(all) == 0 {
+		return ""
+	}
+	o := all[len(all)-1]
+	return "### A call in three regions\n\nOffered in " + names[0] + ", answered through " + names[1] + ", deleted through " + names[2] +
+		", as `rtpjet call history` shows it:\n\n```\n" + strings.TrimRight(o.History.Ladder, "\n") + "\n```\n"
+}
+
+func worst(v []float64) (most float64) {
+	for _, x := range v {
+		most = max(most, x)
+	}
+	return most
+}
+
+func sum(v []float64) (all float64) {
+	for _, x := range v {
+		all += x
+	}
+	return all
+}
