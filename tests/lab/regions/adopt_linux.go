@@ -85,11 +85,11 @@ func (s *setup) comeBack(ctx context.Context, c *cluster, o *adoptOutcome, calls
 	o.EndedIn = -1
 	_ = eventually(ctx, adoptWait, 500*time.Millisecond, func() (bool, error) { // who waits in vain, has -1
 		own, err := c.live(ctx, lost, lost)
-		if err != nil || len(own) > 0 {
-			return false, nil // an election, perhaps
+		ended := err == nil && len(own) == 0 // an error is an election, perhaps
+		if ended {
+			o.EndedIn = round(time.Since(began).Seconds())
 		}
-		o.EndedIn = round(time.Since(began).Seconds())
-		return true, nil
+		return ended, nil
 	})
 	// The sockets of ended calls are closed a moment later.
 	err := eventually(ctx, 20*time.Second, 500*time.Millisecond, func() (ok bool, err error) {

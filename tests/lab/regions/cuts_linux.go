@@ -31,7 +31,7 @@ func between(a, b int) cut {
 	return cut{names[a] + " | " + names[b], []way{{a, b}, {b, a}}}
 }
 
-func oneWay(a, b int) cut { return cut{names[a] + " ↛ " + names[b], []way{{a, b}}} }
+func oneWay(a, b int) cut { return cut{names[a] + " → " + names[b], []way{{a, b}}} }
 
 func around(r int) (c cut) {
 	c.name = names[r] + " alone"

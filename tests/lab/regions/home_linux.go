@@ -20,17 +20,19 @@ func (s *setup) home(ctx context.Context, run int) (*outcome, error) {
 	// Each round begins with the other one, so that none always runs first.
 	order := []bool{run%2 == 0, run%2 != 0}
 	for _, joined := range order {
-		to := &o.Alone
-		if joined {
-			to = &o.Joined
-		}
 		if joined && s.apart {
 			continue
 		}
+		r := &homeRound{}
 		err := s.inCluster(ctx, "home", joined, func(c *cluster) (err error) {
-			*to, err = s.homeRound(ctx, c)
+			*r, err = s.homeRound(ctx, c)
 			return err
 		})
+		if joined {
+			o.Joined = r
+		} else {
+			o.Alone = r
+		}
 		if err != nil {
 			return nil, err
 		}

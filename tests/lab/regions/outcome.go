@@ -38,7 +38,8 @@ func (o *outcome) key() key { return key{o.Scene, o.setting} }
 
 // homeOutcome is a load at home in the first region, with the other regions and without any.
 type homeOutcome struct {
-	Joined, Alone homeRound
+	Joined *homeRound `json:"joined,omitempty"`
+	Alone  *homeRound `json:"alone,omitempty"`
 }
 
 // homeRound is one of the two.
@@ -130,8 +131,11 @@ func (o *outcome) String() string {
 	case o.Home != nil:
 		for _, side := range []struct {
 			name string
-			r    homeRound
+			r    *homeRound
 		}{{"joined", o.Home.Joined}, {"alone", o.Home.Alone}} {
+			if side.r == nil {
+				continue
+			}
 			fmt.Fprintf(&b, "\n  %s: %.2f ms of CPU a call, generator late %.1f ms, idle thread %.1f ms", side.name, side.r.CPUms, side.r.LateMS, side.r.CanaryMS)
 			writeSpreads(&b, side.r.Commands, side.r.First)
 		}

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"rtpjet/tests/lab/plot"
 	"rtpjet/tests/lab/report"
 )
 
@@ -17,7 +19,7 @@ func (o options) renderAll() error {
 	if err != nil {
 		return err
 	}
-	if err := known.writeFigure(o.docs); err != nil {
+	if err := plot.WriteFiles(known.figure(), o.docs, "regions"); err != nil {
 		return err
 	}
 	text := known.section()
@@ -85,8 +87,9 @@ func number(v float64) string {
 
 func (r runs) homeTable() string {
 	var b strings.Builder
-	for _, s := range r.of("home").settings() {
-		some := r.of("home").in(s)
+	r = r.bothHome()
+	for _, s := range r.settings() {
+		some := r.in(s)
 		fmt.Fprintf(&b, "### Commands at home, %s\n\n", s.title())
 		fmt.Fprintf(&b, "%g calls/s at home for ten seconds, %d rounds each, in turn; medians of the rounds, and the worst of all, in ms.\n\n", s.Rate, len(some))
 		b.WriteString("| command | median, three regions | median, alone | p99, three regions | p99, alone | p99 ÷ p99 | worst, three regions | worst, alone | failed |\n")
@@ -116,6 +119,11 @@ func (r runs) homeTable() string {
 			number(cpu(func(h *homeOutcome) float64 { return h.Joined.OthersMS })/4), number(cpu(func(h *homeOutcome) float64 { return h.Alone.OthersMS })/4))
 	}
 	return b.String()
+}
+
+// bothHome are the rounds at home with and without other regions.
+func (r runs) bothHome() runs {
+	return slices.DeleteFunc(r.of("home"), func(o outcome) bool { return o.Home.Joined == nil || o.Home.Alone == nil })
 }
 
 func (r runs) foreignTable() string {
