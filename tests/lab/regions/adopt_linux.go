@@ -32,7 +32,7 @@ func (s *setup) adoptOne(ctx context.Context, c *cluster, o *adoptOutcome) error
 	if err != nil {
 		return err
 	}
-	if err := c.awaitCalm(ctx, adopter, lost); err != nil {
+	if err := c.awaitAll(ctx, adopter, lost); err != nil {
 		return err
 	}
 	if o.OpenFirst, err = c.mediaPorts(lost); err != nil {

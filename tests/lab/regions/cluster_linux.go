@@ -205,27 +205,37 @@ func rowOf(rows []row, name string) (row, bool) {
 	return row{}, false
 }
 
-// calm says that a region says of others that they are up, and that nothing of them is missing here.
-func calm(rows []row, of ...int) bool {
+// complete says that a region has all that others had at a moment: it says so of a moment that is younger.
+func complete(rows []row, since time.Time, of ...int) bool {
 	for _, o := range of {
-		if w, ok := rowOf(rows, names[o]); !ok || w.State != stateUp || w.Lag != 0 {
+		w, ok := rowOf(rows, names[o])
+		if !ok || w.State != stateUp || w.Lag != 0 || w.AgeMS < 0 || w.AgeMS > ms(time.Since(since)) {
 			return false
 		}
 	}
 	return true
 }
 
-// eachUp waits until each region has all that the others wrote.
+// awaitAll waits until a region has all that others have now.
+func (c *cluster) awaitAll(ctx context.Context, at int, of ...int) error {
+	began := time.Now()
+	var last []row
+	var trouble error
+	err := eventually(ctx, time.Minute, 100*time.Millisecond, func() (bool, error) {
+		last, trouble = c.peers(ctx, at)
+		return trouble == nil && complete(last, began, of...), nil
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("wait until %s has all of the other regions (it says %+v): %w", names[at], last, err), trouble)
+	}
+	return nil
+}
+
+// eachUp waits until each region has all that the others have now.
 func (c *cluster) eachUp(ctx context.Context) error {
 	for r := range names {
-		var last []row
-		var trouble error
-		err := eventually(ctx, time.Minute, 100*time.Millisecond, func() (bool, error) {
-			last, trouble = c.peers(ctx, r)
-			return trouble == nil && calm(last, others(r)...), nil
-		})
-		if err != nil {
-			return errors.Join(fmt.Errorf("wait until %s has all of the other regions (it says %+v): %w", names[r], last, err), trouble)
+		if err := c.awaitAll(ctx, r, others(r)...); err != nil {
+			return err
 		}
 	}
 	return nil

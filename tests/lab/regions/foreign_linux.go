@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 )
 
 // foreignCalls is how many calls are signalled from elsewhere.
@@ -26,7 +25,7 @@ func (s *setup) foreign(ctx context.Context, _ int) (*outcome, error) {
 		if err != nil {
 			return fmt.Errorf("offer calls at home: %w", err)
 		}
-		if err := c.awaitCalm(ctx, 1, 0); err != nil {
+		if err := c.awaitAll(ctx, 1, 0); err != nil {
 			return err
 		}
 		_ = inParallel(calls, func(i int, k call) error {
@@ -41,17 +40,4 @@ func (s *setup) foreign(ctx context.Context, _ int) (*outcome, error) {
 		return nil
 	})
 	return &outcome{Foreign: o}, err
-}
-
-// awaitCalm waits until a region has all of another one.
-func (c *cluster) awaitCalm(ctx context.Context, at, of int) error {
-	var last []row
-	err := eventually(ctx, time.Minute, 100*time.Millisecond, func() (ok bool, err error) {
-		last, err = c.peers(ctx, at)
-		return calm(last, of), err
-	})
-	if err != nil {
-		return fmt.Errorf("wait until %s has all of %s (it says %+v): %w", names[at], names[of], last, err)
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 )
 
 // history has a call offered in the first region, answered through the second one and deleted through the third, and
@@ -24,7 +25,7 @@ func (s *setup) history(ctx context.Context, _ int) (*outcome, error) {
 				if at == 0 {
 					continue
 				}
-				if err := c.awaitCalm(ctx, at, 0); err != nil {
+				if err := c.awaitAll(ctx, at, 0); err != nil {
 					return err
 				}
 			}
@@ -39,11 +40,16 @@ func (s *setup) history(ctx context.Context, _ int) (*outcome, error) {
 	return &outcome{History: o}, err
 }
 
-// missing lists what a ladder does not say: what happened, and each region by its own name.
+// missing lists what a ladder does not say: what happened, and each region, alone or as part of a node's name.
 func missing(ladder string) (words []string) {
-	for _, word := range append([]string{"offer", "answer", "delete"}, names...) {
-		if !regexp.MustCompile(`(?i)\b` + word + `\b`).MatchString(ladder) {
+	for _, word := range []string{"offer", "answer", "delete"} {
+		if !strings.Contains(ladder, word) {
 			words = append(words, word)
+		}
+	}
+	for _, name := range names {
+		if !regexp.MustCompile(`\b` + name + `(/|\d+\b)`).MatchString(ladder) {
+			words = append(words, name)
 		}
 	}
 	return words

@@ -127,10 +127,10 @@ func TestDifferencesAreNamed(t *testing.T) {
 }
 
 func TestLadderNamesAllRegions(t *testing.T) {
-	if words := missing("offer at eu1, answer at us1, delete at ap1"); !slices.Equal(words, names) {
+	if words := missing("call history-eu-0: offer at eu1, answer at us1, offer at eu1"); !slices.Equal(words, []string{"delete", "ap"}) {
 		t.Errorf("missing %q", words)
 	}
-	if words := missing("offer (eu) answer us: DELETE, ap"); words != nil {
+	if words := missing("offer at eu1, answer via us/us1, delete via ap/ap2"); words != nil {
 		t.Errorf("missing %q", words)
 	}
 }
