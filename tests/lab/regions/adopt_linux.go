@@ -153,7 +153,7 @@ func (c *cluster) owners(ctx context.Context, r int, calls []call) (own, foreign
 // mediaPorts counts the UDP sockets of a region's nodes that are in the range of media.
 func (c *cluster) mediaPorts(r int) (count int, err error) {
 	for _, n := range c.regions[r].nodes {
-		open, err := openPorts(&n.Side, 10000, 59999)
+		open, err := openPorts(&n.Side, mediaFirst, mediaLast)
 		if err != nil {
 			return 0, err
 		}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -51,7 +52,22 @@ func startCluster(ctx context.Context, w *world, binary string, joined bool) (*c
 	if !joined {
 		return c, nil
 	}
-	return c, c.eachUp(ctx)
+	return c, c.mirrored(ctx)
+}
+
+// mirrored waits until a call of each region is in the mirrors of the others: that they lack nothing says little while
+// there is nothing.
+func (c *cluster) mirrored(ctx context.Context) error {
+	for _, r := range c.regions {
+		calls, err := r.place(ctx, "first", 1)
+		if err != nil {
+			return err
+		}
+		if _, err := r.lines[0].ask(ctx, calls[0].remove()); err != nil {
+			return err
+		}
+	}
+	return c.eachUp(ctx)
 }
 
 func (c *cluster) keyFile() string { return filepath.Join(c.dir, "cluster.key") }
@@ -64,7 +80,7 @@ func (c *cluster) startRegion(r int) error {
 		args := []string{
 			c.binary, "serve", "--config-file=none", "--node-id", name, "--region", names[r], "--interface", "main/" + addr.String(),
 			"--listen-ng", at(ngPort), "--cluster-key-file", c.keyFile(), "--data-dir", filepath.Join(c.dir, name),
-			"--log-level", "6", "--port-min", "10000", "--port-max", "59999",
+			"--log-level", "6", "--port-min", strconv.Itoa(mediaFirst), "--port-max", strconv.Itoa(mediaLast),
 			"--nats-listen", at(natsPort), "--nats-cluster-listen", at(routePort), "--nats-routes", c.addresses(r, routePort),
 		}
 		if c.joined {

@@ -16,7 +16,6 @@ const (
 	cutsRate  = 15.0 // calls/s in each region
 	cutsStay  = 40   // calls in each region that outlive all cuts
 	cutsCalm  = 3 * time.Second
-	cutsHold  = 3 * time.Second // from when all know of a cut to its healing
 	cutsWait  = 60 * time.Second
 	cutsEvery = 400 * time.Millisecond // a region is asked about the others
 )
@@ -25,16 +24,19 @@ const (
 type cut struct {
 	name string
 	ways []way
+	hold time.Duration // from when all know of it to its healing
 }
 
-func between(a, b int) cut {
-	return cut{names[a] + " | " + names[b], []way{{a, b}, {b, a}}}
+func between(a, b int, hold time.Duration) cut {
+	return cut{names[a] + " ↔ " + names[b], []way{{a, b}, {b, a}}, hold}
 }
 
-func oneWay(a, b int) cut { return cut{names[a] + " → " + names[b], []way{{a, b}}} }
+func oneWay(a, b int, hold time.Duration) cut {
+	return cut{names[a] + " → " + names[b], []way{{a, b}}, hold}
+}
 
-func around(r int) (c cut) {
-	c.name = names[r] + " alone"
+func around(r int, hold time.Duration) (c cut) {
+	c.name, c.hold = names[r]+" alone", hold
 	for _, v := range everyWay() {
 		if v.from == r || v.to == r {
 			c.ways = append(c.ways, v)
@@ -43,10 +45,17 @@ func around(r int) (c cut) {
 	return c
 }
 
+// How long the cuts hold: some end before connections do, and some long after.
+const (
+	briefly = 3 * time.Second
+	longer  = 12 * time.Second
+	long    = 40 * time.Second
+)
+
 // tenCuts are those of a run.
 var tenCuts = []cut{
-	between(0, 1), around(2), oneWay(0, 2), between(1, 2), around(0), oneWay(1, 0), between(2, 0), around(1), oneWay(2, 1),
-	{"each alone", everyWay()},
+	between(0, 1, briefly), around(2, longer), oneWay(0, 2, briefly), between(1, 2, long), around(0, briefly), oneWay(1, 0, longer),
+	between(2, 0, longer), around(1, long), oneWay(2, 1, briefly), {"each alone", everyWay(), longer},
 }
 
 // cuts cuts ways and heals them while calls are placed in all regions.
@@ -61,6 +70,9 @@ func (s *setup) cutAll(ctx context.Context, c *cluster, o *cutsOutcome) error {
 		if _, err := r.place(ctx, "stays", cutsStay); err != nil {
 			return err
 		}
+	}
+	if err := c.eachUp(ctx); err != nil {
+		return err
 	}
 	v := c.watch(ctx)
 	defer v.end()
@@ -92,7 +104,7 @@ func (s *setup) cutAll(ctx context.Context, c *cluster, o *cutsOutcome) error {
 		l.end()
 	}
 	loads = nil
-	o.Course = v.end()
+	o.Course = thinned(v.end())
 	o.Commands, o.First = t.spreads(), t.why()
 	if err := c.eachUp(ctx); err != nil {
 		return err
@@ -116,7 +128,7 @@ func (c *cluster) cutOne(ctx context.Context, v *watcher, t *tally, one cut) (r 
 	for _, w := range one.ways {
 		c.cut(w)
 	}
-	r.At = v.now()
+	r.At = round(v.now())
 	// Who does not hear another one, knows it; of a way that is cut, those are both ends: answers do not come either.
 	var sides []way // who says it of whom
 	for _, w := range one.ways {
@@ -141,13 +153,13 @@ func (c *cluster) cutOne(ctx context.Context, v *watcher, t *tally, one cut) (r 
 		}
 		return know == len(sides), nil
 	})
-	if err := lab.Pause(ctx, cutsHold); err != nil {
+	if err := lab.Pause(ctx, one.hold); err != nil {
 		return r, err
 	}
 	for _, w := range one.ways {
 		c.heal(w)
 	}
-	r.HealedAt = v.now()
+	r.HealedAt = round(v.now())
 	_ = eventually(ctx, cutsWait, cutsEvery/4, func() (bool, error) {
 		for _, side := range sides {
 			m, ok := v.last(side)

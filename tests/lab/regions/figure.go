@@ -93,3 +93,17 @@ func (o *cutsOutcome) worstOf(name string, value func(moment) float64) (points [
 	}
 	return points
 }
+
+// thinned leaves out of a course what says nothing new within a second.
+func thinned(course []moment) (some []moment) {
+	kept := map[string]moment{}
+	for _, m := range course {
+		k, ok := kept[m.At+m.Of]
+		if ok && m.State == k.State && m.Lag == k.Lag && m.AgeMS >= k.AgeMS && m.T-k.T < 1 {
+			continue
+		}
+		kept[m.At+m.Of] = m
+		some = append(some, m)
+	}
+	return some
+}

@@ -212,6 +212,7 @@ func (s *setup) inCluster(ctx context.Context, name string, joined bool, do func
 		return err
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
+	began := time.Now()
 	c, err := startCluster(ctx, w, s.built, joined)
 	if c != nil {
 		defer c.stop()
@@ -219,6 +220,7 @@ func (s *setup) inCluster(ctx context.Context, name string, joined bool, do func
 	if err != nil {
 		return err
 	}
+	s.say("%s: the regions took %.1f s to start", name, time.Since(began).Seconds())
 	if err := do(c); err != nil || s.keep {
 		return err
 	}

@@ -44,6 +44,8 @@ const (
 	natsPort   = 4222
 	routePort  = 6222
 	regionPort = 7422
+	// Media has ports that the kernel gives to nobody who does not ask for them.
+	mediaFirst, mediaLast = 10000, 31999
 )
 
 // newWorld builds the network; ways is how frames go from each region to each other one.

@@ -64,7 +64,7 @@ func TestRunsAreKeptAndShown(t *testing.T) {
 	}
 	text := known.section()
 	for _, want := range []string{
-		"80 ms round trip", "| 1.30 |", "eu | us", "each alone", "1 of 1 mirrors", "a ladder", "never", "| re-offer | 320.0 (4.00) |",
+		"80 ms round trip", "| 1.30 |", "eu ↔ us", "each alone", "1 of 1 mirrors", "a ladder", "never", "| re-offer | 320.0 (4.00) |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -86,6 +86,18 @@ func TestRunsAreKeptAndShown(t *testing.T) {
 		if !strings.HasPrefix(o.String(), o.Scene+":") {
 			t.Errorf("%s", &o)
 		}
+	}
+}
+
+func TestCourseIsThinnedWhereNothingHappens(t *testing.T) {
+	var course []moment
+	for i := range 100 {
+		course = append(course, moment{T: float64(i) / 10, At: "eu", Of: "us", State: stateUp, AgeMS: 300})
+	}
+	course[55].State = stateCut
+	some := thinned(course)
+	if len(some) < 10 || len(some) > 15 || !slices.Contains(some, course[55]) || !slices.Contains(some, course[56]) {
+		t.Errorf("%d of %d moments are left", len(some), len(course))
 	}
 }
 
@@ -163,7 +175,7 @@ func TestCutsTouchWhatTheySay(t *testing.T) {
 	for _, c := range tenCuts {
 		want := 6
 		switch {
-		case strings.Contains(c.name, "|"):
+		case strings.Contains(c.name, "↔"):
 			want = 2
 		case strings.Contains(c.name, "→"):
 			want = 1
