@@ -114,7 +114,8 @@ type setup struct {
 	options
 	built, dir string
 	stderr     io.Writer
-	count      int // clusters so far, to keep their directories apart
+	count      int       // clusters so far, to keep their directories apart
+	starts     []float64 // how long the regions of this run took to start, in seconds
 }
 
 // runLimit ends a run that hangs.
@@ -178,13 +179,14 @@ func (s *setup) runAll(ctx context.Context) error {
 			times = 1
 		}
 		for n := range times {
+			s.starts = nil
 			limited, cancel := context.WithTimeout(ctx, runLimit)
 			o, err := one.run(s, limited, n)
 			cancel()
 			if err != nil {
 				return fmt.Errorf("%s, run %d: %w", one.name, n+1, err)
 			}
-			o.Scene, o.setting = one.name, s.setting
+			o.Scene, o.setting, o.Starts = one.name, s.setting, s.starts
 			if n == 0 && !s.add {
 				known = known.without(o.key())
 			}
@@ -220,7 +222,9 @@ func (s *setup) inCluster(ctx context.Context, name string, joined bool, do func
 	if err != nil {
 		return err
 	}
-	s.say("%s: the regions took %.1f s to start", name, time.Since(began).Seconds())
+	if joined {
+		s.starts = append(s.starts, round(time.Since(began).Seconds()))
+	}
 	if err := do(c); err != nil || s.keep {
 		return err
 	}

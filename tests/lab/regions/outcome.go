@@ -9,6 +9,8 @@ import (
 type outcome struct {
 	Scene string `json:"scene"`
 	setting
+	// Starts are how long it took from the start of all regions until the mirrors had a call of each, in seconds.
+	Starts []float64 `json:"starts_s,omitempty"`
 
 	Home    *homeOutcome    `json:"home,omitempty"`
 	Foreign *foreignOutcome `json:"foreign,omitempty"`
@@ -56,6 +58,7 @@ type homeRound struct {
 type foreignOutcome struct {
 	Commands map[string]spread `json:"commands"`
 	First    string            `json:"first_failure,omitempty"`
+	Twins    []string          `json:"twins,omitempty"` // calls that began once more in the region that only signalled them
 }
 
 // cutsOutcome is a load at home in all regions while ways between them are cut and heal.
@@ -141,6 +144,9 @@ func (o *outcome) String() string {
 		}
 	case o.Foreign != nil:
 		writeSpreads(&b, o.Foreign.Commands, o.Foreign.First)
+		if n := len(o.Foreign.Twins); n > 0 {
+			fmt.Fprintf(&b, "\n  %d calls live twice, such as %s", n, o.Foreign.Twins[0])
+		}
 	case o.Cuts != nil:
 		for _, c := range o.Cuts.Cuts {
 			fmt.Fprintf(&b, "\n  %s: noticed after %.1f s, by all after %.1f, caught up %.1f s after healing, %d failed", c.Name, c.Noticed, c.AllKnow, c.CaughtUp, c.FailedNow)
@@ -159,7 +165,7 @@ func (o *outcome) String() string {
 			fmt.Fprintf(&b, "\n  MISSING: %v", o.History.Missing)
 		}
 	}
-	return o.Scene + ":" + b.String()
+	return fmt.Sprintf("%s (after %.1f s of starting):%s", o.Scene, o.Starts, b.String())
 }
 
 func writeSpreads(b *strings.Builder, all map[string]spread, first string) {
@@ -172,7 +178,7 @@ func writeSpreads(b *strings.Builder, all map[string]spread, first string) {
 }
 
 // order is that of commands in tables.
-var order = []string{"offer", "answer", "query", "re-offer", "delete"}
+var order = []string{"offer", "answer", "query", "re-offer", "delete", "answer at once", "re-offer at once"}
 
 func commandsOf(all map[string]spread) (some []string) {
 	for _, command := range order {

@@ -35,6 +35,9 @@ func (r runs) section() string {
 			b.WriteString(text + "\n")
 		}
 	}
+	if text := r.startText(); text != "" {
+		b.WriteString(text + "\n")
+	}
 	b.WriteString("![Commands at home, and how far regions were behind each other](regions.svg)\n\n")
 	fmt.Fprintf(&b, "%s.\n", report.Machine())
 	return b.String()
@@ -147,6 +150,8 @@ func (r runs) foreignTable() string {
 				trips(report.Median(of(func(s spread) float64 { return s.P50 }))), trips(report.Median(of(func(s spread) float64 { return s.P99 }))),
 				trips(worst(of(func(s spread) float64 { return s.Worst }))), sum(of(func(s spread) float64 { return float64(s.Failed) })))
 		}
+		twins := sum(some.values(func(o *outcome) float64 { return float64(len(o.Foreign.Twins)) }))
+		fmt.Fprintf(&b, "\nAt once: the moment the home has answered the command before, which no mirror can know. %.0f calls lived in both regions afterwards.\n", twins)
 	}
 	return b.String()
 }
@@ -221,6 +226,18 @@ func (r runs) historyText() string {
 	o := all[len(all)-1]
 	return "### A call in three regions\n\nOffered in " + names[0] + ", answered through " + names[1] + ", deleted through " + names[2] +
 		", as `rtpjet call history` shows it:\n\n```\n" + strings.TrimRight(o.History.Ladder, "\n") + "\n```\n"
+}
+
+func (r runs) startText() string {
+	var all []float64
+	for _, o := range r {
+		all = append(all, o.Starts...)
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("From the start of all regions at once until a call of each was in the mirrors of the others: %s s in the median, %s at worst, of %d times.\n",
+		seconds(report.Median(all)), seconds(worst(all)), len(all))
 }
 
 func worst(v []float64) (most float64) {
