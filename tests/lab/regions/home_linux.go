@@ -25,7 +25,7 @@ func (s *setup) home(ctx context.Context, run int) (*outcome, error) {
 		}
 		r := &homeRound{}
 		err := s.inCluster(ctx, "home", joined, func(c *cluster) (err error) {
-			*r, err = s.homeRound(ctx, c)
+			*r, err = s.undisturbed(ctx, c)
 			return err
 		})
 		if joined {
@@ -38,6 +38,20 @@ func (s *setup) home(ctx context.Context, run int) (*outcome, error) {
 		}
 	}
 	return &outcome{Home: o}, nil
+}
+
+// undisturbed repeats a round while others have the machine, but not for ever.
+func (s *setup) undisturbed(ctx context.Context, c *cluster) (r homeRound, err error) {
+	const late = 15.0 // ms
+	for again := range 1 + s.repeats {
+		if r, err = s.homeRound(ctx, c); err != nil {
+			return r, err
+		}
+		if r.Repeats = again; r.CanaryMS <= late && r.LateMS <= late {
+			break
+		}
+	}
+	return r, nil
 }
 
 func (s *setup) homeRound(ctx context.Context, c *cluster) (r homeRound, err error) {

@@ -42,7 +42,7 @@ func main() {
 type options struct {
 	setting
 	scenes                        []string
-	runs                          int
+	runs, repeats                 int
 	seed                          uint64
 	binary, file, docs            string
 	add, keep, render, dry, apart bool
@@ -76,6 +76,7 @@ func parseOptions(args []string) (o options, err error) {
 	delay := fs.Duration("delay", 40*time.Millisecond, "`TIME` that a frame takes from one region to another one")
 	fs.Float64Var(&o.Loss, "loss", 0, "`SHARE` of frames between regions that vanish")
 	fs.IntVar(&o.runs, "runs", 5, "`NUMBER` of runs of home and foreign; the others have one")
+	fs.IntVar(&o.repeats, "repeats", 3, "how `OFTEN` a round at home is carried out again because others had the machine")
 	fs.Float64Var(&o.Rate, "rate", 100, "`CALLS/S` at home")
 	fs.IntVar(&o.Calls, "calls", 2000, "`NUMBER` of calls of the region that is adopted")
 	fs.Uint64Var(&o.seed, "seed", 1, "`NUMBER` that decides which frames are lost")

@@ -52,6 +52,7 @@ type homeRound struct {
 	OthersMS float64           `json:"others_cpu_ms"`  // of the nodes of the other regions, a second
 	LateMS   float64           `json:"generator_late"` // at worst
 	CanaryMS float64           `json:"canary_ms"`      // how long the machine let a thread wait that did nothing
+	Repeats  int               `json:"repeats"`        // how often it was repeated because others had the machine
 }
 
 // foreignOutcome is what commands took for calls of another region.
@@ -139,7 +140,8 @@ func (o *outcome) String() string {
 			if side.r == nil {
 				continue
 			}
-			fmt.Fprintf(&b, "\n  %s: %.2f ms of CPU a call, generator late %.1f ms, idle thread %.1f ms", side.name, side.r.CPUms, side.r.LateMS, side.r.CanaryMS)
+			fmt.Fprintf(&b, "\n  %s: %.2f ms of CPU a call, generator late %.1f ms, idle thread %.1f ms, repeated %d times",
+				side.name, side.r.CPUms, side.r.LateMS, side.r.CanaryMS, side.r.Repeats)
 			writeSpreads(&b, side.r.Commands, side.r.First)
 		}
 	case o.Foreign != nil:
