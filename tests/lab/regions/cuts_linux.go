@@ -13,11 +13,9 @@ import (
 )
 
 const (
-	cutsRate  = 15.0 // calls/s in each region
-	cutsStay  = 40   // calls in each region that outlive all cuts
-	cutsCalm  = 3 * time.Second
-	cutsWait  = 60 * time.Second
-	cutsEvery = 400 * time.Millisecond // a region is asked about the others
+	cutsStay = 40 // calls in each region that outlive all cuts
+	cutsCalm = 3 * time.Second
+	cutsWait = 2 * time.Minute
 )
 
 // cut is a cut of some ways.

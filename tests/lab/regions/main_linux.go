@@ -24,6 +24,8 @@ import (
 	"time"
 
 	"rtpjet/tests/lab"
+	"rtpjet/tests/lab/plot"
+	"rtpjet/tests/lab/report"
 )
 
 func main() {
@@ -231,4 +233,18 @@ func (s *setup) inCluster(ctx context.Context, name string, joined bool, do func
 	}
 	c.stop()
 	return os.RemoveAll(dir)
+}
+
+// renderAll writes tables and figure from the file of runs.
+func (o options) renderAll() error {
+	known, err := readRuns(o.file)
+	if err != nil {
+		return err
+	}
+	if err := plot.WriteFiles(known.figure(), o.docs, "regions"); err != nil {
+		return err
+	}
+	text := known.section()
+	fmt.Println("\n" + text)
+	return report.WriteBlock(filepath.Join(o.docs, "measurements.md"), task, "regions", text)
 }

@@ -10,9 +10,7 @@ import (
 	"rtpjet/tests/lab"
 )
 
-// names are the regions, and nodesEach is how many nodes one of them has.
-var names = []string{"eu", "us", "ap"}
-
+// nodesEach is how many nodes a region has.
 const nodesEach = 2
 
 // world is a network of three regions.

@@ -3,6 +3,16 @@ package main
 import (
 	"fmt"
 	"strings"
+	"time"
+)
+
+// names are the regions.
+var names = []string{"eu", "us", "ap"}
+
+// What the scene of the cuts does.
+const (
+	cutsRate  = 15.0                   // calls/s in each region
+	cutsEvery = 400 * time.Millisecond // a region is asked about the others
 )
 
 // outcome is one run of a scene: a line of the file of runs, from which tables and figure are made.

@@ -2,30 +2,14 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"rtpjet/tests/lab/plot"
 	"rtpjet/tests/lab/report"
 )
 
 // task is the one that writes the tables.
 const task = "lab:regions"
-
-// renderAll writes tables and figure from the file of runs.
-func (o options) renderAll() error {
-	known, err := readRuns(o.file)
-	if err != nil {
-		return err
-	}
-	if err := plot.WriteFiles(known.figure(), o.docs, "regions"); err != nil {
-		return err
-	}
-	text := known.section()
-	fmt.Println("\n" + text)
-	return report.WriteBlock(filepath.Join(o.docs, "measurements.md"), task, "regions", text)
-}
 
 // section renders all that is known.
 func (r runs) section() string {
