@@ -24,7 +24,7 @@ func (r runs) figure() plot.Sheet {
 
 // latencies is the distribution of the last setting that was measured: medians of all rounds.
 func (r runs) latencies() *plot.Lines {
-	if r = r.bothHome(); len(r) == 0 {
+	if r = r.wholeHome(); len(r) == 0 {
 		return nil
 	}
 	r = r.in(r[len(r)-1].setting)

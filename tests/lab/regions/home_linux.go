@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"rtpjet/tests/lab"
@@ -13,8 +14,9 @@ const (
 	homeMeasure = 10 * time.Second
 )
 
-// home measures a load in the first region, with regions that know of each other and with the same ones apart. All nodes
-// run in both cases, so that the machine has the same number of processes to serve.
+// home measures a load in the first region: with regions that know of each other, with the same ones while all ways between
+// them are cut, and with regions that know nothing of each other. All nodes run in all cases, so that the machine has the
+// same number of processes to serve.
 func (s *setup) home(ctx context.Context, run int) (*outcome, error) {
 	o := &homeOutcome{}
 	// Each round begins with the other one, so that none always runs first.
@@ -23,16 +25,22 @@ func (s *setup) home(ctx context.Context, run int) (*outcome, error) {
 		if joined && s.apart {
 			continue
 		}
-		r := &homeRound{}
-		err := s.inCluster(ctx, "home", joined, func(c *cluster) (err error) {
-			*r, err = s.undisturbed(ctx, c)
+		err := s.inCluster(ctx, "home", joined, func(c *cluster) error {
+			r, err := s.undisturbed(ctx, c)
+			if err != nil {
+				return err
+			}
+			if !joined {
+				o.Alone = r
+				return nil
+			}
+			o.Joined = r
+			if err := c.cutOff(ctx, 0); err != nil {
+				return err
+			}
+			o.CutOff, err = s.undisturbed(ctx, c)
 			return err
 		})
-		if joined {
-			o.Joined = r
-		} else {
-			o.Alone = r
-		}
 		if err != nil {
 			return nil, err
 		}
@@ -41,17 +49,39 @@ func (s *setup) home(ctx context.Context, run int) (*outcome, error) {
 }
 
 // undisturbed repeats a round while others have the machine, but not for ever.
-func (s *setup) undisturbed(ctx context.Context, c *cluster) (r homeRound, err error) {
+func (s *setup) undisturbed(ctx context.Context, c *cluster) (*homeRound, error) {
 	const late = 15.0 // ms
+	var r homeRound
 	for again := range 1 + s.repeats {
+		var err error
 		if r, err = s.homeRound(ctx, c); err != nil {
-			return r, err
+			return nil, err
 		}
 		if r.Repeats = again; r.CanaryMS <= late && r.LateMS <= late {
 			break
 		}
 	}
-	return r, nil
+	return &r, nil
+}
+
+// cutOff cuts all ways, and waits until a region knows.
+func (c *cluster) cutOff(ctx context.Context, r int) error {
+	for _, v := range everyWay() {
+		c.cut(v)
+	}
+	err := eventually(ctx, time.Minute, 200*time.Millisecond, func() (bool, error) {
+		rows, err := c.peers(ctx, r)
+		for _, o := range others(r) {
+			if w, ok := rowOf(rows, names[o]); !ok || w.State != stateCut {
+				return false, err
+			}
+		}
+		return true, err
+	})
+	if err != nil {
+		return fmt.Errorf("wait until %s says that all others are cut: %w", names[r], err)
+	}
+	return nil
 }
 
 func (s *setup) homeRound(ctx context.Context, c *cluster) (r homeRound, err error) {

@@ -10,9 +10,6 @@ import (
 	"rtpjet/tests/lab"
 )
 
-// nodesEach is how many nodes a region has.
-const nodesEach = 2
-
 // world is a network of three regions.
 type world struct {
 	wan     *lab.WAN

@@ -6,8 +6,10 @@ import (
 	"time"
 )
 
-// names are the regions.
+// names are the regions, and nodesEach is how many nodes each of them has.
 var names = []string{"eu", "us", "ap"}
+
+const nodesEach = 2
 
 // What the scene of the cuts does.
 const (
@@ -48,13 +50,14 @@ type key struct {
 
 func (o *outcome) key() key { return key{o.Scene, o.setting} }
 
-// homeOutcome is a load at home in the first region, with the other regions and without any.
+// homeOutcome is a load at home in the first region: with the other regions, while it is cut off from them, and without any.
 type homeOutcome struct {
 	Joined *homeRound `json:"joined,omitempty"`
+	CutOff *homeRound `json:"cut_off,omitempty"`
 	Alone  *homeRound `json:"alone,omitempty"`
 }
 
-// homeRound is one of the two.
+// homeRound is one of the three.
 type homeRound struct {
 	Commands map[string]spread `json:"commands"`
 	First    string            `json:"first_failure,omitempty"`
@@ -146,7 +149,7 @@ func (o *outcome) String() string {
 		for _, side := range []struct {
 			name string
 			r    *homeRound
-		}{{"joined", o.Home.Joined}, {"alone", o.Home.Alone}} {
+		}{{"joined", o.Home.Joined}, {"cut off", o.Home.CutOff}, {"alone", o.Home.Alone}} {
 			if side.r == nil {
 				continue
 			}

@@ -44,7 +44,7 @@ func someRuns() runs {
 		cuts.Course = append(cuts.Course, m)
 	}
 	return runs{
-		{Scene: "home", setting: s, Home: &homeOutcome{Joined: &homeRound{Commands: spreads(1.3), CPUms: 3}, Alone: &homeRound{Commands: spreads(1), CPUms: 2.9}}},
+		{Scene: "home", setting: s, Home: &homeOutcome{Joined: &homeRound{Commands: spreads(1.3), CPUms: 3}, CutOff: &homeRound{Commands: spreads(1.1), CPUms: 3}, Alone: &homeRound{Commands: spreads(1), CPUms: 2.9}}},
 		{Scene: "foreign", Starts: []float64{2, 4}, setting: s, Foreign: &foreignOutcome{Commands: spreads(80)}},
 		{Scene: "cuts", setting: s, Cuts: cuts},
 		{Scene: "adopt", setting: s, Adopt: &adoptOutcome{Calls: 2000, Said: 2000, Owned: 2000, EndedIn: -1}},
@@ -64,7 +64,7 @@ func TestRunsAreKeptAndShown(t *testing.T) {
 	}
 	text := known.section()
 	for _, want := range []string{
-		"80 ms round trip", "| 1.30 |", "eu ↔ us", "each alone", "1 of 1 mirrors", "a ladder", "3.0 s in the median, 4.0 at worst", "never", "| re-offer | 320.0 (4.00) |",
+		"80 ms round trip", "| 1.30, 1.10 |", "eu ↔ us", "each alone", "1 of 1 mirrors", "a ladder", "3.0 s in the median, 4.0 at worst", "never", "| re-offer | 320.0 (4.00) |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)

@@ -74,43 +74,49 @@ func number(v float64) string {
 
 func (r runs) homeTable() string {
 	var b strings.Builder
-	r = r.bothHome()
+	r = r.wholeHome()
 	for _, s := range r.settings() {
 		some := r.in(s)
 		fmt.Fprintf(&b, "### Commands at home, %s\n\n", s.title())
 		fmt.Fprintf(&b, "%g calls/s at home for ten seconds, %d rounds each, in turn; medians of the rounds, and the worst of all, in ms.\n\n", s.Rate, len(some))
-		b.WriteString("| command | median, three regions | median, alone | p99, three regions | p99, alone | p99 ÷ p99 | worst, three regions | worst, alone | failed |\n")
-		b.WriteString("|---|" + strings.Repeat("--:|", 8) + "\n")
+		b.WriteString("| command | median: three regions, cut off, alone | p99: three regions, cut off, alone | p99 ÷ p99 alone: three regions, cut off | " +
+			"worst: three regions, cut off, alone | failed |\n|---|" + strings.Repeat("--:|", 5) + "\n")
 		for _, command := range commandsOf(some[0].Home.Alone.Commands) {
-			joined := func(f func(spread) float64) []float64 {
-				return some.values(func(o *outcome) float64 { return f(o.Home.Joined.Commands[command]) })
+			of := func(f func(spread) float64) (v [3][]float64) {
+				for i := range some {
+					for n, side := range some[i].Home.rounds() {
+						v[n] = append(v[n], f(side.Commands[command]))
+					}
+				}
+				return v
 			}
-			alone := func(f func(spread) float64) []float64 {
-				return some.values(func(o *outcome) float64 { return f(o.Home.Alone.Commands[command]) })
+			p50, p99 := of(func(s spread) float64 { return s.P50 }), of(func(s spread) float64 { return s.P99 })
+			most, failed := of(func(s spread) float64 { return s.Worst }), of(func(s spread) float64 { return float64(s.Failed) })
+			fmt.Fprintf(&b, "| %s | %s | %s | %.2f, %.2f | %s | %.0f |\n", command, three(p50, report.Median), three(p99, report.Median),
+				report.Median(p99[0])/report.Median(p99[2]), report.Median(p99[1])/report.Median(p99[2]), three(most, worst), sum(failed[0])+sum(failed[1])+sum(failed[2]))
+		}
+		var home, away [3][]float64
+		for i := range some {
+			for n, side := range some[i].Home.rounds() {
+				home[n], away[n] = append(home[n], side.CPUms), append(away[n], side.OthersMS/float64(nodesEach*(len(names)-1)))
 			}
-			p50 := func(s spread) float64 { return s.P50 }
-			p99 := func(s spread) float64 { return s.P99 }
-			most := func(s spread) float64 { return s.Worst }
-			failed := func(s spread) float64 { return float64(s.Failed) }
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %.2f | %s | %s | %.0f |\n", command,
-				number(report.Median(joined(p50))), number(report.Median(alone(p50))),
-				number(report.Median(joined(p99))), number(report.Median(alone(p99))), report.Median(joined(p99))/report.Median(alone(p99)),
-				number(worst(joined(most))), number(worst(alone(most))), sum(joined(failed))+sum(alone(failed)))
 		}
-		cpu := func(f func(*homeOutcome) float64) float64 {
-			return report.Median(some.values(func(o *outcome) float64 { return f(o.Home) }))
-		}
-		fmt.Fprintf(&b, "\nCPU of the nodes at home: %s ms a call with the other regions, %s ms without. A node of another region takes %s ms a second for what it mirrors "+
-			"and for itself, %s without.\n",
-			number(cpu(func(h *homeOutcome) float64 { return h.Joined.CPUms })), number(cpu(func(h *homeOutcome) float64 { return h.Alone.CPUms })),
-			number(cpu(func(h *homeOutcome) float64 { return h.Joined.OthersMS })/4), number(cpu(func(h *homeOutcome) float64 { return h.Alone.OthersMS })/4))
+		fmt.Fprintf(&b, "\nCPU of the nodes at home, ms a call: %s. CPU of a node of another region, ms a second: %s.\n", three(home, report.Median), three(away, report.Median))
 	}
 	return b.String()
 }
 
-// bothHome are the rounds at home with and without other regions.
-func (r runs) bothHome() runs {
-	return slices.DeleteFunc(r.of("home"), func(o outcome) bool { return o.Home.Joined == nil || o.Home.Alone == nil })
+// rounds are those with the other regions, cut off from them, and alone.
+func (h *homeOutcome) rounds() []*homeRound { return []*homeRound{h.Joined, h.CutOff, h.Alone} }
+
+// three sums up values of the three.
+func three(v [3][]float64, by func([]float64) float64) string {
+	return number(by(v[0])) + ", " + number(by(v[1])) + ", " + number(by(v[2]))
+}
+
+// wholeHome are the runs of home that have all rounds.
+func (r runs) wholeHome() runs {
+	return slices.DeleteFunc(r.of("home"), func(o outcome) bool { return slices.Contains(o.Home.rounds(), nil) })
 }
 
 func (r runs) foreignTable() string {
