@@ -115,8 +115,9 @@ func (l *Lines) draw(c canvas) {
 			y.fit(p[1])
 		}
 	}
+	marked := y.ticks()
 	if len(l.Bands) > 0 {
-		y.High *= 1.2 // the names of the bands are there
+		y.High *= 1.2 // the names of the bands are there, and no lines
 	}
 	c.rect(0, 0, width, l.height(), paper)
 	c.text(24, 32, 18, atStart, true, ink, l.Title)
@@ -141,7 +142,7 @@ func (l *Lines) draw(c canvas) {
 		c.line(px(v), top, px(v), bottom, 1, grid, false)
 		c.text(px(v), bottom+20, 13, atMiddle, false, ink, x.text(i, v))
 	}
-	for i, v := range y.ticks() {
+	for i, v := range marked {
 		c.line(linesLeft, py(v), linesRight, py(v), 1, grid, false)
 		c.text(linesLeft-8, py(v)+4, 13, atEnd, false, ink, y.text(i, v))
 	}
