@@ -68,8 +68,8 @@ type regionState struct {
 	cfg   regions.Config
 	log   *slog.Logger
 	start time.Time
-	peers []*regionPeer // in the order of their names
-	fence atomic.Uint64 // calls that began up to here are another region's
+	peers []*regionPeer                 // in the order of their names
+	fence atomic.Pointer[regions.Fence] // what other regions have of this one's calls; nil: nothing
 
 	mu      sync.Mutex
 	records map[string]storedRecord // what this region has noted, by region

@@ -55,7 +55,10 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 	}
 	key := events.Key(m.CallID)
 	e := r.n.calls.lookup(key)
-	if e != nil && e.owner.Load() != nil && !r.fences(e) {
+	if e != nil && e.owner.Load() != nil {
+		if p := r.adopter(e); p != nil {
+			return r.atHome(ctx, p, m, key), true // it is about to be ended here
+		}
 		return reply, false // it lives here: nothing else matters
 	}
 	var others []regions.Sighting
