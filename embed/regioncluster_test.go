@@ -120,6 +120,7 @@ func (r *regionNet) start(t *testing.T, name string) {
 	t.Helper()
 	r.servers[name] = startServers(t, r.cfgs[name]...)
 	r.logs[name] = openHome(t, r.servers[name][0], name)
+	keep(t, r.logs[name].KeepReplicas)
 }
 
 // appendTo appends through a log, which may need some time to find its region.
@@ -149,12 +150,12 @@ func has(t *testing.T, l *Log, key string, seq uint64) time.Duration {
 	return time.Since(start)
 }
 
-// keepMirror keeps a mirror's replicas until the test ends.
-func keepMirror(t *testing.T, l *Log) {
+// keep runs what keeps replicas until the test ends.
+func keep(t *testing.T, run func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- l.KeepMirror(ctx) }()
+	go func() { done <- run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 }
 
@@ -169,7 +170,7 @@ func TestRegionClusters(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(m.Close)
-		keepMirror(t, m)
+		keep(t, m.KeepMirror)
 		mirrors[s] = m
 	}
 	var last uint64
