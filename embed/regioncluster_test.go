@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // regionNet are regions of a test, each with servers that know each other and the first server of each other region.
@@ -181,9 +183,12 @@ func TestRegionClusters(t *testing.T) {
 	// end ends the server that leads a stream and returns the others.
 	end := func(region string, l *Log) (kept []*Server) {
 		t.Helper()
-		eventually(t, "three replicas", func() bool {
-			info := streamInfo(t, l, l.callsStream())
-			return len(info.Cluster.Replicas) == 2
+		eventually(t, "three replicas", func() bool { // with all that there is: else what the leader alone has ends with it
+			info, err := l.js.Stream(t.Context(), l.callsStream())
+			if err != nil || info.CachedInfo().Cluster == nil || len(info.CachedInfo().Cluster.Replicas) != 2 {
+				return false
+			}
+			return !slices.ContainsFunc(info.CachedInfo().Cluster.Replicas, func(p *jetstream.PeerInfo) bool { return !p.Current })
 		})
 		leader := streamInfo(t, l, l.callsStream()).Cluster.Leader
 		for i, s := range r.servers[region] {
