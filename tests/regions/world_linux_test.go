@@ -264,6 +264,12 @@ func (n *node) ready() {
 	})
 }
 
+// said tells whether the log of the node's present run has a text.
+func (n *node) said(text string) bool {
+	b, err := os.ReadFile(n.proc.Log)
+	return err == nil && strings.Contains(string(b), text)
+}
+
 // inspect looks for what must not be in a log, and shows the log of a test that failed.
 func (n *node) inspect(log string) {
 	t := n.r.w.t
