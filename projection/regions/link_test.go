@@ -164,6 +164,26 @@ func TestMarks(t *testing.T) {
 	}
 }
 
+// A mirror that begins anew has no age until it is whole again.
+func TestAnew(t *testing.T) {
+	l := regions.NewLink(here, "us", "")
+	l.Mirrored(9, second)
+	heard(l, us(9), second, 0, 0)
+	l.Anew()
+	if got := l.Age(2 * second); got != -1 {
+		t.Errorf("age %d ms of an empty mirror", got)
+	}
+	heard(l, us(9), 2*second, 0, 0)
+	l.Mirrored(8, 3*second)
+	if got := l.Age(3 * second); got != -1 {
+		t.Errorf("age %d ms of a mirror that is not whole", got)
+	}
+	l.Mirrored(9, 3*second)
+	if got := l.Age(3 * second); got != 1000 {
+		t.Errorf("age %d ms of a mirror that is whole", got)
+	}
+}
+
 // What a refused region says is not the age of anything, and the identity that is known decides.
 func TestRefusedIsNotMirrored(t *testing.T) {
 	l := regions.NewLink(here, "us", "u0")

@@ -74,8 +74,18 @@ func TestTwoOfOneName(t *testing.T) {
 	w.must(k.again(eu, eu))
 	w.must(k.carried(us))
 
+	for range 10 { // the stream of the second one goes on where that of the first one has not come to yet
+		twin.works()
+	}
 	w.lead("eu", "us", twin)
 	eu.refusedWith("us", "region us is another one than before", "two of that name", "rtpjet region forget us")
+	eventually(t, "eu does not mirror the second region, which is what is to be undone", func() error {
+		n, err := eu.entries("us")
+		if err == nil && len(n) < 20 {
+			err = fmt.Errorf("%d entries", len(n))
+		}
+		return err
+	})
 	twin.works()
 	us.works()
 	eu.proc.Kill()

@@ -94,6 +94,8 @@ type regionPeer struct {
 	state string    // as it was logged last
 	// doubt is true if the mirror may have missed the ends of calls: it was cut off.
 	doubt bool
+	// mixed is true if the mirror may have entries of another region, which took this one's place.
+	mixed bool
 }
 
 func newRegionState(n *Node, cfg NodeConfig) *regionState {

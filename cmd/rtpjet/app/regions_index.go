@@ -162,6 +162,10 @@ func (r *regionState) followMirror(ctx context.Context, p *regionPeer, l RegionL
 		case errors.Is(err, embed.ErrReset):
 			r.log.Warn("the mirror of a region begins anew", "region", p.Name)
 			p.index.reset()
+			p.mu.Lock()
+			p.link.Anew()
+			p.mixed = false
+			p.mu.Unlock()
 		case err != nil:
 			r.log.Warn("cannot follow the mirror of a region; trying again", "region", p.Name, "err", err)
 		}
