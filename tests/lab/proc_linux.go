@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -223,4 +224,24 @@ func (p *Proc) CPU() (time.Duration, error) {
 		return 0, fmt.Errorf("read the CPU time of %s: %w", p.Name, err)
 	}
 	return time.Duration(ts.Nano()), nil
+}
+
+// GoLast has the kernel serve all threads of a process, and those that they begin, only when nothing else wants a processor
+// (sched(7), SCHED_IDLE): it stands for one on another machine.
+func GoLast(pid int) error {
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return fmt.Errorf("list the threads of process %d: %w", pid, err)
+	}
+	attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}
+	for _, t := range tasks {
+		tid, err := strconv.Atoi(t.Name())
+		if err != nil {
+			continue
+		}
+		if err := unix.SchedSetAttr(tid, &attr, 0); err != nil && !errors.Is(err, unix.ESRCH) { // a thread that has ended
+			return fmt.Errorf("lower the priority of thread %d: %w", tid, err)
+		}
+	}
+	return nil
 }

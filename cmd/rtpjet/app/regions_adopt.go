@@ -19,7 +19,7 @@ import (
 )
 
 // adoptWorkers is how many calls are adopted at once.
-const adoptWorkers = 8
+const adoptWorkers = 32
 
 // adoptTime bounds the adoption of one call.
 const adoptTime = 5 * time.Second

@@ -16,7 +16,7 @@ const (
 
 // home measures a load in the first region: with regions that know of each other, with the same ones while all ways between
 // them are cut, and with regions that know nothing of each other. All nodes run in all cases, so that the machine has the
-// same number of processes to serve.
+// same number of processes to serve, and those of the other regions have only what is left of it: they would be elsewhere.
 func (s *setup) home(ctx context.Context, run int) (*outcome, error) {
 	o := &homeOutcome{}
 	// Each round begins with the other one, so that none always runs first.
@@ -26,6 +26,9 @@ func (s *setup) home(ctx context.Context, run int) (*outcome, error) {
 			continue
 		}
 		err := s.inCluster(ctx, "home", joined, func(c *cluster) error {
+			if err := c.elsewhere(0); err != nil {
+				return err
+			}
 			r, err := s.undisturbed(ctx, c)
 			if err != nil {
 				return err
@@ -46,6 +49,21 @@ func (s *setup) home(ctx context.Context, run int) (*outcome, error) {
 		}
 	}
 	return &outcome{Home: o}, nil
+}
+
+// elsewhere has the nodes of all regions but one be served last.
+func (c *cluster) elsewhere(home int) error {
+	for r, list := range c.procs {
+		for _, p := range list {
+			if r == home {
+				continue
+			}
+			if err := lab.GoLast(p.PID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // undisturbed repeats a round while others have the machine, but not for ever.
