@@ -19,14 +19,14 @@ const (
 	maxBatch          = 1000 // messages, the server's limit
 )
 
-// AppendAll appends entries to a key that has none, all of them or none, and returns the sequence of the last one. If the key
-// has entries the error matches [ErrConflict]. An error that matches [ErrUnavailable] leaves open whether they were stored.
-func (l *Log) AppendAll(ctx context.Context, key string, list [][]byte) (uint64, error) {
+// AppendAll appends entries to a key that ends with last, all of them or none, and returns the sequence of the last one. If the key
+// ends with another one the error matches [ErrConflict]. An error that matches [ErrUnavailable] leaves open whether they were stored.
+func (l *Log) AppendAll(ctx context.Context, key string, last uint64, list [][]byte) (uint64, error) {
 	switch n := len(list); {
 	case n == 0:
 		return 0, errors.New("append nothing")
 	case n == 1:
-		return l.Append(ctx, key, 0, list[0])
+		return l.Append(ctx, key, last, list[0])
 	case n > maxBatch:
 		return 0, fmt.Errorf("append to %s: %d entries are more than the %d that can be written at once", key, n, maxBatch)
 	}
@@ -43,7 +43,7 @@ func (l *Log) AppendAll(ctx context.Context, key string, list [][]byte) (uint64,
 			}
 			continue
 		}
-		m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{"0"}
+		m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(last, 10)}
 		reply, err := l.req.do(ctx, &m) // the server says so if it takes no batch
 		if err != nil {
 			return 0, requestError("append to", key, err)

@@ -155,7 +155,7 @@ func TestMirrorGap(t *testing.T) {
 			}
 			cut := startServers(t, alone...)
 			l := openHome(t, cut[0], "us")
-			const lost = 20000
+			const lost = 2000
 			var seq uint64
 			for i := range lost {
 				seq = mustAppend(t, l, fmt.Sprint("lost", i), 0, "x")

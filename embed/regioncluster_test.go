@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 // regionNet are regions of a test, each with servers that know each other and the first server of each other region.
@@ -120,6 +122,7 @@ func (r *regionNet) start(t *testing.T, name string) {
 	t.Helper()
 	r.servers[name] = startServers(t, r.cfgs[name]...)
 	r.logs[name] = openHome(t, r.servers[name][0], name)
+	keep(t, r.logs[name].KeepReplicas)
 }
 
 // appendTo appends through a log, which may need some time to find its region.
@@ -149,12 +152,12 @@ func has(t *testing.T, l *Log, key string, seq uint64) time.Duration {
 	return time.Since(start)
 }
 
-// keepMirror keeps a mirror's replicas until the test ends.
-func keepMirror(t *testing.T, l *Log) {
+// keep runs what keeps replicas until the test ends.
+func keep(t *testing.T, run func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- l.KeepMirror(ctx) }()
+	go func() { done <- run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done })
 }
 
@@ -169,7 +172,7 @@ func TestRegionClusters(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(m.Close)
-		keepMirror(t, m)
+		keep(t, m.KeepMirror)
 		mirrors[s] = m
 	}
 	var last uint64
@@ -180,9 +183,12 @@ func TestRegionClusters(t *testing.T) {
 	// end ends the server that leads a stream and returns the others.
 	end := func(region string, l *Log) (kept []*Server) {
 		t.Helper()
-		eventually(t, "three replicas", func() bool {
-			info := streamInfo(t, l, l.callsStream())
-			return len(info.Cluster.Replicas) == 2
+		eventually(t, "three replicas", func() bool { // with all that there is: else what the leader alone has ends with it
+			info, err := l.js.Stream(t.Context(), l.callsStream())
+			if err != nil || info.CachedInfo().Cluster == nil || len(info.CachedInfo().Cluster.Replicas) != 2 {
+				return false
+			}
+			return !slices.ContainsFunc(info.CachedInfo().Cluster.Replicas, func(p *jetstream.PeerInfo) bool { return !p.Current })
 		})
 		leader := streamInfo(t, l, l.callsStream()).Cluster.Leader
 		for i, s := range r.servers[region] {

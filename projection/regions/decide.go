@@ -1,5 +1,7 @@
 package regions
 
+import "slices"
+
 // Route says who carries out a command.
 type Route struct {
 	// Home is the region that does; empty: this one.
@@ -8,23 +10,34 @@ type Route struct {
 	AskAll bool
 }
 
+// Begins tells whether a command may begin a call here without a question to the other regions. An offer with a to-tag is one of
+// a call that there is already, somewhere: the mirrors are a moment old.
+func Begins(command, toTag string) bool { return command == "offer" && toTag == "" }
+
+// Sighting is a live call in the mirror of a region; First is the sequence of the first event there that is of it.
+type Sighting struct {
+	Region string
+	First  uint64
+}
+
 // Decide says who carries out a command for a call. live and known say whether the call lives in this region, and whether
 // this region has heard of it; begins says that the command may begin a call; others are the regions in whose mirrors the call
-// lives, and records what this region has noted of them.
+// lives, and records all that are known.
 //
-// A call that lives here is carried out here, whatever the mirrors say: no command for it waits for another region.
-func Decide(live, known, begins bool, others []string, records []Record) Route {
+// A call that lives here is carried out here, whatever the mirrors say: no command for it waits for another region. Of a region
+// that was adopted, what the mirror has from before is the adopter's, also after its return, which the mirror may not show yet;
+// what began since then is its own.
+func Decide(live, known, begins bool, others []Sighting, records []Record) Route {
 	if live {
 		return Route{}
 	}
 	var home string
-	for _, region := range others {
-		by := AdopterOf(region, records)
-		if by != "" { // its mirror is of before
+	for _, s := range others {
+		if slices.ContainsFunc(records, func(r Record) bool { return r.Region == s.Region && r.Moved(s.First) || outlived(r, s, others) }) {
 			continue
 		}
-		if home == "" || region < home { // twins, begun by two proxies at the same moment
-			home = region
+		if home == "" || s.Region < home { // twins, begun by two proxies at the same moment
+			home = s.Region
 		}
 	}
 	if home != "" {
@@ -33,30 +46,26 @@ func Decide(live, known, begins bool, others []string, records []Record) Route {
 	return Route{AskAll: !known && !begins}
 }
 
+// outlived tells whether what an adopter has under a call-id is an earlier call than the one that the adopted region has by now: it
+// had ended there, and the mirror did not show it.
+func outlived(r Record, s Sighting, others []Sighting) bool {
+	return r.By == s.Region && r.Upto > 0 && (r.State == Taken || r.State == Returned) &&
+		slices.ContainsFunc(others, func(o Sighting) bool { return o.Region == r.Region && !r.Moved(o.First) })
+}
+
 // Promise decides whether a region may be adopted by another one, as far as the region is concerned that is asked. have is its
-// record, reachable whether it hears the region itself. refusal is a sentence if it may not.
-func Promise(have Record, by string, reachable bool, now int64) (want Record, refusal string) {
+// record, lost that of its [Link.Lost]. refusal is a sentence if it may not.
+func Promise(have Record, by string, lost bool, now int64) (want Record, refusal string) {
 	switch {
-	case reachable:
-		return have, "it hears the region, which is not lost"
-	case have.State == Promised && have.By != by:
+	case !lost:
+		return have, "it hears the region, or has not listened for it long enough"
+	case have.State == Promised && have.By != by && now-have.At < PromiseTime:
 		return have, "it has promised the region to " + have.By
 	case have.State == Taken && have.By != by:
 		return have, "the region was adopted by " + have.By
 	}
 	if have.State != Taken {
-		have.State = Promised
+		have.State, have.By, have.At = Promised, by, now
 	}
-	have.By, have.At = by, now
 	return have, ""
-}
-
-// Take is the record of the region that adopts another one, once it has all promises; seq is the end of its mirror.
-func Take(have Record, by string, seq uint64, now int64) Record {
-	if have.State != Taken {
-		have.Term++
-		have.Seq = seq
-	}
-	have.State, have.By, have.At = Taken, by, now
-	return have
 }

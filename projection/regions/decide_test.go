@@ -12,14 +12,15 @@ import (
 )
 
 func taken(region, by string, seq, term uint64) regions.Record {
-	return regions.Record{Region: region, Instance: region + "1", State: regions.Taken, By: by, Seq: seq, Term: term, At: 5}
+	return regions.Record{Region: region, Instance: region + "1", State: regions.Taken, By: by, Seq: seq, Upto: 50, Term: term, At: 5}
 }
 
 func TestDecide(t *testing.T) {
-	all := []string{"us", "ap"}
+	us, ap := regions.Sighting{Region: "us", First: 1}, regions.Sighting{Region: "ap", First: 1}
+	all := []regions.Sighting{us, ap}
 	for name, tt := range map[string]struct {
 		live, known, begins bool
-		others              []string
+		others              []regions.Sighting
 		records             []regions.Record
 		want                regions.Route
 	}{
@@ -29,19 +30,19 @@ func TestDecide(t *testing.T) {
 		"new, and it was here once":     {known: true, begins: true},
 		"was here once":                 {known: true},
 		"nobody knows it":               {want: regions.Route{AskAll: true}},
-		"elsewhere":                     {others: []string{"us"}, want: regions.Route{Home: "us"}},
-		"offered again, elsewhere":      {begins: true, others: []string{"us"}, want: regions.Route{Home: "us"}},
-		"was here, is elsewhere":        {known: true, others: []string{"us"}, want: regions.Route{Home: "us"}},
+		"elsewhere":                     {others: []regions.Sighting{us}, want: regions.Route{Home: "us"}},
+		"offered again, elsewhere":      {begins: true, others: []regions.Sighting{us}, want: regions.Route{Home: "us"}},
+		"was here, is elsewhere":        {known: true, others: []regions.Sighting{us}, want: regions.Route{Home: "us"}},
 		"twins":                         {others: all, want: regions.Route{Home: "ap"}},
 		"adopted, by whose mirror":      {others: all, records: []regions.Record{taken("ap", "us", 1, 1)}, want: regions.Route{Home: "us"}},
-		"adopted, not mirrored yet":     {others: []string{"us"}, records: []regions.Record{taken("us", "ap", 1, 1)}, want: regions.Route{AskAll: true}},
-		"adopted by this one, and over": {known: true, others: []string{"us"}, records: []regions.Record{taken("us", "eu", 1, 1)}},
-		"adopted by this one, offered":  {begins: true, others: []string{"us"}, records: []regions.Record{taken("us", "eu", 1, 1)}},
+		"adopted, not mirrored yet":     {others: []regions.Sighting{us}, records: []regions.Record{taken("us", "ap", 1, 1)}, want: regions.Route{AskAll: true}},
+		"adopted by this one, and over": {known: true, others: []regions.Sighting{us}, records: []regions.Record{taken("us", "eu", 1, 1)}},
+		"adopted by this one, offered":  {begins: true, others: []regions.Sighting{us}, records: []regions.Record{taken("us", "eu", 1, 1)}},
 		"promised is not adopted": {
-			others: []string{"us"}, records: []regions.Record{{Region: "us", State: regions.Promised, By: "ap"}}, want: regions.Route{Home: "us"},
+			others: []regions.Sighting{us}, records: []regions.Record{{Region: "us", State: regions.Promised, By: "ap"}}, want: regions.Route{Home: "us"},
 		},
 		"returned": {
-			others: []string{"us"}, records: []regions.Record{{Region: "us", State: regions.Returned, By: "ap"}}, want: regions.Route{Home: "us"},
+			others: []regions.Sighting{us}, records: []regions.Record{{Region: "us", State: regions.Returned, By: "ap"}}, want: regions.Route{Home: "us"},
 		},
 	} {
 		if got := regions.Decide(tt.live, tt.known, tt.begins, tt.others, tt.records); got != tt.want {
@@ -55,29 +56,32 @@ func TestPromise(t *testing.T) {
 		return regions.Record{Region: "us", Instance: "u1", State: state, By: by, Seq: 3, Term: 2, At: 5}
 	}
 	for name, tt := range map[string]struct {
-		have      regions.Record
-		reachable bool
-		refusal   string
-		state     string // afterwards, by eu
+		have    regions.Record
+		heard   bool
+		refusal string
+		state   string // afterwards, by eu
 	}{
 		"never lost":               {have: record("", ""), state: regions.Promised},
 		"promised to it":           {have: record(regions.Promised, "eu"), state: regions.Promised},
 		"returned from it":         {have: record(regions.Returned, "eu"), state: regions.Promised},
 		"returned from another":    {have: record(regions.Returned, "ap"), state: regions.Promised},
 		"adopted by it":            {have: record(regions.Taken, "eu"), state: regions.Taken},
-		"heard":                    {have: record("", ""), reachable: true, refusal: "it hears the region, which is not lost"},
-		"heard, promised to it":    {have: record(regions.Promised, "eu"), reachable: true, refusal: "it hears the region, which is not lost"},
+		"heard":                    {have: record("", ""), heard: true, refusal: "it hears the region, or has not listened for it long enough"},
+		"heard, promised to it":    {have: record(regions.Promised, "eu"), heard: true, refusal: "it hears the region, or has not listened for it long enough"},
 		"promised to another":      {have: record(regions.Promised, "ap"), refusal: "it has promised the region to ap"},
 		"adopted by another":       {have: record(regions.Taken, "ap"), refusal: "the region was adopted by ap"},
-		"adopted, by another once": {have: record(regions.Taken, "ap"), reachable: true, refusal: "it hears the region, which is not lost"},
+		"adopted, by another once": {have: record(regions.Taken, "ap"), heard: true, refusal: "it hears the region, or has not listened for it long enough"},
 	} {
-		want, refusal := regions.Promise(tt.have, "eu", tt.reachable, 77)
+		want, refusal := regions.Promise(tt.have, "eu", !tt.heard, 77)
 		if refusal != tt.refusal {
 			t.Errorf("%s: %q, want %q", name, refusal, tt.refusal)
 		}
 		expect := tt.have
 		if tt.refusal == "" {
-			expect.State, expect.By, expect.At = tt.state, "eu", 77
+			if expect.State != regions.Taken {
+				expect.At = 77
+			}
+			expect.State, expect.By = tt.state, "eu"
 		}
 		if want != expect {
 			t.Errorf("%s: %+v, want %+v", name, want, expect)
@@ -86,19 +90,26 @@ func TestPromise(t *testing.T) {
 }
 
 func TestTake(t *testing.T) {
-	for name, tt := range map[string]struct{ have, want regions.Record }{
-		"first": {
-			regions.Record{Region: "us", Instance: "u1", State: regions.Promised, By: "eu"},
-			regions.Record{Region: "us", Instance: "u1", State: regions.Taken, By: "eu", Seq: 9, Term: 1, At: 77},
-		},
-		"said once more": {taken("us", "eu", 4, 1), regions.Record{Region: "us", Instance: "us1", State: regions.Taken, By: "eu", Seq: 4, Term: 1, At: 77}},
-		"lost again": {
-			regions.Record{Region: "us", Instance: "u1", State: regions.Returned, By: "eu", Seq: 4, Term: 1},
-			regions.Record{Region: "us", Instance: "u1", State: regions.Taken, By: "eu", Seq: 9, Term: 2, At: 77},
-		},
+	us := func(state string, at int64) regions.Record {
+		return regions.Record{Region: "us", Instance: "u1", State: state, By: "eu", Seq: 4, Term: 1, At: at}
+	}
+	other := us(regions.Promised, 70)
+	other.By = "ap"
+	first, again := us(regions.Taken, 77), us(regions.Taken, 77)
+	first.Seq, first.Term, again.Seq, again.Term = 9, 2, 9, 2
+	for name, tt := range map[string]struct {
+		have, want regions.Record
+		asked      int64
+		refusal    string
+	}{
+		"first":               {have: us(regions.Promised, 70), want: first},
+		"said once more":      {have: us(regions.Taken, 5), want: us(regions.Taken, 5)},
+		"lost again":          {have: us(regions.Returned, 5), want: again},
+		"promised to another": {have: other, want: other, refusal: "this region has promised us to ap"},
+		"too late":            {have: us(regions.Promised, 70), want: us(regions.Promised, 70), asked: -regions.TakeTime, refusal: "the others have taken too long to promise it; say it once more"},
 	} {
-		if got := regions.Take(tt.have, "eu", 9, 77); got != tt.want {
-			t.Errorf("%s: %+v, want %+v", name, got, tt.want)
+		if got, refusal := regions.Take(tt.have, "eu", 9, tt.asked, 77); got != tt.want || refusal != tt.refusal {
+			t.Errorf("%s: %+v %q, want %+v %q", name, got, refusal, tt.want, tt.refusal)
 		}
 	}
 }
@@ -114,9 +125,9 @@ func TestFence(t *testing.T) {
 		"another one of its name": {records: []regions.Record{{Region: "us", Instance: "us2", State: regions.Taken, By: "eu", Seq: 9}}},
 		"promised":                {records: []regions.Record{{Region: "us", Instance: "us1", State: regions.Promised, By: "eu", Seq: 9}}},
 		"returned":                {records: []regions.Record{{Region: "us", Instance: "us1", State: regions.Returned, By: "eu", Seq: 9}}},
-		"adopted":                 {records: []regions.Record{taken("us", "eu", 9, 2)}, want: regions.Fence{By: "eu", Seq: 9, Term: 2}, ok: true},
-		"the furthest of two":     {records: []regions.Record{taken("us", "eu", 9, 2), taken("us", "ap", 12, 1)}, want: regions.Fence{By: "ap", Seq: 12, Term: 1}, ok: true},
-		"in whatever order":       {records: []regions.Record{taken("us", "ap", 12, 1), taken("us", "eu", 9, 2)}, want: regions.Fence{By: "ap", Seq: 12, Term: 1}, ok: true},
+		"adopted":                 {records: []regions.Record{taken("us", "eu", 9, 2)}, want: regions.Fence{By: "eu", Seq: 9, Upto: 50, Term: 2}, ok: true},
+		"the furthest of two":     {records: []regions.Record{taken("us", "eu", 9, 2), taken("us", "ap", 12, 1)}, want: regions.Fence{By: "ap", Seq: 12, Upto: 50, Term: 1}, ok: true},
+		"in whatever order":       {records: []regions.Record{taken("us", "ap", 12, 1), taken("us", "eu", 9, 2)}, want: regions.Fence{By: "ap", Seq: 12, Upto: 50, Term: 1}, ok: true},
 	} {
 		if got, ok := regions.FenceOf("us", "us1", tt.records); got != tt.want || ok != tt.ok {
 			t.Errorf("%s: %+v %v, want %+v %v", name, got, ok, tt.want, tt.ok)

@@ -15,10 +15,11 @@
 //	each other    does not hear the region, and has promised it     its record of the region: promised to the adopter,
 //	              to nobody else                                    at once and compare-and-set
 //	the adopter   the promise of all others, or of those that the   its record of the region: adopted, up to a sequence of
-//	              operator has not excepted                         the mirror; then each call, see [Adopted]
+//	              operator has not excepted                         the mirror; then each call, see [Adopted] and [Next]
+//	the adopter   all calls                                         its record: up to where its stream has them
 //
 // The lost region that comes back is told by the first greeting of a region that has such a record, and before it answers any
-// command, if one of them can be reached. It ends all calls of the generation that began up to that sequence: they are the
-// adopter's. Until it is told, both may have the call: nobody can stop a region that he cannot reach. The calls of a region
+// command, if one of them can be reached. It ends all calls of the generation that began up to that sequence, as soon as the
+// adopter has all of them and its mirror of the adopter shows them: a command finds them there. Until it is told, both may have the call: nobody can stop a region that he cannot reach. The calls of a region
 // have the addresses of its own nodes, so two regions never have the same sockets.
 package regions

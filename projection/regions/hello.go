@@ -34,6 +34,8 @@ type Record struct {
 	By    string `json:"by,omitempty"`  // the region that adopts
 	Seq   uint64 `json:"seq,omitempty"` // of the lost region's stream: what began up to here is adopted
 	At    int64  `json:"at,omitempty"`  // µs of Unix time, of the last change
+	// Upto is the end of By's stream when it had all of these calls; 0: it has not all of them yet.
+	Upto uint64 `json:"upto,omitempty"`
 	// Term counts the adoptions of the region by By.
 	Term uint64 `json:"term,omitempty"`
 }
@@ -44,19 +46,22 @@ func RecordKey(region string) string { return "region." + region }
 // Adopts tells whether calls of the region are another one's at the moment.
 func (r Record) Adopts() bool { return r.State == Taken }
 
-// Fence is what a region must end of its own: all calls that began up to the sequence, which By has adopted.
+// Fence is what a region must end of its own: all calls that began up to the sequence, which By has adopted. They are in By's
+// stream up to Upto.
 type Fence struct {
 	By   string
 	Seq  uint64
+	Upto uint64
 	Term uint64
 }
 
-// FenceOf finds what records of others say of a region of this name and identity; ok is false if none of its calls is adopted.
-// Of several the one that reaches furthest counts.
+// FenceOf finds what records of others say of a region of this name and identity; ok is false if none of its calls is adopted, or
+// not all of them yet: an adoption that was broken off must not end what nobody has. Of several the one that reaches furthest
+// counts.
 func FenceOf(region, instance string, records []Record) (f Fence, ok bool) {
 	for _, r := range records {
-		if r.Region == region && r.Instance == instance && r.Adopts() && (!ok || r.Seq > f.Seq) {
-			f, ok = Fence{By: r.By, Seq: r.Seq, Term: r.Term}, true
+		if r.Region == region && r.Instance == instance && r.Adopts() && r.Upto > 0 && (!ok || r.Seq > f.Seq) {
+			f, ok = Fence{By: r.By, Seq: r.Seq, Upto: r.Upto, Term: r.Term}, true
 		}
 	}
 	return f, ok

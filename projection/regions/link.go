@@ -41,6 +41,8 @@ type Link struct {
 	cuts     int
 	cut      bool
 	cutSince int64
+	ticked   int64 // when somebody looked last
+	since    int64 // from when on this node listens, without having been asleep
 
 	known  string // the identity that was noted earlier; empty: none
 	mirror uint64 // the last sequence of the mirror
@@ -58,11 +60,12 @@ func (l *Link) Know(instance string) { l.known = instance }
 
 // Heard notes the answer to a greeting that was sent at sent; wall is the Unix time of now in µs.
 func (l *Link) Heard(h Hello, sent, now, wall int64) {
+	l.wake(now)
 	l.last, l.heardAt, l.rtt = h, sent, now-sent
 	l.skew = h.At - (wall - (now-sent)/2)
 	l.refusal = l.judge(h)
 	l.cut = false
-	if l.refusal != "" {
+	if l.refusal != "" || !h.Ready { // one that begins does not know yet how far its stream is
 		return
 	}
 	if l.mirror >= h.Head {
@@ -95,8 +98,8 @@ func (l *Link) Mirrored(seq uint64, now int64) {
 	l.mirror = seq
 	switch {
 	case l.pendingAt > 0 && seq >= l.pendingHead:
-		l.asOf, l.pendingAt = l.pendingAt, 0
-	case l.refusal == "" && l.heardAt > 0 && seq >= l.last.Head:
+		l.asOf, l.pendingAt = max(l.asOf, l.pendingAt), 0
+	case l.refusal == "" && l.last.Ready && seq >= l.last.Head:
 		l.asOf = max(l.asOf, l.heardAt)
 	}
 	l.Tick(now)
@@ -107,11 +110,27 @@ func (l *Link) Anew() { l.mirror, l.asOf, l.pendingHead, l.pendingAt = 0, 0, 0, 
 
 // Tick notices that the region is silent; changed is true if it was not before.
 func (l *Link) Tick(now int64) (changed bool) {
-	if l.heardAt > 0 && !l.cut && now-l.heardAt > MaxSilence {
+	l.wake(now)
+	if l.heardAt > 0 && !l.cut && now-max(l.heardAt, l.since) > MaxSilence {
 		l.cut, l.cutSince, changed = true, now, true
 		l.cuts++
 	}
 	return changed
+}
+
+// wake notices that this node has just begun or was asleep: what was said meanwhile it has not heard.
+func (l *Link) wake(now int64) {
+	if l.ticked == 0 || now-l.ticked > MaxSilence {
+		l.since = now
+	}
+	l.ticked = now
+}
+
+// Lost tells whether the region is silent by the word of a node that has listened for long enough. One that has just begun knows
+// of no region that it is there, and of none that it is not.
+func (l *Link) Lost(now int64) bool {
+	l.Tick(now)
+	return l.cut || l.heardAt == 0 && now-l.since > MaxSilence
 }
 
 // Status is how a link is, for people and for programs.

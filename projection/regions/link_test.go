@@ -96,6 +96,9 @@ func TestCut(t *testing.T) {
 	check(111*second, regions.CutOff, 1, false, "region us is silent")
 	heard(l, us(1), 112*second, 20_000, 0)
 	check(112*second+20_000, regions.Up, 1, true, "")
+	for at := int64(113); at < 120; at++ { // else it is this node that was asleep
+		l.Tick(at * second)
+	}
 	check(120*second, regions.CutOff, 2, false, "region us is silent")
 }
 

@@ -49,7 +49,7 @@ type Region struct {
 type RegionServer interface {
 	SubscribeHello(f func(embed.Msg)) (stop func(), err error)
 	SubscribeQueue(tokens string, f func(embed.Msg)) (stop func(), err error)
-	AppendAll(ctx context.Context, key string, list [][]byte) (uint64, error)
+	AppendAll(ctx context.Context, key string, last uint64, list [][]byte) (uint64, error)
 }
 
 // Times between regions.
@@ -68,8 +68,8 @@ type regionState struct {
 	cfg   regions.Config
 	log   *slog.Logger
 	start time.Time
-	peers []*regionPeer // in the order of their names
-	fence atomic.Uint64 // calls that began up to here are another region's
+	peers []*regionPeer                 // in the order of their names
+	fence atomic.Pointer[regions.Fence] // what other regions have of this one's calls; nil: nothing
 
 	mu      sync.Mutex
 	records map[string]storedRecord // what this region has noted, by region
@@ -145,6 +145,7 @@ func (r *regionState) runPeer(ctx context.Context, p *regionPeer) error {
 	g.Go(func() error { return r.followMirror(ctx, p, l) })
 	g.Go(func() error { return r.clean(ctx, p, l) })
 	g.Go(func() error { return l.KeepMirror(ctx) })
+	g.Go(func() error { return r.resume(ctx, p, l) })
 	return g.Wait()
 }
 

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -67,9 +66,11 @@ func (r *regionState) promise(ctx context.Context, name, by string) (refusal str
 	if p == nil {
 		return "", nil // this region knows nothing of it, and so has nothing against it
 	}
-	l, _ := r.reach(p)
+	p.mu.Lock()
+	lost := p.link.Lost(r.now())
+	p.mu.Unlock()
 	_, err = r.record(ctx, name, func(have regions.Record) (regions.Record, error) {
-		want, why := regions.Promise(have, by, l != nil, r.n.now())
+		want, why := regions.Promise(have, by, lost, r.n.now())
 		refusal = why
 		return want, nil
 	})
@@ -84,19 +85,15 @@ func (r *regionState) adopt(ctx context.Context, req adoptRequest) (calls int, e
 		return 0, fmt.Errorf("there is no region %s here; rtpjet region list shows those that there are", req.Region)
 	}
 	p.mu.Lock()
-	l, s := p.log, p.link.Status(r.now())
+	l, s, lost := p.log, p.link.Status(r.now()), p.link.Lost(r.now())
 	p.mu.Unlock()
-	switch {
-	case l == nil:
+	if l == nil {
 		return 0, fmt.Errorf("the mirror of region %s is not open: %s", req.Region, s.Reason)
-	case s.State == regions.Up:
-		return 0, fmt.Errorf("region %s answers: only a region that is lost can be adopted; to empty it, have its proxies use another one", req.Region)
-	case s.State == regions.Refused:
-		return 0, fmt.Errorf("region %s cannot be adopted: %s", req.Region, s.Reason)
 	}
-	if by := regions.AdopterOf(req.Region, r.known()); by != "" && by != r.cfg.Region {
-		return 0, fmt.Errorf("region %s was adopted by %s already", req.Region, by)
+	if why := regions.Adoptable(s, lost, r.cfg.Region, r.known()); why != "" {
+		return 0, errors.New(why)
 	}
+	asked := r.n.now()
 	if err := r.promises(ctx, req); err != nil {
 		return 0, err
 	}
@@ -105,16 +102,18 @@ func (r *regionState) adopt(ctx context.Context, req adoptRequest) (calls int, e
 		return 0, fmt.Errorf("read the mirror of region %s: %w", req.Region, err)
 	}
 	rec, err := r.record(ctx, req.Region, func(have regions.Record) (regions.Record, error) {
-		if have.State == regions.Promised && have.By != r.cfg.Region {
-			return have, fmt.Errorf("this region has promised %s to %s", req.Region, have.By)
+		want, why := regions.Take(have, r.cfg.Region, entries.Last, asked, r.n.now())
+		if why != "" {
+			return have, errors.New(why)
 		}
-		return regions.Take(have, r.cfg.Region, entries.last, r.n.now()), nil
+		return want, nil
 	})
 	if err != nil {
 		return 0, err
 	}
-	r.log.Warn("adopting the calls of a region", "region", req.Region, "calls", len(entries.calls), "up to", rec.Seq)
-	return r.adoptCalls(ctx, req.Region, entries)
+	entries.Keep(rec)
+	r.log.Warn("adopting the calls of a region", "region", req.Region, "calls", len(entries.Calls), "up to", rec.Seq)
+	return r.adoptCalls(ctx, rec, entries)
 }
 
 // promises asks all other regions.
@@ -151,31 +150,24 @@ func (r *regionState) promises(ctx context.Context, req adoptRequest) error {
 	return nil
 }
 
-// mirrorCalls is what a mirror has.
-type mirrorCalls struct {
-	calls map[string][]embed.Entry // live ones, by key
-	last  uint64                   // the end of the mirror
-}
-
 // mirrored reads a mirror up to its present end.
-func (r *regionState) mirrored(ctx context.Context, l RegionLog) (out mirrorCalls, err error) {
+func (r *regionState) mirrored(ctx context.Context, l RegionLog) (out regions.Haul[embed.Entry], err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	out.calls = make(map[string][]embed.Entry)
 	var mu sync.Mutex
 	err = l.Follow(ctx, 1, embed.Follower{
 		Entry: func(e embed.Entry) {
 			mu.Lock()
 			defer mu.Unlock()
-			if events.IsEnd(e.Data) {
-				delete(out.calls, e.Key)
-			} else {
-				out.calls[e.Key] = append(out.calls[e.Key], e)
-			}
-			out.last = max(out.last, e.Seq)
+			out.Note(e.Key, e.Seq, events.IsEnd(e.Data), e)
 		},
-		CaughtUp: func(last uint64) { out.last = max(out.last, last); cancel() },
-		Pace:     -1,
+		CaughtUp: func(last uint64) {
+			mu.Lock()
+			defer mu.Unlock()
+			out.Last = max(out.Last, last)
+			cancel()
+		},
+		Pace: -1,
 	})
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		err = nil
@@ -185,39 +177,50 @@ func (r *regionState) mirrored(ctx context.Context, l RegionLog) (out mirrorCall
 	return out, err
 }
 
-// adoptCalls adopts all calls of a mirror and returns how many are this region's then.
-func (r *regionState) adoptCalls(ctx context.Context, region string, m mirrorCalls) (int, error) {
-	var done atomic.Int64
+// adoptCalls adopts all calls of a mirror, notes that they are in the stream here, and returns how many are this region's then.
+func (r *regionState) adoptCalls(ctx context.Context, rec regions.Record, m regions.Haul[embed.Entry]) (int, error) {
+	var done int
 	var mu sync.Mutex
 	var failed error
+	var upto uint64 // of the stream here
 	var g errgroup.Group
 	g.SetLimit(adoptWorkers)
-	for key, entries := range m.calls {
+	for key, entries := range m.Calls {
 		g.Go(func() error {
-			id, ours, err := r.adoptCall(ctx, region, key, entries)
-			if ours {
-				done.Add(1)
+			c, err := r.adoptCall(ctx, rec, key, entries)
+			mu.Lock()
+			defer mu.Unlock()
+			upto = max(upto, c.seq)
+			if c.ours {
+				done++
 			}
 			if err != nil {
-				r.log.Error("a call cannot be adopted", "call-id", id, "region", region, "key", key, "err", err)
-				mu.Lock()
+				r.log.Error("a call cannot be adopted", "call-id", c.id, "region", rec.Region, "key", key, "err", err)
 				failed = err
-				mu.Unlock()
 			}
 			return nil
 		})
 	}
 	_ = g.Wait() // nothing in it returns an error
-	n := int(done.Load())
-	if failed != nil {
-		return n, fmt.Errorf("%d calls are this region's and %d could not be adopted, one because of: %w; say it once more when that is mended",
-			n, len(m.calls)-n, failed)
+	if failed == nil {
+		_, failed = r.record(ctx, rec.Region, func(have regions.Record) (regions.Record, error) { return regions.Finish(have, upto), nil })
 	}
-	return n, nil
+	if failed != nil {
+		return done, fmt.Errorf("%d calls of %d are this region's, and it is not finished, because of: %w; say it once more when that is mended",
+			done, len(m.Calls), failed)
+	}
+	return done, nil
+}
+
+// adoptedCall is what has become of a call that is adopted.
+type adoptedCall struct {
+	id   string
+	ours bool   // it lives here
+	seq  uint64 // of its last event here
 }
 
 // adoptCall writes the events of a call into this region's stream, all at once, and gives it an owner here.
-func (r *regionState) adoptCall(ctx context.Context, region, key string, entries []embed.Entry) (id string, ours bool, err error) {
+func (r *regionState) adoptCall(ctx context.Context, rec regions.Record, key string, entries []embed.Entry) (out adoptedCall, err error) {
 	ctx, cancel := context.WithTimeout(ctx, adoptTime)
 	defer cancel()
 	list := make([][]byte, 0, len(entries))
@@ -225,42 +228,36 @@ func (r *regionState) adoptCall(ctx context.Context, region, key string, entries
 		// Secrets stay sealed: all regions have the same key.
 		env, err := events.Decode(in.Data)
 		if err != nil {
-			return id, false, fmt.Errorf("event %d: %w", in.Seq, err)
+			return out, fmt.Errorf("event %d: %w", in.Seq, err)
 		}
-		data, err := events.Encode(regions.Adopted(env, region))
+		data, err := events.Encode(regions.Adopted(env, rec.Region))
 		if err != nil {
-			return id, false, fmt.Errorf("event %d: %w", in.Seq, err)
+			return out, fmt.Errorf("event %d: %w", in.Seq, err)
 		}
-		id = env.Call
+		out.id = env.Call
 		list = append(list, data)
 	}
 	n := r.n
 	e := n.calls.acquire(key, true)
 	defer n.calls.release(e)
-	if err := n.catchUp(ctx, e); err != nil {
-		return id, false, err
-	}
-	if e.call.Gen == 0 {
-		_, err := n.cfg.RegionServer.AppendAll(ctx, key, list)
-		if err != nil && !isConflict(err) {
-			return id, false, err
-		}
-		if err := n.catchUp(ctx, e); err != nil {
-			return id, false, err
-		}
-	}
-	for range 4 { // others may be at work on the same
-		if !e.call.Live() || !regions.Foreign(e.call.Owner) {
-			return id, e.call.Live(), nil
-		}
-		if err = transact.TakeOver(n.effects(ctx, e), n.id, "region "+region+" adopted"); err == nil {
-			return id, true, nil
-		}
+	for range 6 { // others may be at work on the same
 		if cerr := n.catchUp(ctx, e); cerr != nil {
-			return id, false, cerr
+			return out, cerr
+		}
+		c := &e.call
+		out.ours, out.seq = c.Live(), c.Seq
+		switch regions.Next(c.Gen, c.Live(), c.Owner, c.EndedAt, rec.At) {
+		case regions.Import:
+			if _, err = n.cfg.RegionServer.AppendAll(ctx, key, c.Seq, list); err != nil && !isConflict(err) {
+				return out, err
+			}
+		case regions.Rehome:
+			err = transact.TakeOver(n.effects(ctx, e), n.id, "region "+rec.Region+" adopted")
+		case regions.Settled:
+			return out, nil
 		}
 	}
-	return id, false, err
+	return out, err
 }
 
 // obey ends the calls of this region that another one has adopted while this one was lost, and tells it so.
@@ -269,7 +266,12 @@ func (r *regionState) obey(ctx context.Context, f regions.Fence) {
 	if n.backlog.Load() {
 		return // they are not known yet; the next greeting comes
 	}
-	for was := r.fence.Load(); was < f.Seq && !r.fence.CompareAndSwap(was, f.Seq); was = r.fence.Load() {
+	for was := r.fence.Load(); (was == nil || was.Seq < f.Seq) && !r.fence.CompareAndSwap(was, &f); was = r.fence.Load() {
+	}
+	p := r.peer(f.By)
+	mirrored := p.index.last()
+	if mirrored < f.Upto {
+		return // commands would not find the calls there yet; the next greeting comes
 	}
 	r.mu.Lock()
 	known := r.fenced == f
@@ -277,11 +279,11 @@ func (r *regionState) obey(ctx context.Context, f regions.Fence) {
 	left := 0
 	for _, e := range n.calls.all() {
 		e.mu.Lock()
-		if c := &e.call; !e.dead && c.Live() && c.First <= f.Seq && (n.carries(c.Owner) || n.endsFor(e)) {
+		if c := &e.call; !e.dead && c.Live() && f.Ends(c.First, mirrored) && (n.carries(c.Owner) || n.endsFor(e)) {
 			if err := n.own(ctx, e, events.Ended{Reason: events.ReasonAdopted}); err != nil && e.call.Live() {
 				left++
 			}
-		} else if !e.dead && c.Live() && c.First <= f.Seq {
+		} else if !e.dead && c.Live() && f.Ends(c.First, mirrored) {
 			left++
 		}
 		n.calls.release(e)
@@ -295,7 +297,6 @@ func (r *regionState) obey(ctx context.Context, f regions.Fence) {
 	if left > 0 {
 		return // other nodes are at it, or the log was slow
 	}
-	p := r.peer(f.By)
 	l, _ := r.reach(p)
 	if l == nil {
 		return
@@ -332,11 +333,11 @@ func (r *regionState) serveReturned(ctx context.Context, m embed.Msg) {
 		return
 	}
 	_, err := r.record(ctx, ret.Region, func(have regions.Record) (regions.Record, error) {
-		if have.State == regions.Taken && have.Instance == ret.Instance && have.Term == ret.Term {
-			have.State, have.At = regions.Returned, r.n.now()
+		want := regions.Return(have, ret.Instance, ret.Term, r.n.now())
+		if want != have {
 			r.log.Info("a region that was adopted is back, and has ended what was adopted", "region", ret.Region)
 		}
-		return have, nil
+		return want, nil
 	})
 	var reply promiseReply
 	if err != nil {
@@ -386,10 +387,13 @@ func (r *regionState) obeyAll(ctx context.Context) {
 	}
 }
 
-// fences tells whether a call that lives here is another region's, which adopted it.
-func (r *regionState) fences(e *entry) bool {
-	first, upto := e.first.Load(), r.fence.Load()
-	return first > 0 && first <= upto
+// adopter returns the region that has adopted a call which lives here yet; nil if none has.
+func (r *regionState) adopter(e *entry) *regionPeer {
+	f := r.fence.Load()
+	if f == nil || !f.Ends(e.first.Load(), f.Upto) {
+		return nil
+	}
+	return r.peer(f.By)
 }
 
 // forget drops what is noted of a region.

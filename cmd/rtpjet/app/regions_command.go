@@ -55,20 +55,27 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 	}
 	key := events.Key(m.CallID)
 	e := r.n.calls.lookup(key)
-	if e != nil && e.owner.Load() != nil && !r.fences(e) {
+	if e != nil && e.owner.Load() != nil {
+		if p := r.adopter(e); p != nil {
+			return r.atHome(ctx, p, m, key), true // it is about to be ended here
+		}
 		return reply, false // it lives here: nothing else matters
 	}
-	var others []string
+	var others []regions.Sighting
 	for _, p := range r.peers {
-		if p.index.has(key) || p.index.incomplete() && r.mirrorHas(ctx, p, key) {
-			others = append(others, p.Name)
+		first, ok := p.index.began(key)
+		if !ok && p.index.incomplete() {
+			first, ok = r.mirrorHas(ctx, p, key)
+		}
+		if ok {
+			others = append(others, regions.Sighting{Region: p.Name, First: first})
 		}
 	}
 	var records []regions.Record
 	if len(others) > 0 { // which is rare, and they cost more than all else here
 		records = r.known()
 	}
-	route := regions.Decide(false, e != nil, m.Command == "offer", others, records)
+	route := regions.Decide(false, e != nil, regions.Begins(m.Command, m.ToTag), others, records)
 	switch {
 	case route.Home != "":
 		return r.atHome(ctx, r.peer(route.Home), m, key), true
@@ -78,18 +85,30 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 	return reply, false
 }
 
-// mirrorHas asks the mirror itself whether a call lives in a region: a node that has just started has not read all of it.
-func (r *regionState) mirrorHas(ctx context.Context, p *regionPeer, key string) bool {
+// mirrorHas asks the mirror itself whether a call lives in a region, and where it begins: a node that has just started has not read
+// all of it.
+func (r *regionState) mirrorHas(ctx context.Context, p *regionPeer, key string) (first uint64, ok bool) {
 	p.mu.Lock()
 	l := p.log
 	p.mu.Unlock()
 	if l == nil {
-		return false
+		return 0, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, logAwayTime)
 	defer cancel()
 	entries, _, err := l.Since(ctx, key, 0)
-	return err == nil && len(entries) > 0 && !events.IsEnd(entries[len(entries)-1].Data)
+	if err != nil {
+		return 0, false
+	}
+	for _, e := range entries {
+		switch {
+		case events.IsEnd(e.Data):
+			first = 0
+		case first == 0:
+			first = e.Seq
+		}
+	}
+	return first, first > 0
 }
 
 // atHome has the home of a call carry out a command, or answers from the mirror.

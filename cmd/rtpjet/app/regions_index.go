@@ -16,6 +16,7 @@ import (
 type regionIndex struct {
 	mu    sync.RWMutex
 	first map[string]uint64 // of live calls
+	again map[string]uint64 // where a live call began whose call-id the mirror has entries of an earlier one of
 	over  map[string]endedKey
 	next  uint64 // of the stream
 	whole bool   // all that the mirror had at the start is in it
@@ -27,11 +28,15 @@ type endedKey struct {
 	at          time.Time
 }
 
-func (x *regionIndex) has(key string) bool {
+// began says where a live call began; ok is false if it does not live there.
+func (x *regionIndex) began(key string) (first uint64, ok bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	_, ok := x.first[key]
-	return ok
+	first, ok = x.first[key]
+	if again := x.again[key]; again > 0 {
+		first = again
+	}
+	return first, ok
 }
 
 func (x *regionIndex) live() int {
@@ -75,21 +80,29 @@ func (x *regionIndex) note(e embed.Entry, now time.Time) {
 			}
 		}
 		delete(x.first, e.Key)
+		delete(x.again, e.Key)
 		x.over[e.Key] = endedKey{first, e.Seq, now}
 	case !ok:
 		x.first[e.Key] = e.Seq
 		if was, again := x.over[e.Key]; again { // the same call-id once more
-			x.first[e.Key] = was.first
+			x.first[e.Key], x.again[e.Key] = was.first, e.Seq
 			delete(x.over, e.Key)
 		}
 	}
+}
+
+// last is the end of the mirror, as far as it was followed.
+func (x *regionIndex) last() uint64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return max(x.next, 1) - 1
 }
 
 // reset forgets everything: the mirror begins anew.
 func (x *regionIndex) reset() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.first, x.over, x.next = make(map[string]uint64), make(map[string]endedKey), 1
+	x.first, x.again, x.over, x.next = make(map[string]uint64), make(map[string]uint64), make(map[string]endedKey), 1
 }
 
 // vanished notes the end of calls whose entries are not at home any more: all of them that began up to a sequence.

@@ -217,3 +217,9 @@ func cpuTime() time.Duration {
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &ru)
 	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
 }
+
+// has tells whether a call lives in the region.
+func (x *regionIndex) has(key string) bool {
+	_, ok := x.began(key)
+	return ok
+}
