@@ -23,6 +23,7 @@ type forwarded struct {
 	Cookie string         `json:"cookie"`
 	Source netip.AddrPort `json:"source,omitzero"`
 	LeftMS int64          `json:"left_ms"` // how long the command may take yet
+	At     int64          `json:"at"`      // when it was sent, µs of Unix time by the sender's clock
 	// IfKnown is true if the region is asked because nobody knows the call.
 	IfKnown bool `json:"if_known,omitempty"`
 }
@@ -114,12 +115,15 @@ func (r *regionState) mirrorHas(ctx context.Context, p *regionPeer, key string) 
 // atHome has the home of a call carry out a command, or answers from the mirror.
 func (r *regionState) atHome(ctx context.Context, p *regionPeer, m *ngserver.Message, key string) ng.Reply {
 	l, why := r.reach(p)
+	absent := false
 	if l != nil {
 		answer, err := r.forward(ctx, l, m, false)
 		if err == nil && len(answer) > 0 && answer[0] == answerReply {
 			return ng.Raw(answer[1:])
 		}
 		why = fmt.Sprintf("region %s does not answer", p.Name)
+		// After silence it may be carrying the command out.
+		absent = err == nil || errors.Is(err, embed.ErrNobody)
 		switch {
 		case err == nil && answer[0] == answerUnknown:
 			r.log.Debug("a region does not know a call of its mirror", "region", p.Name, "call-id", m.CallID)
@@ -127,7 +131,7 @@ func (r *regionState) atHome(ctx context.Context, p *regionPeer, m *ngserver.Mes
 			why = fmt.Sprintf("no node of region %s answers commands", p.Name)
 		}
 	}
-	return r.fromMirror(ctx, p, m, key, why)
+	return r.fromMirror(ctx, p, m, key, why, absent)
 }
 
 // forward sends a command to a region and returns the answer.
@@ -139,7 +143,7 @@ func (r *regionState) forward(ctx context.Context, l RegionLog, m *ngserver.Mess
 		left = time.Until(until)
 	}
 	head, err := json.Marshal(forwarded{
-		Via: r.qualified(), Cookie: m.Cookie, Source: m.Source, LeftMS: left.Milliseconds(), IfKnown: ifKnown,
+		Via: r.qualified(), Cookie: m.Cookie, Source: m.Source, LeftMS: left.Milliseconds(), At: r.n.now(), IfKnown: ifKnown,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("forward a command: %w", err)
@@ -206,6 +210,11 @@ func (r *regionState) serveCommand(ctx context.Context, m embed.Msg) {
 		_ = m.Respond([]byte{answerUnknown})
 		return
 	}
+	if age := r.sentAgo(head); age > head.LeftMS {
+		r.log.Warn("a command of another region was on its way for so long that nobody waits for it any more; it is not carried out",
+			"call-id", msg.CallID, "command", msg.Command, "via", head.Via, "ms", age)
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(head.LeftMS)*time.Millisecond)
 	defer cancel()
 	if head.IfKnown && !r.n.lives(ctx, msg) {
@@ -214,6 +223,22 @@ func (r *regionState) serveCommand(ctx context.Context, m embed.Msg) {
 	}
 	reply := r.n.Handle(ctx, msg)
 	_ = m.Respond(reply.Append([]byte{answerReply}, msg.Encoding)) // who asked gives up by himself
+}
+
+// sentAgo is how long ago a command left the other region, ms, as far as is known of its clock; 0 if nothing is.
+func (r *regionState) sentAgo(head forwarded) int64 {
+	region, _, _ := regions.Cut(head.Via)
+	p := r.peer(region)
+	if p == nil || head.At == 0 {
+		return 0
+	}
+	p.mu.Lock()
+	s := p.link.Status(r.now())
+	p.mu.Unlock()
+	if s.SilentMS < 0 {
+		return 0 // never heard
+	}
+	return (r.n.now()-head.At)/1000 + s.SkewMS
 }
 
 // parseForwarded reads what forward sends.

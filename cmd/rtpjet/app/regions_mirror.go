@@ -18,12 +18,11 @@ import (
 )
 
 // fromMirror answers a command for a call whose home cannot be asked; why says so in a sentence. What only looks is answered from
-// the mirror, with its age. What changes the call is decided on the mirror and appended to the home's stream if that can be
-// reached although no node of the home answers; else it is refused.
-func (r *regionState) fromMirror(ctx context.Context, p *regionPeer, m *ngserver.Message, key, why string) ng.Reply {
+// the mirror, with its age. What changes the call is decided on the mirror and appended to the home's stream if absent is true:
+// that can be reached, and no node of the home carries out commands; else it is refused.
+func (r *regionState) fromMirror(ctx context.Context, p *regionPeer, m *ngserver.Message, key, why string, absent bool) ng.Reply {
 	p.mu.Lock()
 	l, age := p.log, p.link.Age(r.now())
-	reachable := p.link.Reachable(r.now())
 	p.mu.Unlock()
 	if l == nil {
 		return ng.Error(reasonRegion)
@@ -45,7 +44,7 @@ func (r *regionState) fromMirror(ctx context.Context, p *regionPeer, m *ngserver
 		reply.Int("mirror age", max(age, 0)/1000)
 		report.Query(reply.Object, c, m.Request, func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }, r.n.reportEnv())
 		return reply
-	case !reachable:
+	case !absent:
 		return r.refuseFor(p, m, why)
 	}
 	return r.appendFrom(ctx, p, l, m, c)
