@@ -105,7 +105,11 @@ func (n *regionNode) route(key string, begins bool) regions.Route {
 	}
 	var others []regions.Sighting
 	for i, v := range n.peers {
-		if s, ok := v.seen[key]; ok {
+		s, ok := v.seen[key]
+		if n.w.bug == regionsAll {
+			s.first = 1
+		}
+		if ok {
 			others = append(others, regions.Sighting{Region: n.w.regions[i].name, First: s.first})
 		}
 	}

@@ -66,6 +66,11 @@ func (n *regionNode) heard(g *region, h regions.Hello) {
 			made = append(made, rec)
 		}
 	}
+	if n.w.bug == regionsEarly {
+		for i := range made {
+			made[i].Upto = max(made[i].Upto, 1)
+		}
+	}
 	if f, ok := regions.FenceOf(n.g.name, "i-"+n.g.name, made); ok && n.w.bug != regionsNoFence {
 		n.obey(f)
 	}
