@@ -360,6 +360,9 @@ func (l *Log) Retire(ctx context.Context, key string, upto uint64) error {
 // long as ctx allows. It costs as much as one Retire, whatever it removes. The caller knows that no call that is to stay
 // has an entry before below: it takes the least of the first sequences of those calls, or the sequence after the last
 // entry that it has folded.
+//
+// On a mirror, Retire, Trim and [Log.Purge] remove entries here and nowhere else, and wait until the mirror of the archive has
+// them.
 func (l *Log) Trim(ctx context.Context, below uint64) error {
 	if below <= 1 {
 		return nil

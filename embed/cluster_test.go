@@ -20,8 +20,12 @@ var testHosts atomic.Uint32
 
 // testHost is an address of this machine that no other test has; other processes have others.
 func testHost() string {
-	pid, n := os.Getpid(), testHosts.Add(1)
-	return fmt.Sprintf("127.%d.%d.%d", 16+pid>>8&0x7f, pid&0xff, n)
+	pid, n := os.Getpid(), int(testHosts.Add(1))-1
+	second := 16 + pid>>8&0x7f
+	if n >= 254 { // more than one number has
+		second, n = 144+pid>>8%112, n-254
+	}
+	return fmt.Sprintf("127.%d.%d.%d", second, pid&0xff, n%254+1)
 }
 
 // member is a server of a cluster in this process, and a log on it.

@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m,
 		// The server keeps these for the life of the process.
 		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server/gsl.init.0.func1"),
+		// And this one for mirrorAnswer, if a mirror has just asked when its server ends.
+		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.(*stream).setupMirrorConsumer.func3"),
 	)
 }
 

@@ -52,6 +52,7 @@ type Log struct {
 	prefix string // "calls.<region>."
 	pos    position
 
+	mirror    bool                     // of another region: see mirror.go
 	id        string                   // of this Log, among those that would archive
 	archives  atomic.Bool              // it is this one that does
 	tap       atomic.Pointer[archiver] // gets what followers get; nil if this process does not archive

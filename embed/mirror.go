@@ -14,6 +14,11 @@ import (
 // A mirror has the entries of another region under the sequences that they have there, written by NATS itself. What the
 // home region removes stays in the mirror until [Log.Trim] or [Log.Retire] remove it there as well.
 
+// mirrorStreams are the names of a region's streams that have mirrors: there, and here.
+func mirrorStreams(region string) []string {
+	return []string{callsStream(region), archiveStream(region), indexStream(region)}
+}
+
 // mirrorConfigs are the mirrors of a region's streams.
 func mirrorConfigs(c Config) []jetstream.StreamConfig {
 	list := []jetstream.StreamConfig{callsConfig(c), archiveConfig(c), indexConfig(c)}
@@ -44,6 +49,19 @@ func OpenMirror(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mirror region %s: %w", cfg.Region, err)
 	}
+	if err := ensureMirrors(ctx, nc, js, cfg); err != nil {
+		return nil, fmt.Errorf("mirror region %s: %w", cfg.Region, err)
+	}
+	l, err := attachTo(nc, js, cfg)
+	if err != nil {
+		return nil, err
+	}
+	l.mirror = true
+	return l, nil
+}
+
+// ensureMirrors creates the mirrors, or brings them up to date, for as long as ctx allows.
+func ensureMirrors(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cfg Config) error {
 	ctx, cancel := withDeadline(ctx, openTimeout)
 	defer cancel()
 	for _, sc := range mirrorConfigs(cfg) {
@@ -55,16 +73,16 @@ func OpenMirror(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 			explained := explainOpen(err, "stream "+sc.Name, cfg)
 			if !errors.Is(explained, ErrUnavailable) && !hasCode(err, codeNoPeers) && !hasCode(err, codeStreamNotFound) ||
 				ctx.Err() != nil || nc.IsClosed() {
-				return nil, fmt.Errorf("mirror region %s: %w", cfg.Region, explained)
+				return explained
 			}
 			select {
 			case <-ctx.Done():
-				return nil, fmt.Errorf("mirror region %s: %w", cfg.Region, explained)
+				return explained
 			case <-time.After(openPause):
 			}
 		}
 	}
-	return attachTo(nc, js, cfg)
+	return nil
 }
 
 func ensureMirror(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cfg Config, sc jetstream.StreamConfig, patience time.Duration) error {

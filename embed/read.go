@@ -315,8 +315,9 @@ func (l *Log) readArchived(ctx context.Context) (seq uint64, live string, err er
 		}
 		if v := m.Header.Get(headerArchived); v != "" {
 			// A position of another stream, or none that can be read, is no position: the archive begins anew.
+			// A mirror has positions of the stream at home, which need not be here yet.
 			seq, bad := strconv.ParseUint(v, 10, 64)
-			if bad != nil || seq > end || m.Header.Get(headerStream) != live {
+			if bad != nil || !l.mirror && (seq > end || m.Header.Get(headerStream) != live) {
 				seq = 0
 			}
 			return seq, live, nil

@@ -32,11 +32,13 @@ type RegionPeer struct {
 
 // Times of the connections between regions.
 const (
-	leafReconnect = time.Second
+	leafReconnect = 500 * time.Millisecond // and up to twice that
 	// leafPing and leafPingsOut notice that the network between two regions is gone.
 	leafPing     = 2 * time.Second
 	leafPingsOut = 2
-	leafDial     = 3 * time.Second
+	leafDial     = 2 * time.Second
+	// mirrorAnswer is long for the longest way around the world, and for a server that has to find the place in its stream.
+	mirrorAnswer = 2 * time.Second
 )
 
 // regionListener is what --region-listen is for.
@@ -53,6 +55,7 @@ func regionOptions(ctx context.Context, cfg ServerConfig, opts *server.Options) 
 	if len(cfg.ClusterKey) == 0 {
 		return fmt.Errorf("regions need a secret that all of them share: give every node of every region the same --cluster-key-file")
 	}
+	shortMirrorTimers()
 	opts.JetStreamDomain = cfg.Region
 	// A server that stands alone has the name of a cluster, too: by it the servers of another region notice that a region
 	// calls itself as theirs does. Without one it would be the server's, and regions may name their nodes alike.

@@ -9,7 +9,7 @@ import (
 func regionServer(t *testing.T, region string, hosts map[string]string) *Server {
 	t.Helper()
 	cfg := ServerConfig{
-		NodeID: "n1", Region: region, StoreDir: t.TempDir(), ClusterKey: []byte("0123456789abcdef0123456789abcdef"),
+		NodeID: "n1", Region: region, StoreDir: t.TempDir(), ClusterKey: []byte(regionKey),
 		RegionListen: hosts[region] + ":7422", Logger: testLogger(t),
 	}
 	for name, h := range hosts {
@@ -28,11 +28,7 @@ func regionServer(t *testing.T, region string, hosts map[string]string) *Server 
 // openMirror opens what a server has of another region.
 func openMirror(t *testing.T, s *Server, region string) *Log {
 	t.Helper()
-	nc, err := s.ConnectRegion(region)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
+	nc := connectRegion(t, s, region)
 	m, err := OpenMirror(t.Context(), nc, Config{Region: region, Logger: testLogger(t)})
 	if err != nil {
 		t.Fatal(err)

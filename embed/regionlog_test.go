@@ -160,7 +160,7 @@ func TestRegionLink(t *testing.T) {
 	}
 	link(true)
 	other.Shutdown()
-	lines.await(t, "is gone (the other side has closed it)")
+	lines.await(t, "the connection with region us at "+b+":7422 is gone (")
 	link(false)
 	startRegion(t, cfg)
 	lines.await(t, "connected with region us again")

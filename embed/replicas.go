@@ -58,6 +58,10 @@ func tooFewServers(err error) bool {
 // number there, it puts them on more servers as these join (1, 3 from three servers on, 5 from five), and never on fewer:
 // those that are away may come back. Every node may call it: what two do at once is the same.
 func (l *Log) KeepReplicas(ctx context.Context) error {
+	return l.keepReplicas(ctx, append(mirrorStreams(l.cfg.Region), leasesStream(l.cfg.Region)))
+}
+
+func (l *Log) keepReplicas(ctx context.Context, streams []string) error {
 	tick := time.NewTicker(replicasLook)
 	defer tick.Stop()
 	var done int // the number that all have
@@ -70,7 +74,7 @@ func (l *Log) KeepReplicas(ctx context.Context) error {
 		now := time.Now()
 		if changed := want != done && (done == 0 || want > done || l.cfg.Replicas > 0); changed && now.After(next) || now.After(next.Add(replicasAgain)) {
 			next = now.Add(replicasRetry)
-			if err := l.replicate(ctx, want); err == nil {
+			if err := l.replicate(ctx, streams, want); err == nil {
 				done = want
 			} else if ctx.Err() == nil {
 				l.log.Debug("the streams are not on as many servers as wanted; trying again", "want", want, "err", err)
@@ -84,10 +88,10 @@ func (l *Log) KeepReplicas(ctx context.Context) error {
 	}
 }
 
-// replicate brings all that the region has to n replicas, if it has fewer, or if n was asked for.
-func (l *Log) replicate(ctx context.Context, n int) error {
+// replicate brings streams to n replicas, if they have fewer, or if n was asked for.
+func (l *Log) replicate(ctx context.Context, streams []string, n int) error {
 	var errs []error
-	for _, name := range []string{l.callsStream(), archiveStream(l.cfg.Region), indexStream(l.cfg.Region), leasesStream(l.cfg.Region)} {
+	for _, name := range streams {
 		errs = append(errs, l.replicateStream(ctx, name, n))
 	}
 	return errors.Join(errs...)

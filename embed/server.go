@@ -59,6 +59,9 @@ type Server struct {
 	log  *serverLog
 	lock *os.File
 	once sync.Once
+	// peers are the names of the other regions, woken says when each mirror was told last to ask again. Both are watch's.
+	peers []string
+	woken map[string]time.Time
 	// keyed is true if there is a cluster key; user and password are what clients need then.
 	keyed          bool
 	user, password string
@@ -161,6 +164,10 @@ func (s *Server) configure(ctx context.Context, cfg ServerConfig) error {
 	if err := regionOptions(ctx, cfg, opts); err != nil {
 		return err
 	}
+	s.woken = make(map[string]time.Time)
+	for _, p := range cfg.Peers {
+		s.peers = append(s.peers, p.Name)
+	}
 	if err := checkMode(cfg.StoreDir, s.clustered()); err != nil {
 		return err
 	}
@@ -170,7 +177,7 @@ func (s *Server) configure(ctx context.Context, cfg ServerConfig) error {
 	return nil
 }
 
-// watch opens the store again when a full disk has room. The server does not do it: a stream that could not be written
+// watch wakes mirrors, and opens the store again when a full disk has room. The server does not do it: a stream that could not be written
 // once refuses everything until it is opened anew. Connections come back by themselves.
 func (s *Server) watch(ctx context.Context) {
 	defer close(s.done)
@@ -182,6 +189,7 @@ func (s *Server) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		s.wakeMirrors()
 		if !s.log.outOfSpace() || freeBytes(s.opts.StoreDir) < roomToWrite {
 			continue
 		}

@@ -38,3 +38,13 @@ var shortTimers = sync.OnceFunc(func() {
 	hbInterval = 100 * time.Millisecond
 	lostQuorumInterval, lostQuorumCheck = time.Second, 250*time.Millisecond
 })
+
+// srcConsumerWaitTime is how long a mirror waits for an answer of the other region before it asks again: 30 s by the server's
+// own value. A question that is asked while the regions are cut off is lost, and a mirror that waits for its answer does not
+// ask again when they are connected.
+//
+//go:linkname srcConsumerWaitTime github.com/nats-io/nats-server/v2/server.srcConsumerWaitTime
+var srcConsumerWaitTime time.Duration
+
+// shortMirrorTimers is done before the first server of the process that has other regions starts.
+var shortMirrorTimers = sync.OnceFunc(func() { srcConsumerWaitTime = mirrorAnswer })

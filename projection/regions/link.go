@@ -105,6 +105,9 @@ func (l *Link) Mirrored(seq uint64, now int64) {
 	l.Tick(now)
 }
 
+// Anew notes that the mirror is empty again.
+func (l *Link) Anew() { l.mirror, l.asOf, l.pendingHead, l.pendingAt = 0, 0, 0, 0 }
+
 // Tick notices that the region is silent; changed is true if it was not before.
 func (l *Link) Tick(now int64) (changed bool) {
 	l.wake(now)

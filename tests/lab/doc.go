@@ -6,7 +6,9 @@
 //
 // A Switch has as many namespaces as one likes on a bridge, whose cables can be cut,
 // whose processes can be frozen, and of which a Capture tells who spoke; the command
-// failover measures with it what calls notice when a node dies.
+// failover measures with it what calls notice when a node dies. A WAN joins switches
+// over long distances, with delay, loss and cuts; the command regions measures with it
+// what regions notice of each other.
 //
 // Namespaces need root; Namespaces and Installed say why something cannot be had,
 // so that a test can skip with the reason.

@@ -31,18 +31,19 @@ func (d *decoder) regions(c *Config) {
 			d.faults.add("%s names %s once more; give all its addresses in one, with commas", v.where, quote(name))
 			continue
 		}
-		p := embed.RegionPeer{Name: name}
+		p, wrong := embed.RegionPeer{Name: name}, false
 		for u := range strings.SplitSeq(list, ",") {
 			if u = strings.TrimSpace(u); u == "" {
 				continue
 			}
 			if host, port, err := net.SplitHostPort(u); err != nil || host == "" || port == "0" || checkHostPort(u) != nil {
 				d.faults.add("%s is %s; it must be NAME=ADDR:PORT, such as us=198.51.100.1:7422", v.where, quote(v.value))
+				wrong = true
 				continue
 			}
 			p.URLs = append(p.URLs, u)
 		}
-		if len(p.URLs) == 0 {
+		if len(p.URLs) == 0 && !wrong {
 			d.faults.add("%s names no server of region %s; write NAME=ADDR:PORT", v.where, quote(name))
 		}
 		c.RegionPeers = append(c.RegionPeers, p)

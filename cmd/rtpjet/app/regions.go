@@ -25,6 +25,14 @@ type RegionLog interface {
 	Append(ctx context.Context, key string, last uint64, data []byte) (uint64, error)
 	Request(ctx context.Context, tokens string, data []byte) ([]byte, error)
 	Hello(ctx context.Context, data []byte) ([]byte, error)
+	// Trim and Retire remove entries from the mirror, which its home does not do: see [embed.Log].
+	Trim(ctx context.Context, below uint64) error
+	Retire(ctx context.Context, key string, upto uint64) error
+	// HomeKeys asks the region which calls its stream has.
+	HomeKeys(ctx context.Context) (map[string]uint64, error)
+	// KeepMirror keeps the mirrors on as many servers as there are for them; ResetMirror makes them anew.
+	KeepMirror(ctx context.Context) error
+	ResetMirror(ctx context.Context) error
 	Close()
 }
 
@@ -60,8 +68,8 @@ type regionState struct {
 	cfg   regions.Config
 	log   *slog.Logger
 	start time.Time
-	peers []*regionPeer // in the order of their names
-	fence atomic.Uint64 // calls that began up to here are another region's
+	peers []*regionPeer                 // in the order of their names
+	fence atomic.Pointer[regions.Fence] // what other regions have of this one's calls; nil: nothing
 
 	mu      sync.Mutex
 	records map[string]storedRecord // what this region has noted, by region
@@ -84,6 +92,10 @@ type regionPeer struct {
 	link  *regions.Link
 	log   RegionLog // nil until it is open
 	state string    // as it was logged last
+	// doubt is true if the mirror may have missed the ends of calls: it was cut off.
+	doubt bool
+	// mixed is true if the mirror may have entries of another region, which took this one's place.
+	mixed bool
 }
 
 func newRegionState(n *Node, cfg NodeConfig) *regionState {
@@ -95,7 +107,7 @@ func newRegionState(n *Node, cfg NodeConfig) *regionState {
 		cfg: regions.Config{Region: cfg.Region, Instance: cfg.InstanceID, Format: events.Version},
 	}
 	for _, p := range cfg.Regions {
-		r.peers = append(r.peers, &regionPeer{Region: p, link: regions.NewLink(r.cfg, p.Name, "")})
+		r.peers = append(r.peers, &regionPeer{Region: p, link: regions.NewLink(r.cfg, p.Name, ""), doubt: true})
 	}
 	slices.SortFunc(r.peers, func(a, b *regionPeer) int { return strings.Compare(a.Name, b.Name) })
 	return r
@@ -132,6 +144,7 @@ func (r *regionState) runPeer(ctx context.Context, p *regionPeer) error {
 	g.Go(func() error { return r.greet(ctx, p, l) })
 	g.Go(func() error { return r.followMirror(ctx, p, l) })
 	g.Go(func() error { return r.clean(ctx, p, l) })
+	g.Go(func() error { return l.KeepMirror(ctx) })
 	g.Go(func() error { return r.resume(ctx, p, l) })
 	return g.Wait()
 }

@@ -267,12 +267,12 @@ func (r *regionState) obey(ctx context.Context, f regions.Fence) {
 	if n.backlog.Load() {
 		return // they are not known yet; the next greeting comes
 	}
+	for was := r.fence.Load(); (was == nil || was.Seq < f.Seq) && !r.fence.CompareAndSwap(was, &f); was = r.fence.Load() {
+	}
 	p := r.peer(f.By)
 	mirrored := p.index.last()
 	if mirrored < f.Upto {
 		return // commands would not find the calls there yet; the next greeting comes
-	}
-	for was := r.fence.Load(); was < f.Seq && !r.fence.CompareAndSwap(was, f.Seq); was = r.fence.Load() {
 	}
 	r.mu.Lock()
 	known := r.fenced == f
@@ -388,10 +388,13 @@ func (r *regionState) obeyAll(ctx context.Context) {
 	}
 }
 
-// fences tells whether a call that lives here is another region's, which adopted it.
-func (r *regionState) fences(e *entry) bool {
-	first, upto := e.first.Load(), r.fence.Load()
-	return first > 0 && first <= upto
+// adopter returns the region that has adopted a call which lives here yet; nil if none has.
+func (r *regionState) adopter(e *entry) *regionPeer {
+	f := r.fence.Load()
+	if f == nil || !f.Ends(e.first.Load(), f.Upto) {
+		return nil
+	}
+	return r.peer(f.By)
 }
 
 // forget drops what is noted of a region.
@@ -408,10 +411,8 @@ func (r *regionState) forget(ctx context.Context, name string) error {
 	p.mu.Lock()
 	l := p.log
 	p.mu.Unlock()
-	if m, ok := l.(interface {
-		ResetMirror(ctx context.Context) error
-	}); ok {
-		return m.ResetMirror(ctx)
+	if l == nil {
+		return nil
 	}
-	return nil
+	return l.ResetMirror(ctx)
 }

@@ -55,12 +55,19 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 	}
 	key := events.Key(m.CallID)
 	e := r.n.calls.lookup(key)
-	if e != nil && e.owner.Load() != nil && !r.fences(e) {
+	if e != nil && e.owner.Load() != nil {
+		if p := r.adopter(e); p != nil {
+			return r.atHome(ctx, p, m, key), true // it is about to be ended here
+		}
 		return reply, false // it lives here: nothing else matters
 	}
 	var others []regions.Sighting
 	for _, p := range r.peers {
-		if first, ok := p.index.began(key); ok {
+		first, ok := p.index.began(key)
+		if !ok && p.index.incomplete() {
+			first, ok = r.mirrorHas(ctx, p, key)
+		}
+		if ok {
 			others = append(others, regions.Sighting{Region: p.Name, First: first})
 		}
 	}
@@ -76,6 +83,32 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 		return r.askAll(ctx, m, key)
 	}
 	return reply, false
+}
+
+// mirrorHas asks the mirror itself whether a call lives in a region, and where it begins: a node that has just started has not read
+// all of it.
+func (r *regionState) mirrorHas(ctx context.Context, p *regionPeer, key string) (first uint64, ok bool) {
+	p.mu.Lock()
+	l := p.log
+	p.mu.Unlock()
+	if l == nil {
+		return 0, false
+	}
+	ctx, cancel := context.WithTimeout(ctx, logAwayTime)
+	defer cancel()
+	entries, _, err := l.Since(ctx, key, 0)
+	if err != nil {
+		return 0, false
+	}
+	for _, e := range entries {
+		switch {
+		case events.IsEnd(e.Data):
+			first = 0
+		case first == 0:
+			first = e.Seq
+		}
+	}
+	return first, first > 0
 }
 
 // atHome has the home of a call carry out a command, or answers from the mirror.

@@ -19,6 +19,7 @@ type regionIndex struct {
 	again map[string]uint64 // where a live call began whose call-id the mirror has entries of an earlier one of
 	over  map[string]endedKey
 	next  uint64 // of the stream
+	whole bool   // all that the mirror had at the start is in it
 }
 
 // endedKey is what the mirror still has of a call that has ended.
@@ -44,15 +45,25 @@ func (x *regionIndex) live() int {
 	return len(x.first)
 }
 
-// keys are those of all live calls.
-func (x *regionIndex) keys() []string {
+// complete notes that all is in the index that the mirror had.
+func (x *regionIndex) complete() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.whole = true
+}
+
+// incomplete tells whether the mirror has to be asked as well.
+func (x *regionIndex) incomplete() bool {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	out := make([]string, 0, len(x.first))
-	for k := range x.first {
-		out = append(out, k)
-	}
-	return out
+	return !x.whole
+}
+
+// from is where to go on in the mirror.
+func (x *regionIndex) from() uint64 {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.next
 }
 
 // note takes an entry of the mirror.
@@ -94,36 +105,67 @@ func (x *regionIndex) reset() {
 	x.first, x.again, x.over, x.next = make(map[string]uint64), make(map[string]uint64), make(map[string]endedKey), 1
 }
 
-// drop forgets calls whose entries are not in the mirror any more.
-func (x *regionIndex) drop(keys map[string]uint64, upto uint64) {
+// vanished notes the end of calls whose entries are not at home any more: all of them that began up to a sequence.
+func (x *regionIndex) vanished(keys map[string]uint64, upto uint64, now time.Time) (n int) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for k, first := range x.first {
 		if _, ok := keys[k]; !ok && first <= upto {
 			delete(x.first, k)
+			x.over[k] = endedKey{first, upto, now}
+			n++
 		}
 	}
+	return n
+}
+
+// compareMirror looks, after a cut, whether calls of the mirror have ended without a trace in it.
+func (r *regionState) compareMirror(ctx context.Context, p *regionPeer, l RegionLog) {
+	p.mu.Lock()
+	head, age := p.link.Last().Head, p.link.Age(r.now())
+	due := p.doubt && p.link.Reachable(r.now()) && age >= 0 && age < 2*greetEvery.Milliseconds()+greetTime.Milliseconds()
+	p.mu.Unlock()
+	if !due {
+		return
+	}
+	keys, err := l.HomeKeys(ctx)
+	if err != nil {
+		r.log.Debug("cannot compare a mirror with its home; trying again", "region", p.Name, "err", err)
+		return
+	}
+	if n := p.index.vanished(keys, head, time.Now()); n > 0 {
+		r.log.Info("calls of a region ended while it was cut off", "region", p.Name, "calls", n)
+	}
+	p.mu.Lock()
+	p.doubt = false
+	p.mu.Unlock()
 }
 
 // followMirror keeps the index of a region until ctx ends.
 func (r *regionState) followMirror(ctx context.Context, p *regionPeer, l RegionLog) error {
 	p.index.reset()
 	for {
-		err := l.Follow(ctx, p.index.next, embed.Follower{
+		err := l.Follow(ctx, p.index.from(), embed.Follower{
 			Entry: func(e embed.Entry) {
 				p.index.note(e, time.Now())
 				p.mu.Lock()
 				p.link.Mirrored(e.Seq, r.now())
 				p.mu.Unlock()
 			},
-			Pace: followPace,
+			Pace:     followPace,
+			CaughtUp: func(uint64) { p.index.complete() },
 		})
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it is the end that was asked for
+		}
 		switch {
-		case ctx.Err() != nil:
-			return nil
 		case errors.Is(err, embed.ErrReset):
 			r.log.Warn("the mirror of a region begins anew", "region", p.Name)
 			p.index.reset()
+			p.mu.Lock()
+			p.link.Anew()
+			p.mixed = false
+			p.mu.Unlock()
 		case err != nil:
 			r.log.Warn("cannot follow the mirror of a region; trying again", "region", p.Name, "err", err)
 		}
@@ -131,12 +173,6 @@ func (r *regionState) followMirror(ctx context.Context, p *regionPeer, l RegionL
 			return nil
 		}
 	}
-}
-
-// mirrorCleaner removes entries from a mirror, whose home does not do it.
-type mirrorCleaner interface {
-	TrimMirror(ctx context.Context, below uint64) error
-	PurgeMirror(ctx context.Context, key string, upto uint64) error
 }
 
 // cleanEvery is how often a mirror is cleaned, and cleanMost how many calls behind a long one lose their entries in a round.
@@ -148,23 +184,20 @@ const (
 // clean removes from the mirror what the home has removed from its stream, or will soon: the entries of calls that ended more than
 // keepEnded ago. Of the nodes of this region, the one that archives does.
 func (r *regionState) clean(ctx context.Context, p *regionPeer, l RegionLog) error {
-	c, ok := l.(mirrorCleaner)
-	if !ok {
-		return nil
-	}
 	for pause(ctx, cleanEvery) {
+		r.compareMirror(ctx, p, l)
 		old := time.Now().Add(-2 * r.n.cfg.KeepEnded)
 		archives := r.n.journal.Archiving()
 		below, behind := p.index.expired(old, !archives)
 		if !archives {
 			continue
 		}
-		if err := c.TrimMirror(ctx, below); err != nil {
+		if err := l.Trim(ctx, below); err != nil {
 			r.log.Debug("cannot clean a mirror; trying again", "region", p.Name, "err", err)
 			continue
 		}
 		for key, last := range behind {
-			if err := c.PurgeMirror(ctx, key, last); err != nil {
+			if err := l.Retire(ctx, key, last); err != nil {
 				r.log.Debug("cannot clean a mirror; trying again", "region", p.Name, "err", err)
 				break
 			}

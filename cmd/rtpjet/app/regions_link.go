@@ -44,16 +44,38 @@ func (r *regionState) greetOnce(ctx context.Context, p *regionPeer, l RegionLog)
 		p.link.Heard(h, sent, r.now(), r.n.now())
 	}
 	s := p.link.Status(r.now())
+	// NATS mirrors whatever is at the addresses of a region.
+	p.mixed = p.mixed || s.State == regions.Refused && h.Refused == ""
+	mixed := p.mixed
 	p.mu.Unlock()
 	r.tell(p, s)
 	if err != nil || s.State != regions.Up {
 		return
+	}
+	if mixed {
+		r.unmix(ctx, p, l)
 	}
 	r.pin(ctx, p, h)
 	r.excuse(ctx, p)
 	if f, ok := regions.FenceOf(r.cfg.Region, r.cfg.Instance, adopted(h, p.Name)); ok {
 		r.obey(ctx, f)
 	}
+}
+
+// unmix has the mirror of a region made anew that has answered again after another one had taken its place: what that one
+// had may be in it. Of the nodes of this region, the one that archives does; the others see it.
+func (r *regionState) unmix(ctx context.Context, p *regionPeer, l RegionLog) {
+	if !r.n.journal.Archiving() {
+		return
+	}
+	if err := l.ResetMirror(ctx); err != nil {
+		r.log.Warn("cannot make the mirror of a region anew; trying again", "region", p.Name, "err", err)
+		return
+	}
+	r.log.Info("the mirror of a region is made anew, since it may have entries of another one", "region", p.Name)
+	p.mu.Lock()
+	p.mixed = false
+	p.mu.Unlock()
 }
 
 // adopted are the records of a greeting that its region has made itself.
@@ -72,6 +94,7 @@ func (r *regionState) tell(p *regionPeer, s regions.Status) {
 	p.mu.Lock()
 	changed := p.state != now
 	p.state = now
+	p.doubt = p.doubt || s.State == regions.CutOff
 	p.mu.Unlock()
 	switch {
 	case !changed || s.State == regions.Connecting:

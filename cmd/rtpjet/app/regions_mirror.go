@@ -89,8 +89,14 @@ func (r *regionState) appendFrom(ctx context.Context, p *regionPeer, l RegionLog
 	default:
 		return r.refuseFor(p, m, "the command needs a node of that region")
 	}
-	if res.Err != nil {
+	var refusal *projection.Refusal
+	var reason *ng.ReasonError
+	switch {
+	case res.Err == nil:
+	case errors.As(res.Err, &refusal) && refusal.Reason != ng.ReasonOutOfPorts, errors.As(res.Err, &reason):
 		r.log.Warn("command for a call of another region not carried out", "region", p.Name, "call-id", m.CallID, "command", m.Command, "err", res.Err)
+	default: // it needs sockets, or the log, which are there
+		return r.refuseFor(p, m, res.Err.Error())
 	}
 	return res.Reply
 }

@@ -178,6 +178,9 @@ func otherRegions(c *Config, server *embed.Server, log *slog.Logger) []Region {
 	for _, p := range c.RegionPeers {
 		out = append(out, Region{Name: p.Name, Open: func(ctx context.Context) (RegionLog, error) {
 			return openRegion(ctx, c, server, p.Name, log)
+		}, Why: func() string {
+			_, why := server.RegionLink(p.Name)
+			return why
 		}})
 	}
 	return out

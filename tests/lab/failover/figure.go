@@ -1,12 +1,6 @@
 package main
 
-import (
-	"fmt"
-	"os"
-	"path/filepath"
-
-	"rtpjet/tests/lab/plot"
-)
+import "rtpjet/tests/lab/plot"
 
 // figure draws the longest silence of each run of a scene.
 func (r runs) figure(s scene, systems []string) *plot.Figure {
@@ -32,29 +26,4 @@ func (r runs) figure(s scene, systems []string) *plot.Figure {
 		}
 	}
 	return f
-}
-
-// writeFigure writes a figure as NAME.svg and NAME.png.
-func writeFigure(f *plot.Figure, dir, name string) error {
-	for _, kind := range []struct {
-		suffix string
-		write  func(*os.File) error
-	}{
-		{".svg", func(to *os.File) error { return f.WriteSVG(to) }},
-		{".png", func(to *os.File) error { return f.WritePNG(to) }},
-	} {
-		file := filepath.Join(dir, name+kind.suffix)
-		to, err := os.Create(file)
-		if err != nil {
-			return fmt.Errorf("write %s: %w", file, err)
-		}
-		if err := kind.write(to); err != nil {
-			_ = to.Close()
-			return fmt.Errorf("write %s: %w", file, err)
-		}
-		if err := to.Close(); err != nil {
-			return fmt.Errorf("write %s: %w", file, err)
-		}
-	}
-	return nil
 }

@@ -28,6 +28,7 @@ import (
 
 	"rtpjet/cmd/rtpjet/bench"
 	"rtpjet/tests/lab"
+	"rtpjet/tests/lab/plot"
 	"rtpjet/tests/lab/report"
 )
 
@@ -316,7 +317,7 @@ func (o options) renderAll() error {
 		return err
 	}
 	for _, s := range known.scenes() {
-		if err := writeFigure(known.figure(s, known.systems(s)), o.docs, s.name()); err != nil {
+		if err := plot.WriteFiles(known.figure(s, known.systems(s)), o.docs, s.name()); err != nil {
 			return err
 		}
 		text := known.section(s)

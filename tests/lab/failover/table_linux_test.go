@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/tests/lab/plot"
 )
 
 var small = scene{Calls: 100, Fast: 100, SlowRate: 1, Media: "RTP"}
@@ -99,7 +100,7 @@ func TestFigureHasAStripForEachSystem(t *testing.T) {
 		t.Errorf("%+v", f)
 	}
 	dir := t.TempDir()
-	if err := writeFigure(f, dir, "x"); err != nil {
+	if err := plot.WriteFiles(f, dir, "x"); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"x.svg", "x.png"} {

@@ -77,11 +77,13 @@ func (f *Figure) rowHeight() float64 { return stripHigh*float64(max(1, len(f.Kin
 
 const captionLine = 17.0
 
-// captionLines breaks the caption at words.
-func (f *Figure) captionLines() (lines []string) {
+func (f *Figure) captionLines() []string { return wrap(f.Caption) }
+
+// wrap breaks a caption at words.
+func wrap(caption string) (lines []string) {
 	const most = 150
 	line := ""
-	for _, word := range strings.Fields(f.Caption) {
+	for _, word := range strings.Fields(caption) {
 		if line != "" && len(line)+1+len(word) > most {
 			lines = append(lines, line)
 			line = ""

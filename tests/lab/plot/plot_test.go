@@ -97,3 +97,52 @@ func TestPlain(t *testing.T) {
 		}
 	}
 }
+
+func lines() *Lines {
+	return &Lines{
+		Title: "Lag", Caption: "some words", X: Axis{Name: "seconds"}, Y: Axis{Name: "events", Log: true, Low: 1},
+		Curves: []Curve{{Name: "one", Points: [][2]float64{{0, 1}, {10, 1000}}}, {Name: "steps", Kind: 1, Steps: true, Points: [][2]float64{{0, 10}, {10, 10}}}},
+		Bands:  []Band{{2, 4, "a cut"}},
+	}
+}
+
+func TestSheetShowsItsPicturesBelowEachOther(t *testing.T) {
+	s := Sheet{sample(), lines()}
+	var b bytes.Buffer
+	if err := s.WriteSVG(&b); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{">Lag<", ">a cut<", ">another<", ">1,000<", ">seconds<"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in it", want)
+		}
+	}
+	b.Reset()
+	if err := s.WritePNG(&b); err != nil {
+		t.Fatal(err)
+	}
+	img, err := png.Decode(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The second curve, which is level, a third of the way up to 1,000 and the room for bands; where no other one is.
+	up := math.Log(10) / math.Log(1200)
+	x, y := int((linesLeft+(linesRight-linesLeft)*0.8)*density), int((sample().height()+linesHead+linesHigh*(1-up))*density)
+	if got := color.RGBAModel.Convert(img.At(x, y)).(color.RGBA); got != palette[1] {
+		t.Errorf("the curve has the colour %v, want %v", got, palette[1])
+	}
+}
+
+func TestAxisMarksRoundValues(t *testing.T) {
+	a := Axis{High: 47}
+	if got := a.ticks(); len(got) < 5 || got[0] != 0 || got[1] != 5 || got[len(got)-1] != 45 {
+		t.Errorf("marks %v", got)
+	}
+	a = Axis{Log: true, Low: 1, High: 30}
+	if got := a.ticks(); len(got) != 5 || got[4] != 20 {
+		t.Errorf("marks %v", got)
+	}
+	if a.share(0) != 0 || a.share(30) != 1 || math.Abs(a.share(math.Sqrt(30))-0.5) > 1e-9 {
+		t.Error("values are not where they belong")
+	}
+}

@@ -22,12 +22,14 @@ import (
 const density = 2
 
 // WritePNG writes the figure as a PNG picture.
-func (f *Figure) WritePNG(w io.Writer) error {
-	r, err := newRaster(width, f.height())
+func (f *Figure) WritePNG(w io.Writer) error { return writePNG(w, f) }
+
+func writePNG(w io.Writer, p Picture) error {
+	r, err := newRaster(width, p.height())
 	if err != nil {
 		return err
 	}
-	f.draw(r)
+	p.draw(r)
 	var b bytes.Buffer
 	if err := png.Encode(&b, r.image); err != nil {
 		return fmt.Errorf("encode the picture: %w", err)
@@ -59,16 +61,28 @@ func newRaster(w, h float64) (*raster, error) {
 	return r, nil
 }
 
-// fill fills a closed path, whose points are in pixels of a plain screen.
-func (r *raster) fill(c color.RGBA, path func(v *vector.Rasterizer)) {
-	size := r.image.Bounds().Size()
-	v := vector.NewRasterizer(size.X, size.Y)
-	path(v)
+// fill fills a closed path, whose points are in pixels of a plain screen. No more of the picture is touched than it takes.
+func (r *raster) fill(c color.RGBA, path [][2]float64) {
+	low, high := path[0], path[0]
+	for _, p := range path {
+		for i := range p {
+			low[i], high[i] = min(low[i], p[i]), max(high[i], p[i])
+		}
+	}
+	box := image.Rect(int(math.Floor(low[0]*density)), int(math.Floor(low[1]*density)),
+		int(math.Ceil(high[0]*density))+1, int(math.Ceil(high[1]*density))+1)
+	v := vector.NewRasterizer(box.Dx(), box.Dy())
+	for i, p := range path {
+		x, y := float32(p[0]*density-float64(box.Min.X)), float32(p[1]*density-float64(box.Min.Y))
+		if i == 0 {
+			v.MoveTo(x, y)
+		} else {
+			v.LineTo(x, y)
+		}
+	}
 	v.ClosePath()
-	v.Draw(r.image, r.image.Bounds(), image.NewUniform(color.NRGBA(c)), image.Point{})
+	v.Draw(r.image, box, image.NewUniform(color.NRGBA(c)), image.Point{})
 }
-
-func px(v float64) float32 { return float32(v * density) }
 
 func (r *raster) line(x1, y1, x2, y2, width float64, c color.RGBA, dashed bool) {
 	length := math.Hypot(x2-x1, y2-y1)
@@ -79,12 +93,7 @@ func (r *raster) line(x1, y1, x2, y2, width float64, c color.RGBA, dashed bool) 
 	nx, ny := -uy*width/2, ux*width/2
 	piece := func(from, to float64) {
 		ax, ay, bx, by := x1+ux*from, y1+uy*from, x1+ux*to, y1+uy*to
-		r.fill(c, func(v *vector.Rasterizer) {
-			v.MoveTo(px(ax+nx), px(ay+ny))
-			v.LineTo(px(bx+nx), px(by+ny))
-			v.LineTo(px(bx-nx), px(by-ny))
-			v.LineTo(px(ax-nx), px(ay-ny))
-		})
+		r.fill(c, [][2]float64{{ax + nx, ay + ny}, {bx + nx, by + ny}, {bx - nx, by - ny}, {ax - nx, ay - ny}})
 	}
 	if !dashed {
 		piece(0, length)
@@ -101,17 +110,13 @@ func (r *raster) rect(x, y, w, h float64, c color.RGBA) {
 }
 
 func (r *raster) dot(x, y, radius float64, c color.RGBA) {
-	r.fill(c, func(v *vector.Rasterizer) {
-		const corners = 40
-		for i := range corners {
-			a := 2 * math.Pi * float64(i) / corners
-			to := v.LineTo
-			if i == 0 {
-				to = v.MoveTo
-			}
-			to(px(x+radius*math.Cos(a)), px(y+radius*math.Sin(a)))
-		}
-	})
+	const corners = 40
+	var path [][2]float64
+	for i := range corners {
+		a := 2 * math.Pi * float64(i) / corners
+		path = append(path, [2]float64{x + radius*math.Cos(a), y + radius*math.Sin(a)})
+	}
+	r.fill(c, path)
 }
 
 func (r *raster) text(x, y, size float64, a anchor, bold bool, c color.RGBA, text string) {

@@ -9,11 +9,13 @@ import (
 )
 
 // WriteSVG writes the figure as an SVG picture.
-func (f *Figure) WriteSVG(w io.Writer) error {
+func (f *Figure) WriteSVG(w io.Writer) error { return writeSVG(w, f) }
+
+func writeSVG(w io.Writer, p Picture) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" width="%.0f" height="%.0f" font-family="Helvetica, Arial, sans-serif">`+"\n",
-		width, f.height(), width, f.height())
-	f.draw(svg{&b})
+		width, p.height(), width, p.height())
+	p.draw(svg{&b})
 	b.WriteString("</svg>\n")
 	return write(w, b.Bytes())
 }
