@@ -7,7 +7,7 @@ import (
 )
 
 // Of two regions that want the same one at the same moment none gets the other's promise for good: a promise lapses.
-func TestPromise(t *testing.T) {
+func TestPromiseLapses(t *testing.T) {
 	lost := regions.Record{Region: "l", Instance: "1"}
 	promised, why := regions.Promise(lost, "a", true, nil, 1*sec)
 	if why != "" {

@@ -44,7 +44,7 @@ func TestLost(t *testing.T) {
 }
 
 // The age of a mirror counts from the last greeting after whose answer the mirror had all that the answering node knew.
-func TestAge(t *testing.T) {
+func TestAgeOfWhoBegins(t *testing.T) {
 	expect := func(l *regions.Link, at, want int64) {
 		t.Helper()
 		if got := l.Age(at); got != want {

@@ -30,8 +30,8 @@ type regionNode struct {
 	calls     map[string]*regionHeld
 	followed  uint64
 	following bool
-	peers     []*regionView // by region
-	fence     uint64        // calls that began up to here are another region's
+	peers     []*regionView  // by region
+	fence     *regions.Fence // what another region has of this one's calls; nil: nothing
 	cache     map[string]*cached
 	procs     []*regionProc
 }
@@ -128,7 +128,7 @@ func (n *regionNode) boot() {
 		return
 	}
 	n.inc++
-	n.up, n.fence, n.followed = true, 0, 0
+	n.up, n.fence, n.followed = true, nil, 0
 	n.g.mind()
 	n.calls, n.cache, n.peers = map[string]*regionHeld{}, map[string]*cached{}, nil
 	cfg := regions.Config{Region: n.g.name, Instance: "i-" + n.g.name, Format: events.Version}
