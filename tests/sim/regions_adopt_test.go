@@ -212,6 +212,7 @@ func (w *regionWorld) checkTaken(by, lost *region, without []int, asked int64) {
 			w.split[key] = true
 		}
 	}
+	w.taken = slices.DeleteFunc(w.taken, func(t taking) bool { return t.lost == lost.i && t.by == by.i }) // before it returned
 	w.taken = append(w.taken, taking{lost.i, by.i, without})
 }
 

@@ -72,7 +72,7 @@ func TestRegionSeeds(t *testing.T) {
 	}
 	num := seeds(t)
 	if *seedsFlag == 0 {
-		num = max(num/40, 5)
+		num = max(num/50, 5)
 	}
 	var mu sync.Mutex
 	var sum regionStats
