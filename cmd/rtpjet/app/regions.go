@@ -30,6 +30,8 @@ type RegionLog interface {
 	Retire(ctx context.Context, key string, upto uint64) error
 	// HomeKeys asks the region which calls its stream has.
 	HomeKeys(ctx context.Context) (map[string]uint64, error)
+	// MirrorReplaced says why the region's streams are not those that the mirrors are of; empty: they are.
+	MirrorReplaced(ctx context.Context) (why string, err error)
 	// KeepMirror keeps the mirrors on as many servers as there are for them; ResetMirror makes them anew.
 	KeepMirror(ctx context.Context) error
 	ResetMirror(ctx context.Context) error

@@ -128,6 +128,18 @@ func (r *regionState) compareMirror(ctx context.Context, p *regionPeer, l Region
 	if !due {
 		return
 	}
+	why, err := l.MirrorReplaced(ctx)
+	if err == nil && why != "" {
+		r.log.Warn("the mirror of a region is of another stream; it is made anew", "region", p.Name, "why", why)
+		p.mu.Lock()
+		p.mixed = true
+		p.mu.Unlock()
+		return
+	}
+	if err != nil {
+		r.log.Debug("cannot compare a mirror with its home; trying again", "region", p.Name, "err", err)
+		return
+	}
 	keys, err := l.HomeKeys(ctx)
 	if err != nil {
 		r.log.Debug("cannot compare a mirror with its home; trying again", "region", p.Name, "err", err)
