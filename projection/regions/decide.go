@@ -54,8 +54,10 @@ func outlived(r Record, s Sighting, others []Sighting) bool {
 }
 
 // Promise decides whether a region may be adopted by another one, as far as the region is concerned that is asked. have is its
-// record, lost that of its [Link.Lost]. refusal is a sentence if it may not.
-func Promise(have Record, by string, lost bool, now int64) (want Record, refusal string) {
+// record, lost that of its [Link.Lost], and known are the records of all regions that it has heard of: the promise may have been
+// taken back since, when the region was heard again. refusal is a sentence if it may not.
+func Promise(have Record, by string, lost bool, known []Record, now int64) (want Record, refusal string) {
+	adopter := AdopterOf(have.Region, known)
 	switch {
 	case !lost:
 		return have, "it hears the region, or has not listened for it long enough"
@@ -63,6 +65,8 @@ func Promise(have Record, by string, lost bool, now int64) (want Record, refusal
 		return have, "it has promised the region to " + have.By
 	case have.State == Taken && have.By != by:
 		return have, "the region was adopted by " + have.By
+	case adopter != "" && adopter != by:
+		return have, "the region was adopted by " + adopter
 	}
 	if have.State != Taken {
 		have.State, have.By, have.At = Promised, by, now

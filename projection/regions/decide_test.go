@@ -72,7 +72,7 @@ func TestPromise(t *testing.T) {
 		"adopted by another":       {have: record(regions.Taken, "ap"), refusal: "the region was adopted by ap"},
 		"adopted, by another once": {have: record(regions.Taken, "ap"), heard: true, refusal: "it hears the region, or has not listened for it long enough"},
 	} {
-		want, refusal := regions.Promise(tt.have, "eu", !tt.heard, 77)
+		want, refusal := regions.Promise(tt.have, "eu", !tt.heard, nil, 77)
 		if refusal != tt.refusal {
 			t.Errorf("%s: %q, want %q", name, refusal, tt.refusal)
 		}

@@ -5,6 +5,10 @@
 //	go test ./tests/sim -run TestSeeds -sim.seeds=10000
 //	go test ./tests/sim -run TestSeeds -sim.seed=4711 -v
 //
+// Floats and regions have worlds of their own, TestFloatSeeds and TestRegionSeeds, with the same flags: ten regions of ten nodes
+// run projection/regions beside all that, with ways between them that are slow, lossy and cut. Their checks are in
+// regions_check_test.go, and beside what they are about.
+//
 // Every effect of a command is a point at which the scheduler may do something else first: the command is a coroutine. What is
 // checked stands in check_test.go; that the checks find something is shown by the bugs of plant_test.go.
 package sim

@@ -72,7 +72,11 @@ func (n *regionNode) promise(lost *region, by string) string {
 	if n.w.bug == regionsTwoPromises && have.State == regions.Promised {
 		have.By = by
 	}
-	rec, why := regions.Promise(have, by, n.peers[lost.i].link.Lost(n.now()), n.w.now)
+	known := n.known()
+	if n.w.bug == regionsTwoPromises {
+		known = nil
+	}
+	rec, why := regions.Promise(have, by, n.peers[lost.i].link.Lost(n.now()), known, n.w.now)
 	n.g.records[lost.name] = rec
 	return why
 }
@@ -187,28 +191,33 @@ func (w *regionWorld) checkTaken(by, lost *region, without []int, asked int64) {
 		if g == by || g == lost || slices.Contains(without, g.i) {
 			continue
 		}
-		if g.aliveSince() < asked-10*sec && lost.aliveSince() < asked-10*sec && steady(g.i, lost.i) && steady(lost.i, g.i) && w.loss == 0 {
+		if lost.up() != nil && lost.alive < asked-10*sec && steady(g.i, lost.i) && steady(lost.i, g.i) && w.loss == 0 {
 			w.fail("%s adopts %s, which %s hears", by.name, lost.name, g.name)
 		}
 		if rec := g.records[lost.name]; rec.State == regions.Taken {
 			w.fail("%s adopts %s, which %s has adopted", by.name, lost.name, g.name)
 		}
 	}
-	for _, i := range without {
-		if w.regions[i].records[lost.name].State == regions.Taken { // the operator has taken the risk
-			for _, key := range sorted(lost.log.calls) {
-				w.split[key] = true
+	for _, t := range w.taken {
+		other := w.regions[t.by]
+		if t.lost != lost.i || other == by || other.records[lost.name].State != regions.Taken {
+			continue
+		}
+		for _, g := range w.regions {
+			if g != by && g != other && g != lost && !slices.Contains(without, g.i) && !slices.Contains(t.without, g.i) {
+				w.fail("%s adopts %s, which %s has adopted, and %s has promised it to both", by.name, lost.name, other.name, g.name)
 			}
 		}
-	}
-}
-
-// aliveSince is since when all nodes of a region are there and awake.
-func (g *region) aliveSince() int64 {
-	for _, n := range g.nodes {
-		if !n.serving || n.asleep {
-			return g.w.now
+		for _, key := range sorted(lost.log.calls) { // an operator has taken the risk
+			w.split[key] = true
 		}
 	}
-	return g.alive
+	w.taken = slices.DeleteFunc(w.taken, func(t taking) bool { return t.lost == lost.i && t.by == by.i }) // before it returned
+	w.taken = append(w.taken, taking{lost.i, by.i, without})
+}
+
+// taking is a region that was taken by another one, as an operator has asked for.
+type taking struct {
+	lost, by int
+	without  []int
 }

@@ -3,6 +3,7 @@ package sim
 import (
 	"reflect"
 
+	"rtpjet/projection"
 	"rtpjet/projection/regions"
 )
 
@@ -93,7 +94,7 @@ func (w *regionWorld) checkHome(key string, in []int) {
 			if is == "" {
 				is = g.name
 			}
-			if is != home {
+			if is != home && !w.regions[w.index(is)].lost { // of that one a mirror may show what has ended long ago
 				v := n.peers[homes[0]]
 				w.fail("%s is at home in %s, and %s takes it for one of %s: its mirror ends at %d of %d, records %+v", id, home, n.qualified(), is,
 					v.next-1, len(w.regions[homes[0]].log.entries), n.known())
@@ -128,4 +129,19 @@ func (w *regionWorld) checkMirror(g, home *region) {
 			w.fail("%s says when all is well that %s is %s, its mirror %d ms old", n.qualified(), home.name, s.State, s.AgeMS)
 		}
 	}
+}
+
+// checkKept: no call is ended for having been adopted that nobody has adopted.
+func (l *regionLog) checkKept(key string, c *projection.Call) {
+	for _, a := range l.g.w.adopted {
+		if a.from == l.g.i && a.key == key && a.first == c.First {
+			return
+		}
+	}
+	for _, g := range l.g.w.regions { // a twin there is the call
+		if g != l.g && g.log.call(key).Gen > 0 {
+			return
+		}
+	}
+	l.g.w.fail("%s ends in %s for having been adopted, and nobody has it", c.ID, l.g.name)
 }

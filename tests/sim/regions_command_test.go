@@ -43,7 +43,7 @@ func (n *regionNode) receive(m *message, answer func(reply)) {
 func (n *regionNode) carryOut(p *regionProc, m *message) reply {
 	w, key, began := n.w, m.call.key, n.w.now
 	was := *n.g.log.call(key)
-	fence := n.fence
+	fenced := n.fenced(was.First)
 	w.note(n.qualified(), "%s: %s, cookie %s", m.CallID, m.Command, m.cookie)
 	r, ok := n.elsewhere(p, m)
 	if !ok {
@@ -51,7 +51,7 @@ func (n *regionNode) carryOut(p *regionProc, m *message) reply {
 	}
 	w.note(n.qualified(), "%s: replies to %s, cookie %s: %q after %d waits", m.CallID, m.Command, m.cookie, r.reason, p.waves)
 	is := n.g.log.call(key)
-	if was.Live() && is.Live() && was.First == is.First && was.First > fence && !w.split[key] {
+	if was.Live() && is.Live() && was.First == is.First && !fenced && !w.split[key] {
 		switch {
 		case p.waves > 0:
 			w.fail("%s: %s at %s waits for another region, and its home is here", m.CallID, m.Command, n.qualified())
@@ -97,15 +97,27 @@ func execute(fx transact.Effects, id, via string, m *message) transact.Result {
 	return transact.Block(fx, set, msg)
 }
 
+// fenced tells whether a call of this region is another one's, which adopted it.
+func (n *regionNode) fenced(first uint64) bool {
+	return n.fence != nil && n.fence.Ends(first, n.fence.Upto)
+}
+
 // route says who carries out a command.
 func (n *regionNode) route(key string, begins bool) regions.Route {
 	h := n.calls[key]
-	if h != nil && h.call.Live() && (h.call.First > n.fence || n.w.bug == regionsNoFence) {
+	if h != nil && h.call.Live() {
+		if n.fenced(h.call.First) {
+			return regions.Route{Home: n.fence.By} // it is about to be ended here
+		}
 		return regions.Decide(true, true, begins, nil, nil)
 	}
 	var others []regions.Sighting
 	for i, v := range n.peers {
-		if s, ok := v.seen[key]; ok {
+		s, ok := v.seen[key]
+		if n.w.bug == regionsAll {
+			s.first = 1
+		}
+		if ok {
 			others = append(others, regions.Sighting{Region: n.w.regions[i].name, First: s.first})
 		}
 	}

@@ -46,13 +46,32 @@ func (w *regionWorld) faults() {
 		n := a.nodes[w.rng.IntN(len(a.nodes))]
 		w.note(n.qualified(), "sleeps for %d ms", d/ms)
 		n.sleep(d)
-		a.alive, a.awake = w.now+d, max(a.awake, w.now+d+5*sec)
+		a.awake = max(a.awake, w.now+d+5*sec)
 	default:
 		n := a.nodes[w.rng.IntN(len(a.nodes))]
 		n.kill()
-		a.alive = w.now + d + 4*sec
 		w.after(d/2, n.boot)
 	}
+}
+
+// quarrel has two regions adopt a third one that is lost, while they do not hear each other; the others hear both.
+func (w *regionWorld) quarrel() {
+	if w.calm {
+		return
+	}
+	w.after(w.between(6*sec, 12*sec), w.quarrel)
+	list := w.rng.Perm(regionCount)[:3]
+	lost, a, b := w.regions[list[0]], w.regions[list[1]], w.regions[list[2]]
+	w.note(lost.name, "is lost, and %s and %s are cut off from each other", a.name, b.name)
+	d := w.between(8*sec, 10*sec)
+	for _, n := range lost.nodes {
+		n.kill()
+		w.after(d+w.between(0, sec), n.boot)
+	}
+	w.ways(d, [2]int{a.i, b.i}, [2]int{b.i, a.i})
+	at := w.between(5*sec, 7*sec)
+	w.after(at, func() { w.adoptAt(a, lost, 1000) })
+	w.after(at+w.between(0, sec), func() { w.adoptAt(b, lost, 1000) })
 }
 
 // ways cuts ways between regions for some time.
@@ -77,19 +96,20 @@ func (w *regionWorld) operators() {
 		}
 	}
 	by := w.regions[w.rng.IntN(regionCount)]
-	w.adoptAt(by, lost)
+	w.adoptAt(by, lost, 600)
 	if w.chance(300) {
-		w.adoptAt(w.regions[w.rng.IntN(regionCount)], lost)
+		w.adoptAt(w.regions[w.rng.IntN(regionCount)], lost, 600)
 	}
 }
 
-func (w *regionWorld) adoptAt(by, lost *region) {
+// adoptAt has an operator ask for an adoption; in so many cases of a thousand he has those passed over that do not answer.
+func (w *regionWorld) adoptAt(by, lost *region, pass int) {
 	n := by.serving()
 	if n == nil || by == lost {
 		return
 	}
 	var without []int
-	if w.chance(600) {
+	if w.chance(pass) {
 		for i, v := range n.peers {
 			if i != by.i && i != lost.i && !v.link.Reachable(n.now()) {
 				without = append(without, i)

@@ -66,6 +66,11 @@ func (n *regionNode) heard(g *region, h regions.Hello) {
 			made = append(made, rec)
 		}
 	}
+	if n.w.bug == regionsEarly {
+		for i := range made {
+			made[i].Upto = max(made[i].Upto, 1)
+		}
+	}
 	if f, ok := regions.FenceOf(n.g.name, "i-"+n.g.name, made); ok && n.w.bug != regionsNoFence {
 		n.obey(f)
 	}
@@ -75,10 +80,15 @@ func (n *regionNode) heard(g *region, h regions.Hello) {
 func (n *regionNode) obey(f regions.Fence) {
 	w, by := n.w, n.w.regions[n.w.index(f.By)]
 	mirrored := n.peers[by.i].next - 1
-	if !n.serving || mirrored < f.Upto {
+	if !n.serving {
 		return
 	}
-	n.fence = max(n.fence, f.Seq)
+	if n.fence == nil || n.fence.Seq < f.Seq {
+		n.fence = &f
+	}
+	if mirrored < f.Upto {
+		return
+	}
 	left := 0
 	for _, key := range sorted(n.calls) {
 		c := &n.calls[key].call

@@ -74,6 +74,9 @@ func (l *regionLog) check(key string, c *projection.Call, env events.Envelope) {
 	if ev, ok := env.Event.(events.Offered); ok && ev.Owner != "" {
 		l.checkBegin(key, env)
 	}
+	if ev, ok := env.Event.(events.Ended); ok && ev.Reason == events.ReasonAdopted && c.Live() {
+		l.checkKept(key, c)
+	}
 	if env.Cause == nil {
 		return
 	}
@@ -95,9 +98,10 @@ func (l *regionLog) checkBegin(key string, env events.Envelope) {
 		if q == l.g || !c.Live() {
 			continue
 		}
+		was := w.split[key]
 		w.split[key] = true
 		w.stats.Splits++
-		if n == nil {
+		if n == nil || was || w.now < l.g.awake { // who was asleep takes an ended call for a live one, and begins it anew
 			continue
 		}
 		seen, ok := n.peers[q.i].seen[key]

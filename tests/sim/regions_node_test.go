@@ -30,8 +30,8 @@ type regionNode struct {
 	calls     map[string]*regionHeld
 	followed  uint64
 	following bool
-	peers     []*regionView // by region
-	fence     uint64        // calls that began up to here are another region's
+	peers     []*regionView  // by region
+	fence     *regions.Fence // what another region has of this one's calls; nil: nothing
 	cache     map[string]*cached
 	procs     []*regionProc
 }
@@ -91,12 +91,14 @@ func (n *regionNode) sleep(d int64) {
 		return
 	}
 	n.asleep = true
+	n.g.mind()
 	inc := n.inc
 	n.w.after(d, func() {
 		if n.inc != inc {
 			return
 		}
 		n.asleep = false
+		n.g.mind()
 		list := n.frozen
 		n.frozen = nil
 		for _, f := range list {
@@ -115,6 +117,7 @@ func (n *regionNode) kill() {
 	n.inc++
 	n.up, n.serving, n.asleep, n.following, n.procs, n.frozen = false, false, false, false, nil, nil
 	n.downAt = n.w.now
+	n.g.mind()
 	n.w.note(n.qualified(), "is killed")
 }
 
@@ -125,7 +128,8 @@ func (n *regionNode) boot() {
 		return
 	}
 	n.inc++
-	n.up, n.fence, n.followed = true, 0, 0
+	n.up, n.fence, n.followed = true, nil, 0
+	n.g.mind()
 	n.calls, n.cache, n.peers = map[string]*regionHeld{}, map[string]*cached{}, nil
 	cfg := regions.Config{Region: n.g.name, Instance: "i-" + n.g.name, Format: events.Version}
 	for _, g := range n.w.regions {

@@ -18,6 +18,8 @@ const (
 	regionsAge                   // the age of a mirror counts from the answer to a greeting
 	regionsAdoptNew              // a repeated adoption is about what began since the first one, too
 	regionsNoResume              // an adoption that was broken off stays so
+	regionsAll                   // all calls of an adopted region are the adopter's, whenever they began
+	regionsEarly                 // a region that returns ends its calls before the adopter has all of them
 )
 
 // regionCalls is how many call-ids a run has.
@@ -50,6 +52,7 @@ func simulateRegions(seed uint64, bug regionBug, full bool) *regionWorld {
 	}
 	w.after(0, w.faults)
 	w.after(5*sec, w.operators)
+	w.after(w.between(0, 12*sec), w.quarrel)
 	w.runUntil(w.now + 30*sec)
 	w.heal()
 	w.runUntil(w.now + 20*sec)
@@ -69,7 +72,7 @@ func TestRegionSeeds(t *testing.T) {
 	}
 	num := seeds(t)
 	if *seedsFlag == 0 {
-		num /= 40
+		num = max(num/50, 5)
 	}
 	var mu sync.Mutex
 	var sum regionStats
@@ -130,17 +133,19 @@ func TestRegionBugs(t *testing.T) {
 		{"age from the answer on", regionsAge},
 		{"a repeated adoption takes what is new", regionsAdoptNew},
 		{"an adoption stays unfinished", regionsNoResume},
+		{"what began after the adoption is the adopter's, too", regionsAll},
+		{"fenced before all is adopted", regionsEarly},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var found atomic.Uint64
-			parallel(1, 60, func(seed uint64) bool {
+			parallel(1, 80, func(seed uint64) bool {
 				if w := simulateRegions(seed, tt.bug, false); w.broken != "" && found.CompareAndSwap(0, seed) {
 					t.Logf("seed %d: %.300s", seed, w.broken)
 				}
 				return found.Load() == 0
 			})
 			if found.Load() == 0 {
-				t.Error("not found in 60 seeds")
+				t.Error("not found in 80 seeds")
 			}
 		})
 	}

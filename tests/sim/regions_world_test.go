@@ -38,6 +38,7 @@ type regionWorld struct {
 	// split are calls that may live in two regions: two clients began them at once, or on two sides of a cut.
 	split   map[string]bool
 	adopted []adoption
+	taken   []taking
 	calm    bool
 	over    bool
 
@@ -70,8 +71,8 @@ type region struct {
 	mirrors []*regionMirror
 	nodes   []*regionNode
 	lost    bool  // for good
-	alive   int64 // since when, at the earliest, all nodes are there
-	awake   int64 // the same of sleep alone
+	alive   int64 // since when there is always a node that is up
+	awake   int64 // from when on no node is asleep, or was a moment ago
 }
 
 // regionMirror is what a region has of the stream of another one.
@@ -185,6 +186,19 @@ func (g *region) up() *regionNode {
 // serving returns a node that answers commands.
 func (g *region) serving() *regionNode {
 	return g.pick(func(n *regionNode) bool { return n.serving && !n.asleep })
+}
+
+// mind notes when there is no node, or the first one.
+func (g *region) mind() {
+	up := 0
+	for _, n := range g.nodes {
+		if n.up && !n.asleep {
+			up++
+		}
+	}
+	if up <= 1 {
+		g.alive = g.w.now
+	}
 }
 
 func (g *region) pick(ok func(*regionNode) bool) *regionNode {

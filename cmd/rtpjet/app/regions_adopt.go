@@ -69,8 +69,9 @@ func (r *regionState) promise(ctx context.Context, name, by string) (refusal str
 	p.mu.Lock()
 	lost := p.link.Lost(r.now())
 	p.mu.Unlock()
+	known := r.known()
 	_, err = r.record(ctx, name, func(have regions.Record) (regions.Record, error) {
-		want, why := regions.Promise(have, by, lost, r.n.now())
+		want, why := regions.Promise(have, by, lost, known, r.n.now())
 		refusal = why
 		return want, nil
 	})
