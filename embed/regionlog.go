@@ -202,7 +202,7 @@ func (l *regionLines) strangerLocked(addr, rest string) (said, bool) {
 	case strings.HasPrefix(rest, "authentication error"):
 		return warn("key", "it has another cluster key than ours, or none; give all regions the same --cluster-key-file")
 	case strings.Contains(rest, server.ErrLeafNodeHasSameClusterName.Error()):
-		return warn("name", "it calls itself by our region's name; give each region a --region of its own")
+		return warn("name", "it calls itself by our region's name; give each region a --region of its own, or correct --region-peer")
 	case tls != nil:
 		return warn("tls", "no TLS: "+strings.TrimPrefix(strings.TrimPrefix(tls[1], "remote error: "), "tls: "))
 	}
