@@ -51,7 +51,7 @@ func (n *regionNode) carryOut(p *regionProc, m *message) reply {
 	}
 	w.note(n.qualified(), "%s: replies to %s, cookie %s: %q after %d waits", m.CallID, m.Command, m.cookie, r.reason, p.waves)
 	is := n.g.log.call(key)
-	if was.Live() && is.Live() && was.First == is.First && !fenced && !w.split[key] {
+	if was.Live() && is.Live() && was.First == is.First && !fenced && !w.split[key] && n.g.log.entries[is.First-1].at < began-100*ms { // the node has heard of it
 		switch {
 		case p.waves > 0:
 			w.fail("%s: %s at %s waits for another region, and its home is here", m.CallID, m.Command, n.qualified())
@@ -62,7 +62,7 @@ func (n *regionNode) carryOut(p *regionProc, m *message) reply {
 	if p.heard && p.waves > 1 {
 		w.fail("%s: %s at %s takes %d round trips, and the home answers", m.CallID, m.Command, n.qualified(), p.waves)
 	}
-	if took := w.now - began; took > 8*sec && !n.asleep && w.calm {
+	if took := w.now - began; took > 8*sec && began > n.g.awake && w.calm {
 		w.fail("%s: %s at %s takes %d ms", m.CallID, m.Command, n.qualified(), took/ms)
 	}
 	return r

@@ -97,7 +97,7 @@ func (n *regionNode) obey(f regions.Fence) {
 		}
 		left++
 		owner := n.g.node(c.Owner)
-		if owner != n && (owner == nil || owner.serving || n.caretaker() != n) {
+		if owner != n && (owner != nil && owner.serving || n.caretaker() != n) {
 			continue
 		}
 		n.spawn(func(p *regionProc) {

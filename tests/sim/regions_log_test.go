@@ -101,6 +101,9 @@ func (l *regionLog) checkBegin(key string, env events.Envelope) {
 		was := w.split[key]
 		w.split[key] = true
 		w.stats.Splits++
+		if mine := l.call(key); mine.Ended && w.now-mine.EndedAt < sec {
+			continue // its command was under way when another node ended the call here for having been adopted
+		}
 		if n == nil || was || w.now < l.g.awake { // who was asleep takes an ended call for a live one, and begins it anew
 			continue
 		}
