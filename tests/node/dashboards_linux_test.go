@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -21,15 +22,23 @@ import (
 // own, and two that know each other.
 func wholeScrape(t *testing.T) scrape {
 	t.Helper()
-	host, float := newHost(), newHost()
-	s := serve(t, "--listen-http", host.String()+":8080", "--float", fmt.Sprintf("default/%s/32@lo", float), "--float-provider", "none")
+	host, float, here, there := newHost(), newHost(), newHost(), newHost()
+	key := filepath.Join(t.TempDir(), "cluster.key")
+	if err := os.WriteFile(key, []byte("the secret of both regions"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	serve(t, "--region", "elsewhere", "--cluster-key-file", key,
+		"--region-listen", there.String()+":7422", "--region-peer", region+"="+here.String()+":7422")
+	s := serve(t, "--listen-http", host.String()+":8080", "--float", fmt.Sprintf("default/%s/32@lo", float), "--float-provider", "none",
+		"--cluster-key-file", key, "--region-listen", here.String()+":7422", "--region-peer", "elsewhere="+there.String()+":7422")
 	s.place("counted").talk()
 	var all scrape
 	eventually(t, "the node does not hold its float", func() error {
 		all = scrapeURL(t, "http://"+netip.AddrPortFrom(host, 8080).String()+"/metrics")
 		held, _ := all.value("rtpjet_float_held")
 		moved, _ := all.value("rtpjet_float_moves_total")
-		return when(held == 1 && moved == 1)
+		_, mirrored := all.value("rtpjet_region_mirror_age_seconds", "region", "elsewhere")
+		return when(held == 1 && moved == 1 && mirrored)
 	})
 	var front *app.Front
 	nodes := peers(t, 2, func(s *settings) {
