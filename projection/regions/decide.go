@@ -18,6 +18,7 @@ func Begins(command, toTag string) bool { return command == "offer" && toTag == 
 type Sighting struct {
 	Region string
 	First  uint64
+	Silent bool // the region cannot be asked now
 }
 
 // Decide says who carries out a command for a call. live and known say whether the call lives in this region, and whether
@@ -32,12 +33,14 @@ func Decide(live, known, begins bool, others []Sighting, records []Record) Route
 		return Route{}
 	}
 	var home string
+	silent := false
 	for _, s := range others {
 		if slices.ContainsFunc(records, func(r Record) bool { return r.Region == s.Region && r.Moved(s.First) || outlived(r, s, others) }) {
 			continue
 		}
-		if home == "" || s.Region < home { // twins, begun by two proxies at the same moment
-			home = s.Region
+		// Of twins, begun by two proxies at the same moment, one that can be asked.
+		if home == "" || silent && !s.Silent || silent == s.Silent && s.Region < home {
+			home, silent = s.Region, s.Silent
 		}
 	}
 	if home != "" {

@@ -24,15 +24,24 @@ func TestDecide(t *testing.T) {
 		records             []regions.Record
 		want                regions.Route
 	}{
-		"lives here":                    {live: true, known: true},
-		"lives here and elsewhere":      {live: true, known: true, others: all},
-		"new":                           {begins: true},
-		"new, and it was here once":     {known: true, begins: true},
-		"was here once":                 {known: true},
-		"nobody knows it":               {want: regions.Route{AskAll: true}},
-		"elsewhere":                     {others: []regions.Sighting{us}, want: regions.Route{Home: "us"}},
-		"offered again, elsewhere":      {begins: true, others: []regions.Sighting{us}, want: regions.Route{Home: "us"}},
-		"was here, is elsewhere":        {known: true, others: []regions.Sighting{us}, want: regions.Route{Home: "us"}},
+		"lives here":                {live: true, known: true},
+		"lives here and elsewhere":  {live: true, known: true, others: all},
+		"new":                       {begins: true},
+		"new, and it was here once": {known: true, begins: true},
+		"was here once":             {known: true},
+		"nobody knows it":           {want: regions.Route{AskAll: true}},
+		"elsewhere":                 {others: []regions.Sighting{us}, want: regions.Route{Home: "us"}},
+		"offered again, elsewhere":  {begins: true, others: []regions.Sighting{us}, want: regions.Route{Home: "us"}},
+		"was here, is elsewhere":    {known: true, others: []regions.Sighting{us}, want: regions.Route{Home: "us"}},
+		"twins, one of them silent": {
+			others: []regions.Sighting{{Region: "ap", First: 1, Silent: true}, us}, want: regions.Route{Home: "us"},
+		},
+		"twins, the other one silent": {
+			others: []regions.Sighting{ap, {Region: "us", First: 1, Silent: true}}, want: regions.Route{Home: "ap"},
+		},
+		"twins, both silent": {
+			others: []regions.Sighting{{Region: "us", First: 1, Silent: true}, {Region: "ap", First: 1, Silent: true}}, want: regions.Route{Home: "ap"},
+		},
 		"twins":                         {others: all, want: regions.Route{Home: "ap"}},
 		"adopted, by whose mirror":      {others: all, records: []regions.Record{taken("ap", "us", 1, 1)}, want: regions.Route{Home: "us"}},
 		"adopted, not mirrored yet":     {others: []regions.Sighting{us}, records: []regions.Record{taken("us", "ap", 1, 1)}, want: regions.Route{AskAll: true}},

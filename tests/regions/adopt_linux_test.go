@@ -282,6 +282,7 @@ func TestAdoptWhileCut(t *testing.T) {
 	w := joined(t, "eu", "us", "ap")
 	eu, us, ap := w.at("eu"), w.at("us"), w.at("ap")
 	l := w.fill(us, 10)
+	gone := w.place(us, us)
 	w.agree(w.regions...)
 
 	// One region still hears it.
@@ -295,8 +296,9 @@ func TestAdoptWhileCut(t *testing.T) {
 	us.untilCut("eu")
 	us.untilCut("ap")
 	fresh := w.place(us, us)
+	us.ok(remove(gone.id)) // which nobody else hears of before it is adopted
 	w.must(l.plain[1].again(us, us))
-	eu.adopts("us", l.all())
+	eu.adopts("us", append(l.all(), gone))
 	w.must(l.plain[0].again(eu, ap))
 	w.must(l.plain[0].carried(eu))
 	us.ok(query(l.plain[0].id)) // both have it until they can reach each other
@@ -304,6 +306,13 @@ func TestAdoptWhileCut(t *testing.T) {
 	w.rejoin("us")
 	us.letGo(l.all(), 4)
 	w.returned("us", eu, ap)
+	eventually(t, "a call lives on that had ended at home", func() error {
+		owners, err := eu.owners()
+		if _, ok := owners[gone.id]; ok {
+			err = fmt.Errorf("owned by %s", owners[gone.id])
+		}
+		return err
+	})
 	w.agree(w.regions...)
 	w.must(fresh.talk())
 	for i, n := range w.nodes {

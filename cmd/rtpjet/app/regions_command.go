@@ -69,7 +69,8 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 			first, ok = r.mirrorHas(ctx, p, key)
 		}
 		if ok {
-			others = append(others, regions.Sighting{Region: p.Name, First: first})
+			l, _ := r.reach(p)
+			others = append(others, regions.Sighting{Region: p.Name, First: first, Silent: l == nil})
 		}
 	}
 	var records []regions.Record

@@ -160,6 +160,9 @@ func (r *regionState) followMirror(ctx context.Context, p *regionPeer, l RegionL
 		err := l.Follow(ctx, p.index.from(), embed.Follower{
 			Entry: func(e embed.Entry) {
 				p.index.note(e, time.Now())
+				if events.IsEnd(e.Data) {
+					r.endCopy(ctx, p.Name, e)
+				}
 				p.mu.Lock()
 				p.link.Mirrored(e.Seq, r.now())
 				p.mu.Unlock()

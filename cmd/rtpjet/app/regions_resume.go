@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"rtpjet/embed"
+	"rtpjet/events"
 	"rtpjet/projection/regions"
 )
 
@@ -38,4 +40,40 @@ func (r *regionState) finish(ctx context.Context, rec regions.Record, l RegionLo
 	entries.Keep(rec)
 	_, err = r.adoptCalls(ctx, rec, entries)
 	return err
+}
+
+// endCopy ends a call that was adopted from a region and, as its mirror shows by now, had ended there before it was lost.
+func (r *regionState) endCopy(ctx context.Context, region string, in embed.Entry) {
+	r.mu.Lock()
+	rec := r.records[region].Record
+	r.mu.Unlock()
+	if rec.By != r.cfg.Region || rec.State != regions.Taken && rec.State != regions.Returned {
+		return
+	}
+	n := r.n
+	e := n.calls.lookup(in.Key)
+	if e == nil {
+		return
+	}
+	if owner := e.owner.Load(); owner == nil || !n.carries(*owner) {
+		return
+	}
+	env, err := n.decode(in.Data)
+	end, ok := env.Event.(events.Ended)
+	if err != nil || !ok || end.Reason == events.ReasonAdopted {
+		return
+	}
+	go func() { // a command may be at work on the call, and the mirror's reader must not wait for it
+		e := n.calls.acquire(in.Key, false)
+		if e == nil {
+			return
+		}
+		defer n.calls.release(e)
+		// The creation of a call is copied with it: another call under the call-id has another one.
+		if c := &e.call; !c.Live() || !n.carries(c.Owner) || c.Created != end.Created {
+			return
+		}
+		n.log.Info("an adopted call had ended where it was adopted from", "call-id", e.call.ID, "region", region, "reason", end.Reason)
+		_ = n.own(ctx, e, events.Ended{Reason: end.Reason}) // else its timers end it
+	}()
 }
