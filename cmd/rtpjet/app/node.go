@@ -240,7 +240,12 @@ func (n *Node) Run(ctx context.Context) error {
 			n.cfg.Ready(n)
 		}
 		n.stage.Store(stageServing)
+		stop, err := n.regions.takeCommands(ctx)
+		if err != nil {
+			return fmt.Errorf("cannot listen for the commands of other regions: %w", err)
+		}
 		defer n.stage.Store(stageEnding)
+		defer stop()
 		return n.server.Serve(ctx)
 	})
 	g.Go(func() error { return n.journal.Archive(ctx) })

@@ -208,7 +208,6 @@ func (r *regionState) serve(ctx context.Context) (undo func(), err error) {
 	}
 	stops = append(stops, stop)
 	for tokens, f := range map[string]func(embed.Msg){
-		tokensCommand: func(m embed.Msg) { go r.serveCommand(ctx, m) },
 		tokensPromise: func(m embed.Msg) { go r.servePromise(ctx, m) },
 		tokensReturn:  func(m embed.Msg) { go r.serveReturned(ctx, m) },
 	} {
@@ -219,6 +218,15 @@ func (r *regionState) serve(ctx context.Context) (undo func(), err error) {
 		stops = append(stops, stop)
 	}
 	return undo, nil
+}
+
+// takeCommands has this node carry out commands that came to other regions, until stop is called. A node that begins or ends leaves
+// them to the others of its region.
+func (r *regionState) takeCommands(ctx context.Context) (stop func(), err error) {
+	if r == nil {
+		return func() {}, nil
+	}
+	return r.n.cfg.RegionServer.SubscribeQueue(tokensCommand, func(m embed.Msg) { go r.serveCommand(ctx, m) })
 }
 
 // cutRegion is the region whose record has that key in the bucket of leases.
