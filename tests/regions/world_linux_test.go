@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"rtpjet/tests/lab"
+	"rtpjet/tests/rerun"
 )
 
 var blocks atomic.Uint32
@@ -244,9 +245,23 @@ func (n *node) spawn() {
 	}
 	n.proc = p
 	t.Cleanup(func() {
+		n.rerun(p)
 		p.Kill()
 		n.inspect(log)
 	})
+}
+
+// rerun makes all decisions again that are in the log of the node's region, if it runs and that is wanted: those also that
+// other regions asked for, and those of adopted calls.
+func (n *node) rerun(p *lab.Proc) {
+	select {
+	case <-p.Ended():
+		return
+	default:
+	}
+	if n.proc == p && !n.r.w.t.Failed() {
+		rerun.Server(n.r.w.t, program(n.r.w.t), n.at(4222), "--region", n.r.name, "--cluster-key-file", n.r.key)
+	}
 }
 
 // ready waits until a node answers commands.
