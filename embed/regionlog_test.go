@@ -166,3 +166,28 @@ func TestRegionLink(t *testing.T) {
 	lines.await(t, "connected with region us again")
 	link(true)
 }
+
+// TestRegionsTLS: regions that know each other's certificates are joined, and one with a certificate of another authority is not.
+func TestRegionsTLS(t *testing.T) {
+	a, b, c := testHost(), testHost(), testHost()
+	ours := testCA(t, t.TempDir(), "ours", a, b)
+	peers := append(peerAt("us", b), peerAt("ap", c)...)
+	s, _ := startRegion(t, ServerConfig{Region: "eu", RegionListen: a + ":7422", Peers: peers, RouteTLS: ours[0]})
+	other, _ := startRegion(t, ServerConfig{Region: "us", RegionListen: b + ":7422", Peers: peerAt("eu", a), RouteTLS: ours[1]})
+	startRegion(t, ServerConfig{
+		Region: "ap", RegionListen: c + ":7422", Peers: peerAt("eu", a), RouteTLS: testCA(t, t.TempDir(), "theirs", c)[0],
+	})
+	l := openHome(t, other, "us")
+	mustAppend(t, l, "k", 0, "x")
+	m := openMirror(t, s, "us")
+	eventually(t, "the mirror has it", func() bool {
+		list, _, err := m.Since(t.Context(), "k", 0)
+		return err == nil && len(list) == 1
+	})
+	eventually(t, "the reason", func() bool {
+		up, reason := s.RegionLink("ap")
+		return !up && reason != ""
+	})
+	_, reason := s.RegionLink("ap")
+	t.Log(reason)
+}
