@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -26,7 +27,7 @@ func (s *setup) home(ctx context.Context, run int) (*outcome, error) {
 			continue
 		}
 		err := s.inCluster(ctx, "home", joined, func(c *cluster) error {
-			if err := c.elsewhere(0); err != nil {
+			if err := errors.Join(c.elsewhere(0), c.wan.GoLast()); err != nil {
 				return err
 			}
 			r, err := s.undisturbed(ctx, c)
