@@ -157,6 +157,9 @@ func (w *WAN) GoLast() error {
 // run carries frames until Close.
 func (w *WAN) run() {
 	runtime.LockOSThread() // never unlocked: the thread keeps its priority to its end
+	// This thread is in system calls nearly always, and takes one of Go's processors along, until the runtime's monitor takes that
+	// away some ms later: whoever else wants to run in this process needs one more.
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 2)
 	const niceness = -10
 	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), niceness) // what is not allowed, is not
 	w.thread <- unix.Gettid()
