@@ -143,7 +143,7 @@ func (l *Log) ask(ctx context.Context, op, what, verb string, req []byte, out ap
 }
 
 func (l *Log) askOnce(ctx context.Context, op, what, verb string, req []byte, out apiAnswer) error {
-	m, err := l.req.slice(ctx, &nats.Msg{Subject: l.api + verb, Data: req})
+	m, err := l.req.slice(ctx, &nats.Msg{Subject: "$JS.API." + verb, Data: req})
 	if err != nil {
 		return requestError(op, what, err)
 	}

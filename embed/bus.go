@@ -98,7 +98,7 @@ func (l *Log) Request(ctx context.Context, tokens string, data []byte) ([]byte, 
 	return l.request(ctx, busPrefix(l.cfg.Region)+tokens, tokens, data)
 }
 
-// ask1 is a request to a subject; what is the subject in the words of an error.
+// request is a request to a subject; what is the subject in the words of an error.
 func (l *Log) request(ctx context.Context, subject, what string, data []byte) ([]byte, error) {
 	ctx, cancel := withDeadline(ctx, appendTimeout)
 	defer cancel()

@@ -425,7 +425,7 @@ func (c *consumer) pull(ctx context.Context) (full bool, err error) {
 		req += fmt.Sprintf(`,"expires":%d,"idle_heartbeat":%d`, followExpires, beat)
 	}
 	n := strconv.FormatUint(c.request.Add(1), 36)
-	if err := c.l.nc.PublishRequest(c.l.api+"CONSUMER.MSG.NEXT."+c.stream+"."+c.name, c.inbox+n, []byte(req+"}")); err != nil {
+	if err := c.l.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+c.stream+"."+c.name, c.inbox+n, []byte(req+"}")); err != nil {
 		return false, err
 	}
 	watch := time.NewTimer(silence)
@@ -536,12 +536,12 @@ func (c *consumer) control(m *nats.Msg, code string) {
 // dropConsumer deletes a consumer. The server would do it by itself after a while, but until then each costs time at every
 // purge. Nobody waits for the answer; a request that has no reply subject is not obeyed.
 func (l *Log) dropConsumer(stream, name string) {
-	_ = l.nc.PublishRequest(l.api+"CONSUMER.DELETE."+stream+"."+name, l.req.prefix+"none", nil)
+	_ = l.nc.PublishRequest("$JS.API.CONSUMER.DELETE."+stream+"."+name, l.req.prefix+"none", nil)
 }
 
 // call asks the JetStream API and decodes the answer into out.
 func (l *Log) call(ctx context.Context, verb string, req []byte, out any) error {
-	m, err := l.req.do(ctx, &nats.Msg{Subject: l.api + verb, Data: req})
+	m, err := l.req.do(ctx, &nats.Msg{Subject: "$JS.API." + verb, Data: req})
 	if err != nil {
 		return err
 	}

@@ -21,8 +21,6 @@ import (
 type Config struct {
 	// Region is the token in the names of all resources.
 	Region string
-	// Domain is the JetStream domain that has them. Empty: that of the server that nc is connected to.
-	Domain string
 	// Replicas is on how many servers each stream is. 0: as many as [Log.KeepReplicas] finds right for the servers there are.
 	Replicas int
 	// Servers tells how many servers the cluster has at the moment. [Server.Servers] fits; nil: what the NATS that nc is
@@ -48,7 +46,6 @@ type Log struct {
 	js  jetstream.JetStream
 	req *requester
 
-	api    string // what the subjects of JetStream's API begin with
 	prefix string // "calls.<region>."
 	pos    position
 
@@ -140,7 +137,7 @@ func Attach(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	js, err := newJetStream(nc, cfg.Domain)
+	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("open the event log: %w", err)
 	}
@@ -157,22 +154,6 @@ func Attach(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	return attachTo(nc, js, cfg)
 }
 
-// newJetStream is JetStream's API in a domain; empty: in that of the server.
-func newJetStream(nc *nats.Conn, domain string) (jetstream.JetStream, error) {
-	if domain == "" {
-		return jetstream.New(nc)
-	}
-	return jetstream.NewWithDomain(nc, domain)
-}
-
-// apiPrefix is what the subjects of JetStream's API in a domain begin with.
-func apiPrefix(domain string) string {
-	if domain == "" {
-		return "$JS.API."
-	}
-	return "$JS." + domain + ".API."
-}
-
 func attachTo(nc *nats.Conn, js jetstream.JetStream, cfg Config) (*Log, error) {
 	req, err := newRequester(nc)
 	if err != nil {
@@ -180,7 +161,6 @@ func attachTo(nc *nats.Conn, js jetstream.JetStream, cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js, req: req,
-		api:    apiPrefix(cfg.Domain),
 		prefix: callSubject(cfg.Region, ""),
 		status: nc.StatusChanged(nats.RECONNECTING, nats.CLOSED),
 		id:     nuid.Next(),

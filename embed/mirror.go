@@ -45,7 +45,7 @@ func OpenMirror(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	js, err := newJetStream(nc, cfg.Domain)
+	js, err := jetstream.New(nc)
 	if err != nil {
 		return nil, fmt.Errorf("mirror region %s: %w", cfg.Region, err)
 	}

@@ -115,21 +115,27 @@ func (l *Log) mirrorReplaced(ctx context.Context, name string) (why string, err 
 
 // homeInfo asks the region for one of its streams.
 func (l *Log) homeInfo(ctx context.Context, name string) (home mirrorReply, err error) {
+	err = l.askHome(ctx, name, nil, &home)
+	return home, err
+}
+
+// askHome asks the region about one of its streams, once, and decodes the answer into out.
+func (l *Log) askHome(ctx context.Context, name string, req []byte, out apiAnswer) error {
 	op := "ask region " + l.cfg.Region + " for"
-	m, err := l.req.do(ctx, &nats.Msg{Subject: apiPrefix(l.cfg.Region) + "STREAM.INFO." + name})
+	m, err := l.req.do(ctx, &nats.Msg{Subject: "$JS." + l.cfg.Region + ".API.STREAM.INFO." + name, Data: req})
 	if err != nil {
-		return home, requestError(op, name, err)
+		return requestError(op, name, err)
 	}
-	if err := json.Unmarshal(m.Data, &home); err != nil {
-		return home, fmt.Errorf("%s %s: decode the answer: %w", op, name, err)
+	if err := json.Unmarshal(m.Data, out); err != nil {
+		return fmt.Errorf("%s %s: decode the answer: %w", op, name, err)
 	}
-	switch f := home.Error; {
+	switch f := out.fault(); {
 	case f == nil:
-		return home, nil
+		return nil
 	case f.ErrCode == codeStreamNotFound: // it is being made
-		return home, fmt.Errorf("%s %s: %w: %s", op, name, ErrUnavailable, f.Description)
+		return fmt.Errorf("%s %s: %w: %s", op, name, ErrUnavailable, f.Description)
 	default:
-		return home, apiError(op, name, f.Code, f.ErrCode, f.Description)
+		return apiError(op, name, f.Code, f.ErrCode, f.Description)
 	}
 }
 
