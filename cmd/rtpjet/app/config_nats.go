@@ -3,7 +3,6 @@ package app
 import (
 	"errors"
 	"io/fs"
-	"net"
 	"strings"
 
 	"rtpjet/embed"
@@ -94,7 +93,7 @@ func (d *decoder) cluster(c *Config) {
 			if _, rest, ok := strings.Cut(r, "://"); ok {
 				hostPort = rest
 			}
-			if host, port, err := net.SplitHostPort(hostPort); err != nil || host == "" || port == "0" || checkHostPort(hostPort) != nil {
+			if !reachable(hostPort) {
 				d.faults.add("%s is %s; it must be ADDR:PORT, such as 192.0.2.1:6222", v.where, quote(r))
 			}
 			c.NATSRoutes = append(c.NATSRoutes, r)
@@ -105,10 +104,8 @@ func (d *decoder) cluster(c *Config) {
 		d.faults.add("--nats and --nats-cluster-listen or --nats-routes exclude each other: the one uses a NATS elsewhere, the others the embedded one")
 	case c.NATSClusterListen == "" && len(c.NATSRoutes) > 0:
 		d.faults.add("--nats-routes has no meaning without --nats-cluster-listen; say where the other servers reach this one, such as 192.0.2.1:6222")
-	case c.NATSClusterListen != "":
-		if _, port, err := net.SplitHostPort(c.NATSClusterListen); err != nil || port == "0" || checkHostPort(c.NATSClusterListen) != nil {
-			d.faults.add("--nats-cluster-listen is %s; it must be ADDR:PORT", quote(c.NATSClusterListen))
-		}
+	case c.NATSClusterListen != "" && !fixedPort(c.NATSClusterListen):
+		d.faults.add("--nats-cluster-listen is %s; it must be ADDR:PORT", quote(c.NATSClusterListen))
 	}
 	if c.NATSReplicas > 1 && !external && c.NATSClusterListen == "" {
 		d.faults.add("--nats-replicas is %d, and a server that stands alone has 1; give --nats-cluster-listen, or leave it out", c.NATSReplicas)

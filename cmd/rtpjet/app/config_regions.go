@@ -1,7 +1,6 @@
 package app
 
 import (
-	"net"
 	"slices"
 	"strings"
 
@@ -11,15 +10,13 @@ import (
 // regions decodes what joins this region with others.
 func (d *decoder) regions(c *Config) {
 	c.RegionListen = d.s.one("region-listen", "")
-	if c.RegionListen != "" {
-		if _, port, err := net.SplitHostPort(c.RegionListen); err != nil || port == "0" || checkHostPort(c.RegionListen) != nil {
-			d.faults.add("--region-listen is %s; it must be ADDR:PORT, such as 192.0.2.1:7422", quote(c.RegionListen))
-		}
+	if c.RegionListen != "" && !fixedPort(c.RegionListen) {
+		d.faults.add("--region-listen is %s; it must be ADDR:PORT, such as 192.0.2.1:7422", quote(c.RegionListen))
 	}
 	for _, v := range d.s["region-peer"] {
 		name, list, ok := strings.Cut(v.value, "=")
 		name = strings.TrimSpace(name)
-		if !ok || !validRegion(name) {
+		if !ok || !validToken(name) {
 			d.faults.add("%s is %s; it must be NAME=ADDR:PORT, such as us=198.51.100.1:7422", v.where, quote(v.value))
 			continue
 		}
@@ -36,7 +33,7 @@ func (d *decoder) regions(c *Config) {
 			if u = strings.TrimSpace(u); u == "" {
 				continue
 			}
-			if host, port, err := net.SplitHostPort(u); err != nil || host == "" || port == "0" || checkHostPort(u) != nil {
+			if !reachable(u) {
 				d.faults.add("%s is %s; it must be NAME=ADDR:PORT, such as us=198.51.100.1:7422", v.where, quote(v.value))
 				wrong = true
 				continue
@@ -60,11 +57,4 @@ func (d *decoder) regions(c *Config) {
 	if len(d.s["cluster-key-file"]) == 0 {
 		d.faults.add("regions need a secret that all of them share: give every node of every region the same --cluster-key-file")
 	}
-}
-
-// validRegion tells whether a text can be the name of a region.
-func validRegion(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-	}) < 0
 }
