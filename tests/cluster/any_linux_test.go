@@ -11,6 +11,7 @@ import (
 	"github.com/zeebo/bencode"
 
 	"rtpjet/ngserver/ngtest"
+	"rtpjet/tests/procs"
 )
 
 // Each command of each call goes to a node that a die chooses.
@@ -18,7 +19,7 @@ func TestAnyNodeAnswers(t *testing.T) {
 	c := start(t, 3)
 	rolls := dice(t)
 	var lost sync.Map
-	each(t, calls(200), 16, func(i int) error {
+	procs.Each(t, calls(200), 16, func(i int) error {
 		r := rolls()
 		any := func() *node { return pick(r, c.nodes) }
 		k, err := c.newCall(newID("any"))
@@ -131,7 +132,7 @@ func TestSameOfferEverywhere(t *testing.T) {
 	for _, same := range []bool{true, false} {
 		t.Run(fmt.Sprintf("same cookie %v", same), func(t *testing.T) {
 			c := start(t, 3)
-			each(t, calls(200), 8, func(int) error {
+			procs.Each(t, calls(200), 8, func(int) error {
 				k, err := c.newCall(newID("storm"))
 				if err != nil {
 					return err
@@ -268,7 +269,7 @@ func TestRepeatedElsewhere(t *testing.T) {
 func TestUnblockedElsewhereAtOnce(t *testing.T) {
 	c := start(t, 3)
 	ks := c.placeEverywhere(6)
-	each(t, len(ks), 3, func(i int) error {
+	procs.Each(t, len(ks), 3, func(i int) error {
 		for round := range 5 {
 			if _, err := c.nodes[(i+round)%3].good(block(ks[i].id)); err != nil {
 				return err

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/netip"
 	"sync/atomic"
+
+	"rtpjet/tests/procs"
 )
 
 // call is a call of two phones.
@@ -132,7 +134,7 @@ func (c *cluster) place(offerAt, answerAt *node) *call {
 func (c *cluster) placeEverywhere(n int) []*call {
 	c.t.Helper()
 	list := make([]*call, n)
-	each(c.t, n, 8, func(i int) error {
+	procs.Each(c.t, n, 8, func(i int) error {
 		k, err := c.newCall(newID("call"))
 		if err != nil {
 			return err
@@ -156,5 +158,5 @@ func (c *cluster) placeEverywhere(n int) []*call {
 // talkAll checks the media of calls.
 func (c *cluster) talkAll(list []*call) {
 	c.t.Helper()
-	each(c.t, len(list), 16, func(i int) error { return list[i].talk() })
+	procs.Each(c.t, len(list), 16, func(i int) error { return list[i].talk() })
 }

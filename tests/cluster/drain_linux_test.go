@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"testing"
+
+	"rtpjet/tests/procs"
 )
 
 // A node that is drained takes no new calls, and goes on with those that it has; until it is undrained.
@@ -158,7 +160,7 @@ func TestTakeover(t *testing.T) {
 			t.Errorf("%+v, %v", s.Call, s.kinds())
 		}
 	}
-	each(t, len(mine), 4, func(i int) error { return mine[i].again(up[0], up[1]) })
+	procs.Each(t, len(mine), 4, func(i int) error { return mine[i].again(up[0], up[1]) })
 	c.talkAll(append(mine, rest...))
 	dead.restart()
 	c.agree()

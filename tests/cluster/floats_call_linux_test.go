@@ -8,13 +8,14 @@ import (
 	"github.com/zeebo/bencode"
 
 	"rtpjet/ngserver/ngtest"
+	"rtpjet/tests/procs"
 )
 
 // placeFloating sets calls up at the floats, one after the other.
 func (f *floating) placeFloating(n int) []*call {
 	f.t.Helper()
 	list := make([]*call, n)
-	each(f.t, n, 4, func(i int) error {
+	procs.Each(f.t, n, 4, func(i int) error {
 		at := f.ng(f.addrs[i%len(f.addrs)])
 		k, err := f.newCall(newID("float"))
 		if err != nil {

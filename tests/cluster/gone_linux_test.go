@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+
+	"rtpjet/tests/procs"
 )
 
 // The owner of calls is killed. The others answer for them: query with a warning, delete, and a re-offer or an answer move
@@ -93,11 +95,11 @@ func TestOwnerKilled(t *testing.T) {
 		t.Error(err)
 	}
 
-	each(t, len(mine)-2, 4, func(i int) error {
+	procs.Each(t, len(mine)-2, 4, func(i int) error {
 		_, err := up[i%2].good(remove(mine[2+i].id))
 		return err
 	})
-	each(t, len(rest), 4, func(i int) error { _, err := up[i%2].good(remove(rest[i].id)); return err })
+	procs.Each(t, len(rest), 4, func(i int) error { _, err := up[i%2].good(remove(rest[i].id)); return err })
 	for _, k := range []*call{mine[0], mine[1], pending} {
 		up[0].ok(remove(k.id))
 	}
@@ -201,7 +203,7 @@ func TestAllKilled(t *testing.T) {
 	}
 	c.launch()
 	c.talkAll(ks)
-	each(t, len(ks), 8, func(i int) error {
+	procs.Each(t, len(ks), 8, func(i int) error {
 		n := c.nodes[i%3]
 		atA, atB := ks[i].atA, ks[i].atB
 		if err := ks[i].again(n, c.nodes[(i+1)%3]); err != nil {

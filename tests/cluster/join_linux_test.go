@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"testing"
+
+	"rtpjet/tests/procs"
 )
 
 // A fourth node joins and knows of one other only; nobody is told of it. It answers for every call, and owns new ones. It
@@ -12,7 +14,7 @@ func TestJoinAndLeave(t *testing.T) {
 	n := c.add("n4", 4, "--nats-routes", c.nodes[1].route())
 	n.restart()
 	c.agree()
-	each(t, len(ks), 8, func(i int) error {
+	procs.Each(t, len(ks), 8, func(i int) error {
 		k := ks[i]
 		if _, err := n.good(query(k.id)); err != nil {
 			return err

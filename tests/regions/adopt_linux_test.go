@@ -10,6 +10,7 @@ import (
 
 	"rtpjet/events"
 	"rtpjet/projection/regions"
+	"rtpjet/tests/procs"
 )
 
 // adoptedCalls is how many calls a region has that is lost.
@@ -35,7 +36,7 @@ func (l *lot) all() []*call {
 func (w *world) fill(n *node, count int) *lot {
 	w.t.Helper()
 	l := &lot{plain: make([]*call, count)}
-	each(w.t, count, 4, func(i int) error {
+	procs.Each(w.t, count, 4, func(i int) error {
 		k, err := w.tryCall("plain")
 		if err != nil {
 			return err
