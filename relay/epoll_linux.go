@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -13,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"rtpjet/relay/eventfd"
 	"rtpjet/relay/plan"
 )
 
@@ -160,10 +160,11 @@ func (e *epoll) close() {
 // loop is one thread with its epoll instance.
 type loop struct {
 	// Constant.
-	log        *slog.Logger
-	epfd, evfd int
-	gather     unix.Timespec // how long to sleep
-	nice       int
+	log    *slog.Logger
+	epfd   int
+	event  *eventfd.Event
+	gather unix.Timespec // how long to sleep
+	nice   int
 
 	// The control side's, guarded by Sockets.mu.
 	attached int
@@ -219,20 +220,20 @@ func newLoop(cfg Config, news news) (*loop, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create epoll instance: %w", err)
 	}
-	evfd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+	event, err := eventfd.New()
 	if err != nil {
 		_ = unix.Close(epfd)
-		return nil, fmt.Errorf("create eventfd: %w", err)
+		return nil, err
 	}
 	l := &loop{
-		log: cfg.Logger, epfd: epfd, evfd: evfd, nice: cfg.Nice, gather: unix.NsecToTimespec(cfg.Moderation.Nanoseconds()),
+		log: cfg.Logger, epfd: epfd, event: event, nice: cfg.Nice, gather: unix.NsecToTimespec(cfg.Moderation.Nanoseconds()),
 		moderator: moderator{interval: cfg.Moderation.Microseconds()},
 		buf:       make([]byte, maxDatagram), events: make([]unix.EpollEvent, maxEvents),
 	}
 	l.shard = newShard(l, news)
 	table := make([]atomic.Pointer[stream], 0)
 	l.table.Store(&table)
-	if err := l.watch(evfd, wakeSlot, 0); err != nil {
+	if err := l.watch(event.FD, wakeSlot, 0); err != nil {
 		l.release()
 		return nil, err
 	}
@@ -241,7 +242,7 @@ func newLoop(cfg Config, news news) (*loop, error) {
 
 func (l *loop) release() {
 	_ = unix.Close(l.epfd)
-	_ = unix.Close(l.evfd)
+	l.event.Close()
 }
 
 func (l *loop) watch(fd int, slot, gen uint32) error {
@@ -301,12 +302,11 @@ func (l *loop) postLater(o order) {
 	}
 }
 
-// wake makes the loop look at its inbox. One system call serves all who call before it does.
+// wake makes the loop look at its inbox. One system call serves all who call before it does. The timer of postLater may call
+// it when the loop has ended.
 func (l *loop) wake() {
 	if l.woken.CompareAndSwap(false, true) {
-		var one [8]byte
-		binary.NativeEndian.PutUint64(one[:], 1)
-		_, _ = unix.Write(l.evfd, one[:])
+		l.event.Signal()
 	}
 }
 
@@ -392,8 +392,7 @@ func (l *loop) untilDue(now int64) int {
 // obey carries out what is in the inbox, between two batches of events: no event of this batch can name a descriptor that
 // is closed here. It returns false when the loop is to end.
 func (l *loop) obey(now int64) bool {
-	var count [8]byte
-	_, _ = unix.Read(l.evfd, count[:])
+	l.event.Drain()
 	l.woken.Store(false)
 
 	l.inbox.Lock()

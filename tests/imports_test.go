@@ -55,9 +55,10 @@ var arrows = map[string]rule{
 	"ngserver/rewrite": {pure: true, own: []string{"projection", "events", "ngserver/ng", "ngserver/sdp"}},
 	"ngserver/report":  {pure: true, own: []string{"projection", "events", "relay/plan", "ngserver/ng"}},
 
-	"ngserver":   {own: []string{"ngserver/ng", "ngserver/bencode"}, foreign: []string{"golang.org/x/"}},
-	"relay":      {own: []string{"relay/plan", "relay/srtp"}, foreign: []string{"golang.org/x/"}},
-	"relay/srtp": {own: []string{"relay/plan"}},
+	"ngserver":      {own: []string{"ngserver/ng", "ngserver/bencode"}, foreign: []string{"golang.org/x/"}},
+	"relay":         {own: []string{"relay/plan", "relay/srtp", "relay/eventfd"}, foreign: []string{"golang.org/x/"}},
+	"relay/srtp":    {own: []string{"relay/plan"}},
+	"relay/eventfd": {foreign: []string{"golang.org/x/sys/unix"}},
 	"relay/netaddr": {foreign: []string{
 		"github.com/vishvananda/netlink", "golang.org/x/sys/unix",
 	}},

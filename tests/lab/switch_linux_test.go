@@ -12,8 +12,15 @@ import (
 	"time"
 )
 
-// hears says whether a packet from one port reaches another one.
-func hears(from, to *Port) error {
+// tries is how often hears sends where it is to be heard: ARP asks again after a second only, and may ask before the switch
+// has noticed that a cable is in. unheard is how often it is where it is not to be.
+const (
+	tries   = 200
+	unheard = 20
+)
+
+// hears says whether one of so many packets from one port reaches another one.
+func hears(from, to *Port, tries int) error {
 	var conn *net.UDPConn
 	err := to.Do(func() (err error) {
 		conn, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(to.Addr, 0)))
@@ -29,8 +36,7 @@ func hears(from, to *Port) error {
 			return err
 		}
 		defer func() { _ = out.Close() }()
-		// The first ones may wait for an answer to ARP.
-		for range 20 {
+		for range tries {
 			_, _ = out.Write([]byte("twelve bytes and more")) // refused while the cable is cut
 			if err := conn.SetReadDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
 				return err
@@ -69,10 +75,10 @@ func TestSwitchCutsIsolatesAndMends(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := hears(a, b); err != nil {
+	if err := hears(a, b, tries); err != nil {
 		t.Errorf("at first: %v", err)
 	}
-	if err := hears(b, a); err != nil {
+	if err := hears(b, a, tries); err != nil {
 		t.Errorf("at first, back: %v", err)
 	}
 	for _, broken := range []struct {
@@ -82,13 +88,13 @@ func TestSwitchCutsIsolatesAndMends(t *testing.T) {
 		if err := broken.strike(); err != nil {
 			t.Fatal(err)
 		}
-		if err := hears(a, b); err == nil {
+		if err := hears(a, b, unheard); err == nil {
 			t.Errorf("%s: it is heard", broken.name)
 		}
 		if err := broken.heal(); err != nil {
 			t.Fatal(err)
 		}
-		if err := hears(a, b); err != nil {
+		if err := hears(a, b, tries); err != nil {
 			t.Errorf("%s and mended: %v", broken.name, err)
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
+
+	"rtpjet/relay/eventfd"
 )
 
 // WAN joins switches over long distances: with a delay, with loss, and with cuts. It
@@ -23,8 +25,8 @@ type WAN struct {
 	Side
 	id      string
 	began   time.Time
-	sockets []int    // by port; they are added to before and while run reads them
-	wake    int      // an eventfd
+	sockets []int // by port; they are added to before and while run reads them
+	wake    *eventfd.Event
 	thread  chan int // gets the id of the thread of run
 	done    sync.WaitGroup
 
@@ -48,12 +50,12 @@ const wanFrameMost = 1600
 // NewWAN makes a WAN that nobody has joined yet. Which frames get lost depends on seed.
 func NewWAN(seed uint64) (w *WAN, err error) {
 	id := fmt.Sprintf("rtpjet-%d-%d", os.Getpid(), netCount.Add(1))
-	w = &WAN{id: id, Side: Side{Name: id + "-wan", handle: netns.None()}, queue: newWanQueue(seed), began: time.Now(), wake: -1, thread: make(chan int, 1)}
+	w = &WAN{id: id, Side: Side{Name: id + "-wan", handle: netns.None()}, queue: newWanQueue(seed), began: time.Now(), thread: make(chan int, 1)}
 	if err := w.make(); err != nil {
 		return nil, err
 	}
-	if w.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return nil, errors.Join(fmt.Errorf("make an eventfd: %w", err), w.Close())
+	if w.wake, err = eventfd.New(); err != nil {
+		return nil, errors.Join(err, w.Close())
 	}
 	w.done.Go(w.run)
 	return w, nil
@@ -108,7 +110,7 @@ func (w *WAN) Join(name string, s *Switch) (*Uplink, error) {
 	u := &Uplink{Name: name, wan: w, port: w.queue.join()}
 	w.sockets = append(w.sockets, socket)
 	w.mu.Unlock()
-	w.nudge()
+	w.wake.Signal()
 	for h, link := range map[*netlink.Handle]netlink.Link{near: nearLink, far: farLink} {
 		if err := h.LinkSetUp(link); err != nil {
 			return nil, fmt.Errorf("join %s to the WAN: %w", name, err)
@@ -176,7 +178,7 @@ func (w *WAN) run() {
 			t := unix.NsecToTimespec(int64(max(0, due-time.Since(w.began))))
 			wait = &t
 		}
-		fds = append(fds[:0], unix.PollFd{Fd: int32(w.wake), Events: unix.POLLIN})
+		fds = append(fds[:0], unix.PollFd{Fd: int32(w.wake.FD), Events: unix.POLLIN})
 		for _, fd := range w.sockets {
 			fds = append(fds, unix.PollFd{Fd: int32(fd), Events: unix.POLLIN})
 		}
@@ -189,7 +191,7 @@ func (w *WAN) run() {
 			return
 		}
 		if fds[0].Revents != 0 {
-			_, _ = unix.Read(w.wake, buf[:8]) // fails only if it was read already
+			w.wake.Drain()
 		}
 		w.mu.Lock()
 		for port, fd := range fds[1:] {
@@ -221,11 +223,6 @@ func (w *WAN) receive(port, fd int, buf []byte) {
 	}
 }
 
-// nudge has run look at what has changed.
-func (w *WAN) nudge() {
-	_, _ = unix.Write(w.wake, binary.NativeEndian.AppendUint64(nil, 1)) // full means that it has been told
-}
-
 // Set changes how frames go from one switch to another one, at once.
 func (w *WAN) Set(from, to *Uplink, way Way) {
 	w.mu.Lock()
@@ -251,13 +248,14 @@ func (w *WAN) Close() error {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	w.nudge()
-	w.done.Wait()
+	if w.wake != nil {
+		w.wake.Signal()
+		w.done.Wait()
+		w.wake.Close()
+	}
 	errs := []error{w.failed}
-	for _, fd := range append(w.sockets, w.wake) {
-		if fd >= 0 {
-			errs = append(errs, unix.Close(fd))
-		}
+	for _, fd := range w.sockets {
+		errs = append(errs, unix.Close(fd))
 	}
 	if w.handle.IsOpen() {
 		errs = append(errs, w.handle.Close(), netns.DeleteNamed(w.Name))

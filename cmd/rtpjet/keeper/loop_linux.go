@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rtpjet/projection/floats"
+	"rtpjet/relay/eventfd"
 	"rtpjet/relay/netaddr"
 )
 
@@ -66,9 +67,9 @@ type loop struct {
 
 	stat    int // /proc/PID/stat of the node; -1: there is none
 	statDue int64
-	stopped bool // by a signal
-	canary  int  // a pidfd of a thread of the node; -1: none
-	wake    int  // an eventfd: something is in done
+	stopped bool           // by a signal
+	canary  int            // a pidfd of a thread of the node; -1: none
+	wake    *eventfd.Event // something is in done
 	done    chan func()
 	polling []unix.PollFd
 	buf     []byte
@@ -99,7 +100,7 @@ func nowNano() int64 {
 
 // serve is the life of a keeper. It returns when the node is gone and its floats are given up.
 func serve(node int, shared *Deadlines, log func(Config) *slog.Logger, runs []string) error {
-	l := &loop{node: node, shared: shared, buf: make([]byte, maxMessage), done: make(chan func(), 64), wake: -1, canary: -1, stat: -1}
+	l := &loop{node: node, shared: shared, buf: make([]byte, maxMessage), done: make(chan func(), 64), canary: -1, stat: -1}
 	err := l.open(log)
 	var report report
 	report.Started = &started{Runs: runs}
@@ -143,8 +144,8 @@ func (l *loop) open(log func(Config) *slog.Logger) error {
 	}
 	l.cfg = *o.Config
 	l.log = log(l.cfg).With("by", "keeper")
-	if l.wake, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
-		return fmt.Errorf("create eventfd: %w", err)
+	if l.wake, err = eventfd.New(); err != nil {
+		return err
 	}
 	if l.stat, err = unix.Open(fmt.Sprintf("/proc/%d/stat", l.cfg.PID), unix.O_RDONLY|unix.O_CLOEXEC, 0); err != nil {
 		l.stat = -1
@@ -196,7 +197,10 @@ func (l *loop) close() {
 	if l.provider != nil {
 		_ = l.provider.Close()
 	}
-	for _, fd := range []int{l.wake, l.node, l.canary, l.stat} {
+	if l.wake != nil {
+		l.wake.Close()
+	}
+	for _, fd := range []int{l.node, l.canary, l.stat} {
 		if fd >= 0 {
 			_ = unix.Close(fd)
 		}
@@ -238,7 +242,7 @@ func (l *loop) step() error {
 
 // poll waits until next, or for messages, and takes these in.
 func (l *loop) poll(next int64) error {
-	fds := append(l.polling[:0], unix.PollFd{Fd: int32(l.wake), Events: unix.POLLIN})
+	fds := append(l.polling[:0], unix.PollFd{Fd: int32(l.wake.FD), Events: unix.POLLIN})
 	if l.node >= 0 {
 		events := int16(unix.POLLIN)
 		if len(l.out) > 0 {
@@ -265,7 +269,7 @@ func (l *loop) poll(next int64) error {
 	for _, p := range fds {
 		switch {
 		case p.Revents == 0:
-		case int(p.Fd) == l.wake:
+		case int(p.Fd) == l.wake.FD:
 			l.finish()
 		case int(p.Fd) == l.canary:
 			if l.node >= 0 {
@@ -481,13 +485,12 @@ func (l *loop) beside(do func() (then func())) {
 		runtime.LockOSThread()                    // and never unlocked: the thread ends here
 		_ = setScheduler(0, unix.SCHED_NORMAL, 0) // scripts are not to go before everything else
 		l.done <- do()
-		_, _ = unix.Write(l.wake, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+		l.wake.Signal()
 	}()
 }
 
 func (l *loop) finish() {
-	var b [8]byte
-	_, _ = unix.Read(l.wake, b[:])
+	l.wake.Drain()
 	for {
 		select {
 		case f := <-l.done:
