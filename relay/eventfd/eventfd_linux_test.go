@@ -51,12 +51,12 @@ func TestSignalAfterClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()          //nolint:errcheck // nothing was to be written
+	defer file.Close()         
 	if int(file.Fd()) != e.FD { // the system gives the lowest number that is free
 		if err := unix.Dup3(int(file.Fd()), e.FD, unix.O_CLOEXEC); err != nil {
 			t.Fatal(err)
 		}
-		defer unix.Close(e.FD) //nolint:errcheck // as above
+		defer func() { _ = unix.Close(e.FD) }()
 	}
 	e.Signal()
 	e.Close()
