@@ -51,7 +51,7 @@ func TestSignalAfterClose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close()         
+	defer file.Close()
 	if int(file.Fd()) != e.FD { // the system gives the lowest number that is free
 		if err := unix.Dup3(int(file.Fd()), e.FD, unix.O_CLOEXEC); err != nil {
 			t.Fatal(err)
