@@ -195,8 +195,8 @@ func FuzzCompareSDP(f *testing.F) {
 			}
 		}
 		lines := func(s string) []string {
-			s = strings.NewReplacer("{", "", "}", "").Replace(strings.ReplaceAll(s, "\r\n", "\n"))
-			return strings.Split(strings.TrimRight(s, "\n"), "\n")
+			s = strings.TrimRight(strings.ReplaceAll(s, "\r\n", "\n"), "\n")
+			return strings.Split(strings.NewReplacer("{", "", "}", "").Replace(s), "\n")
 		}
 		if !slices.Equal(a, lines(in)) || !slices.Equal(b, lines(out)) {
 			t.Errorf("%q %q became %q %q", in, out, a, b)
