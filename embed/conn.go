@@ -11,7 +11,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// maxPayload is the largest message that the embedded server takes, in bytes. It is what a NATS server elsewhere takes
+// maxPayload is the largest entry that the embedded server stores, in bytes. It is what a NATS server elsewhere takes
 // unless it is told otherwise, so that a call that fits here fits there.
 const maxPayload = 1 << 20
 

@@ -21,6 +21,8 @@ import (
 type Config struct {
 	// Region is the token in the names of all resources.
 	Region string
+	// Here is the region in which this log is a mirror; only [OpenMirror] wants it.
+	Here string
 	// Replicas is on how many servers each stream is. 0: as many as [Log.KeepReplicas] finds right for the servers there are.
 	Replicas int
 	// Servers tells how many servers the cluster has at the moment. [Server.Servers] fits; nil: what the NATS that nc is

@@ -11,7 +11,8 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// A mirror has the entries of another region under the sequences that they have there, written by NATS itself. What the
+// A mirror has the entries of another region under the sequences that they have there, written by NATS itself from what a feed
+// brings. What the
 // home region removes stays in the mirror until [Log.Trim] or [Log.Retire] remove it there as well.
 
 // mirrorStreams are the names of a region's streams that have mirrors: there, and here.
@@ -19,12 +20,18 @@ func mirrorStreams(region string) []string {
 	return []string{callsStream(region), archiveStream(region), indexStream(region)}
 }
 
-// mirrorConfigs are the mirrors of a region's streams.
+// mirrorConfigs are the mirrors of a region's streams in region c.Here.
 func mirrorConfigs(c Config) []jetstream.StreamConfig {
 	list := []jetstream.StreamConfig{callsConfig(c), archiveConfig(c), indexConfig(c)}
+	prefix := feedPrefix(c.Region, c.Here)
 	for i := range list {
 		sc := &list[i]
-		sc.Mirror = &jetstream.StreamSource{Name: sc.Name, Domain: c.Region}
+		sc.Mirror = &jetstream.StreamSource{
+			Name:     sc.Name,
+			External: &jetstream.ExternalStream{APIPrefix: prefix},
+			// A feed sends to its own name and then the subject.
+			SubjectTransforms: []jetstream.SubjectTransformConfig{{Source: prefix + ".*.>", Destination: ">"}},
+		}
 		sc.Subjects, sc.AllowAtomicPublish, sc.Duplicates = nil, false, 0
 		sc.Description = "rtpjet: mirror of region " + c.Region
 	}
@@ -34,9 +41,13 @@ func mirrorConfigs(c Config) []jetstream.StreamConfig {
 
 // OpenMirror creates the mirrors of another region, or brings them up to date, and returns them as that region's log: what is read
 // comes from the mirrors, what is appended goes to the region itself. nc is from [Server.ConnectRegion]; the caller keeps it.
+// cfg.Here is the region of the server.
 // The region need not be reachable.
 func OpenMirror(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	if err := checkToken("region", cfg.Region); err != nil {
+		return nil, err
+	}
+	if err := checkToken("region", cfg.Here); err != nil {
 		return nil, err
 	}
 	if cfg.ArchiveAge == 0 {

@@ -23,12 +23,6 @@ type MirrorState struct {
 	// First and Last are the sequences of the first and the last entry of live calls, Messages and Bytes how many there are.
 	// Last stays what it was when entries are removed.
 	First, Last, Messages, Bytes uint64
-	// Lag is how many entries the region has that are not here, as far as was known when the last one came.
-	Lag uint64
-	// Active is how long ago the region was heard of: it says something each second. Negative: never.
-	Active time.Duration
-	// Fault is what the region said when the mirror asked it last; empty: nothing that is wrong.
-	Fault string
 }
 
 // mirrorReply answers STREAM.INFO for a mirror, or for the stream at home.
@@ -44,11 +38,6 @@ type mirrorReply struct {
 		FirstSeq uint64 `json:"first_seq"`
 		LastSeq  uint64 `json:"last_seq"`
 	} `json:"state"`
-	Mirror *struct {
-		Lag    uint64        `json:"lag"`
-		Active time.Duration `json:"active"`
-		Error  *apiFault     `json:"error"`
-	} `json:"mirror"`
 }
 
 // MirrorState asks for the state of a mirror. The region need not be reachable.
@@ -60,14 +49,7 @@ func (l *Log) MirrorState(ctx context.Context) (MirrorState, error) {
 		return MirrorState{}, err
 	}
 	st := info.State
-	m := MirrorState{First: st.FirstSeq, Last: st.LastSeq, Messages: st.Messages, Bytes: st.Bytes, Active: -1}
-	if info.Mirror != nil {
-		m.Lag, m.Active = info.Mirror.Lag, info.Mirror.Active
-		if f := info.Mirror.Error; f != nil {
-			m.Fault = f.Description
-		}
-	}
-	return m, nil
+	return MirrorState{First: st.FirstSeq, Last: st.LastSeq, Messages: st.Messages, Bytes: st.Bytes}, nil
 }
 
 // MirrorReplaced asks the region whether its streams are still those that the mirrors have a copy of, and if not, why that is

@@ -7,10 +7,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// A mirror notices that it hears nothing by a clock of 10 s and waits for 10 s more with each attempt that failed, up to two
-// minutes. It looks at once when a connection comes up, but only on the server that has the connection, and not while it
-// waits for the answer to a question. So whether mirrors hear something is looked at each second, if the other region is
-// connected, and those that do not are told to ask again. That is within the server's package:
+// A mirror whose feed has ended, with the server that it was in or at the start of its own, notices by a clock of 10 s and
+// waits for 10 s more with each attempt that failed, up to two minutes. So whether mirrors hear something is looked at each
+// second, if there is a feeder, and those that do not are told to ask again. That is within the server's package:
 // neither an option nor the API does it, and a mirror cannot be updated. TestMirrorWake fails if these are not what they were.
 
 //go:linkname checkInternalSyncConsumers github.com/nats-io/nats-server/v2/server.(*Server).checkInternalSyncConsumers
@@ -28,14 +27,14 @@ func isStreamLeader(mset unsafe.Pointer) bool
 //go:linkname retryMirrorConsumer github.com/nats-io/nats-server/v2/server.(*stream).retryMirrorConsumer
 func retryMirrorConsumer(mset unsafe.Pointer) error
 
-// mirrorSilent is how long a mirror hears nothing before it asks again. The other region sends it a sign of life each second.
+// mirrorSilent is how long a mirror hears nothing before it asks again. A feed sends it a sign of life each second.
 // mirrorStale is when the server finds so itself.
 const (
 	mirrorSilent = 3 * time.Second
 	mirrorStale  = 10 * time.Second
 )
 
-// wakeMirrors is called by watch only. It has mirrors ask again that hear nothing although their region is there.
+// wakeMirrors is called by watch only. It has mirrors ask again that hear nothing although there is a feeder.
 func (s *Server) wakeMirrors() {
 	ns := s.current()
 	if ns == nil || len(s.peers) == 0 {
@@ -43,7 +42,7 @@ func (s *Server) wakeMirrors() {
 	}
 	for _, region := range s.peers {
 		acc, err := ns.LookupAccount(regionAccount(region))
-		if err != nil || acc.Interest("$JS."+region+".API.STREAM.INFO.x") == 0 {
+		if err != nil || acc.Interest(feedPrefix(region, s.opts.JetStreamDomain)+".CONSUMER.CREATE.x") == 0 {
 			continue // nobody would hear the question, and another one can be asked only after its time
 		}
 		checkInternalSyncConsumers(ns, acc)

@@ -37,9 +37,13 @@ const (
 	leafPing     = 2 * time.Second
 	leafPingsOut = 2
 	leafDial     = 2 * time.Second
-	// mirrorAnswer is long for the longest way around the world, and for a server that has to find the place in its stream.
+	// mirrorAnswer is long for a feed, which answers at once if it is there.
 	mirrorAnswer = 2 * time.Second
 )
+
+// leafCompression is the cheapest one. By itself a server takes a better one the longer the way is, on processors that its
+// own region's commands wait for.
+const leafCompression = server.CompressionS2Fast
 
 // regionListener is what --region-listen is for.
 var regionListener = listener{"the servers of other regions", "--region-listen"}
@@ -70,6 +74,7 @@ func regionOptions(ctx context.Context, cfg ServerConfig, opts *server.Options) 
 	}
 	leaf := &opts.LeafNode
 	leaf.ReconnectInterval, leaf.DialTimeout = leafReconnect, leafDial
+	leaf.Compression.Mode = leafCompression
 	if cfg.RegionListen != "" {
 		host, port, err := splitListen(regionListener, cfg.RegionListen)
 		if err != nil {
@@ -85,6 +90,7 @@ func regionOptions(ctx context.Context, cfg ServerConfig, opts *server.Options) 
 	}
 	for _, p := range cfg.Peers {
 		remote := &server.RemoteLeafOpts{LocalAccount: regionAccount(p.Name), TLSConfig: tls, TLSTimeout: tlsTimeout, TLS: tls != nil}
+		remote.Compression.Mode = leafCompression
 		for _, text := range p.URLs {
 			u, err := leafURL(text)
 			if err != nil {

@@ -29,7 +29,7 @@ func regionServer(t *testing.T, region string, hosts map[string]string) *Server 
 func openMirror(t *testing.T, s *Server, region string) *Log {
 	t.Helper()
 	nc := connectRegion(t, s, region)
-	m, err := OpenMirror(t.Context(), nc, Config{Region: region, Logger: testLogger(t)})
+	m, err := OpenMirror(t.Context(), nc, Config{Region: region, Here: s.opts.JetStreamDomain, Logger: testLogger(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

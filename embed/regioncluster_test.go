@@ -167,7 +167,7 @@ func TestRegionClusters(t *testing.T) {
 	r := startRegions(t, 3, "eu", "us")
 	mirrors := map[*Server]*Log{}
 	for _, s := range r.servers["eu"] {
-		m, err := OpenMirror(t.Context(), connectRegion(t, s, "us"), Config{Region: "us", Servers: s.Servers, Logger: testLogger(t)})
+		m, err := OpenMirror(t.Context(), connectRegion(t, s, "us"), Config{Region: "us", Here: s.opts.JetStreamDomain, Servers: s.Servers, Logger: testLogger(t)})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -60,8 +60,9 @@ type Server struct {
 	lock *os.File
 	once sync.Once
 	// peers are the names of the other regions, woken says when each mirror was told last to ask again. Both are watch's.
-	peers []string
-	woken map[string]time.Time
+	peers   []string
+	woken   map[string]time.Time
+	feeders []*feeder
 	// keyed is true if there is a cluster key; user and password are what clients need then.
 	keyed          bool
 	user, password string
@@ -104,7 +105,7 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		SyncAlways:             cfg.SyncAlways,
 		DisableJetStreamBanner: true,
 		NoSigs:                 true,
-		MaxPayload:             maxPayload,
+		MaxPayload:             maxPayload + feedHeaders,
 		MaxPending:             256 << 20,
 		DontListen:             cfg.Listen == "",
 	}
@@ -128,6 +129,14 @@ func StartServer(ctx context.Context, cfg ServerConfig) (*Server, error) {
 		if a, ok := s.ns.Addr().(*net.TCPAddr); ok {
 			opts.Port = a.Port
 		}
+	}
+	for _, region := range s.peers {
+		f, err := s.startFeeder(region, cfg.Region)
+		if err != nil {
+			s.Shutdown()
+			return nil, explainStart(err, cfg)
+		}
+		s.feeders = append(s.feeders, f)
 	}
 	wctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop, s.done = stop, make(chan struct{})
@@ -335,6 +344,9 @@ func (s *Server) Shutdown() {
 		if s.done != nil {
 			s.stop()
 			<-s.done
+		}
+		for _, f := range s.feeders {
+			f.close()
 		}
 		s.close()
 		if s.lock != nil {

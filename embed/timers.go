@@ -39,9 +39,9 @@ var shortTimers = sync.OnceFunc(func() {
 	lostQuorumInterval, lostQuorumCheck = time.Second, 250*time.Millisecond
 })
 
-// srcConsumerWaitTime is how long a mirror waits for an answer of the other region before it asks again: 30 s by the server's
-// own value. A question that is asked while the regions are cut off is lost, and a mirror that waits for its answer does not
-// ask again when they are connected.
+// srcConsumerWaitTime is how long a mirror waits for an answer of its feed before it asks again: 30 s by the server's own
+// value. A server that starts may ask before its feeds listen, and a mirror that waits for its answer does not ask again
+// when they do.
 //
 //go:linkname srcConsumerWaitTime github.com/nats-io/nats-server/v2/server.srcConsumerWaitTime
 var srcConsumerWaitTime time.Duration

@@ -186,3 +186,23 @@ func TestNames(t *testing.T) {
 		t.Error("n1 is of another region")
 	}
 }
+
+func TestHeir(t *testing.T) {
+	promised := regions.Record{Region: "us", State: regions.Promised, By: "ap"}
+	taken := regions.Record{Region: "us", State: regions.Taken, By: "eu"}
+	for name, tt := range map[string]struct {
+		records []regions.Record
+		want    string
+	}{
+		"nothing known":         {nil, ""},
+		"another region":        {[]regions.Record{{Region: "ap", State: regions.Taken, By: "eu"}}, ""},
+		"back again":            {[]regions.Record{{Region: "us", State: regions.Returned, By: "eu"}}, ""},
+		"promised":              {[]regions.Record{promised}, "ap"},
+		"adopted":               {[]regions.Record{taken}, "eu"},
+		"promised, and adopted": {[]regions.Record{promised, taken}, "eu"},
+	} {
+		if got := regions.HeirOf("us", tt.records); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}

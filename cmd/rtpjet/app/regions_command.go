@@ -80,6 +80,9 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 	route := regions.Decide(false, e != nil, regions.Begins(m.Command, m.ToTag), others, records)
 	switch {
 	case route.Home != "":
+		if reply, ok := r.atHeir(ctx, r.peer(route.Home), m, records); ok {
+			return reply, true
+		}
 		return r.atHome(ctx, r.peer(route.Home), m, key), true
 	case route.AskAll:
 		return r.askAll(ctx, m, key)
@@ -133,6 +136,27 @@ func (r *regionState) atHome(ctx context.Context, p *regionPeer, m *ngserver.Mes
 		}
 	}
 	return r.fromMirror(ctx, p, m, key, why, absent)
+}
+
+// atHeir has the region that may have adopted a call of a silent one carry out a command, if it knows the call by now; ok is
+// false if that is not so.
+func (r *regionState) atHeir(ctx context.Context, p *regionPeer, m *ngserver.Message, records []regions.Record) (reply ng.Reply, ok bool) {
+	heir := r.peer(regions.HeirOf(p.Name, records))
+	if heir == nil {
+		return reply, false
+	}
+	if l, _ := r.reach(p); l != nil {
+		return reply, false
+	}
+	l, _ := r.reach(heir)
+	if l == nil {
+		return reply, false
+	}
+	answer, err := r.forward(ctx, l, m, true)
+	if err != nil || answer[0] != answerReply {
+		return reply, false
+	}
+	return ng.Raw(answer[1:]), true
 }
 
 // forward sends a command to a region and returns the answer.

@@ -204,7 +204,7 @@ func openRegion(ctx context.Context, c *Config, server *embed.Server, name strin
 		return nil, err
 	}
 	l, err := embed.OpenMirror(ctx, nc, embed.Config{
-		Region: name, Replicas: c.NATSReplicas, ArchiveAge: c.ArchiveAge, Servers: server.Servers, Logger: log,
+		Region: name, Here: c.Region, Replicas: c.NATSReplicas, ArchiveAge: c.ArchiveAge, Servers: server.Servers, Logger: log,
 	})
 	if err != nil {
 		nc.Close()

@@ -262,7 +262,7 @@ func BenchmarkMirror(b *testing.B) {
 			fill(b, l, list, 0, calls, each)
 			time.Sleep(3 * time.Second)
 			alone := cpuTime() - cpu
-			m, err := embed.OpenMirror(b.Context(), nc, embed.Config{Region: "eu", Logger: quietLogger()})
+			m, err := embed.OpenMirror(b.Context(), nc, embed.Config{Region: "eu", Here: "us", Logger: quietLogger()})
 			if err != nil {
 				b.Fatal(err)
 			}
