@@ -87,11 +87,9 @@ func (s *Server) startFeeder(home, here string) (*feeder, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	f := &feeder{s: s, home: home, here: here, nc: nc, ctx: ctx, stop: stop, begin: make(map[string]uint64)}
 	// A server prefers itself among those that answer, and a mirror asks on the server that leads it.
-	_, err = nc.QueueSubscribe(feedPrefix(home, here)+".CONSUMER.CREATE.>", "feed", f.create)
-	if err == nil {
-		err = nc.Flush()
-	}
-	if err != nil {
+	_, err1 := nc.QueueSubscribe(feedPrefix(home, here)+".CONSUMER.CREATE.>", "feed", f.create)
+	_, err2 := nc.QueueSubscribe(feedPrefix(home, here)+".CONSUMER.DELETE.>", "feed", f.remove)
+	if err := errors.Join(err1, err2, nc.Flush()); err != nil {
 		f.close()
 		return nil, fmt.Errorf("feed the mirrors of region %s: %w", home, err)
 	}
@@ -153,6 +151,16 @@ func (f *feeder) create(m *nats.Msg) {
 	defer f.mu.Unlock()
 	if !f.closed {
 		f.feeds.Go(d.run)
+	}
+}
+
+// remove answers a mirror that is deleted. Its feed ends because nobody listens to it any more.
+func (f *feeder) remove(m *nats.Msg) {
+	data, err := json.Marshal(server.JSApiConsumerDeleteResponse{
+		ApiResponse: server.ApiResponse{Type: server.JSApiConsumerDeleteResponseType}, Success: true,
+	})
+	if err == nil {
+		_ = m.Respond(data) // the mirror does without
 	}
 }
 

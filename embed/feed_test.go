@@ -3,6 +3,7 @@ package embed
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -80,6 +81,34 @@ func TestFeedHole(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFeedAfterUpgrade: mirrors of a release before there were feeds are made anew.
+func TestFeedAfterUpgrade(t *testing.T) {
+	r := startRegions(t, 1, "eu", "us")
+	seq := mustAppend(t, r.logs["us"], "k", 0, "x")
+	js, err := jetstream.New(connectRegion(t, r.servers["eu"][0], "us"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sc := callsConfig(Config{Region: "us"})
+	sc.Subjects, sc.AllowAtomicPublish, sc.Duplicates = nil, false, 0
+	sc.Mirror = &jetstream.StreamSource{Name: sc.Name, Domain: "us"}
+	if _, err := js.CreateStream(t.Context(), sc); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // and once only
+		m := openMirror(t, r.servers["eu"][0], "us")
+		has(t, m, "k", seq)
+		created := streamInfo(t, m, m.callsStream()).Created
+		if again := streamInfo(t, openMirror(t, r.servers["eu"][0], "us"), m.callsStream()).Created; !again.Equal(created) {
+			t.Errorf("made anew at %v, it was there since %v", again, created)
+		}
+	}
+	eventually(t, "NATS has given up the consumer of the old mirror", func() bool {
+		stacks := make([]byte, 1<<20)
+		return !bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("tryDeleteSourcingConsumer"))
+	})
 }
 
 // TestRawHeader: what a feed writes is what the client library reads.

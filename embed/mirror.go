@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -99,6 +100,13 @@ func ensureMirrors(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, c
 func ensureMirror(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cfg Config, sc jetstream.StreamConfig, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	s, err := js.Stream(ctx, sc.Name)
+	if err == nil && !reflect.DeepEqual(s.CachedInfo().Config.Mirror, sc.Mirror) {
+		// It is of a release that filled mirrors in another way. It cannot be told so, and it is a copy.
+		if err := js.DeleteStream(ctx, sc.Name); err != nil && !errors.Is(err, jetstream.ErrStreamNotFound) {
+			return err
+		}
+	}
 	return withReplicas(nc, cfg, func(n int) error {
 		sc.Replicas = n
 		return ensureStream(ctx, js, sc, cfg.Replicas > 0)
