@@ -561,3 +561,41 @@ func TestOpenAgain(t *testing.T) {
 		}
 	}
 }
+
+// TestStreamNotFound: a server that has just begun to lead the list of streams may say that there is none which is there. Who
+// has opened the log asks again, and who only looks does not.
+func TestStreamNotFound(t *testing.T) {
+	nc := connect(t, startServer(t, t.TempDir(), ""))
+	l := openLog(t, nc)
+	if err := l.js.DeleteStream(t.Context(), leasesStream(l.cfg.Region)); err != nil {
+		t.Fatal(err)
+	}
+	looking, err := Attach(t.Context(), nc, l.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(looking.Close)
+	if _, err := looking.GetLease(t.Context(), "k"); !hasCode(err, codeStreamNotFound) {
+		t.Errorf("a tool that looks: %v", err)
+	}
+	questions, err := nc.SubscribeSync("$JS.API.STREAM.MSG.GET." + leasesStream(l.cfg.Region))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := make(chan error)
+	go func() {
+		_, err := l.GetLease(t.Context(), "k")
+		asked <- err
+	}()
+	for range 2 {
+		if _, err := questions.NextMsgWithContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.js.CreateOrUpdateKeyValue(t.Context(), leasesConfig(l.cfg)); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-asked; err != nil {
+		t.Errorf("it is there again: %v", err)
+	}
+}

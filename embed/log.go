@@ -51,6 +51,7 @@ type Log struct {
 	prefix string // "calls.<region>."
 	pos    position
 
+	opened    bool                     // by Open, which has made all that there is to be
 	mirror    bool                     // of another region: see mirror.go
 	id        string                   // of this Log, among those that would archive
 	archives  atomic.Bool              // it is this one that does
@@ -108,7 +109,11 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 		case <-time.After(openPause):
 		}
 	}
-	return attachTo(nc, js, cfg)
+	l, err := attachTo(nc, js, cfg)
+	if err == nil {
+		l.opened = true
+	}
+	return l, err
 }
 
 // ensureAll makes one attempt at the streams and the bucket of the region; what is the one that err is about. Requests that
