@@ -49,6 +49,11 @@ const (
 	// some 10,000 entries a second, and more than a home of 1,500 calls a second writes.
 	feedBatch = 1000
 	feedBytes = 1 << 20
+	// feedLeast bounds it at first: it is what a connection that was idle sends without waiting for a word from the other side,
+	// compressed. Each further one has twice as much while there is more, unless one took longer than feedSpread from its
+	// beginning to its end: answers to commands wait behind it.
+	feedLeast  = 16 << 10
+	feedSpread = 20 * time.Millisecond
 	// feedAhead is how many bytes the mirror is given before it is asked whether it has written them.
 	feedAhead = 4 << 20
 	// feedLost is how long entries may stay unwritten before the feed thinks that the mirror has not got them.
@@ -131,7 +136,7 @@ func (f *feeder) create(m *nats.Msg) {
 	}
 	d := &feed{
 		feeder: f, stream: req.Stream, consumer: req.Config.Name, next: req.Config.Start, fresh: fresh,
-		deliver: feedPrefix(f.home, f.here) + "." + nuid.Next(),
+		deliver: feedPrefix(f.home, f.here) + "." + nuid.Next(), most: feedLeast,
 	}
 	answer := server.JSApiConsumerCreateResponse{
 		ApiResponse: server.ApiResponse{Type: server.JSApiConsumerCreateResponseType},
@@ -172,12 +177,14 @@ type feed struct {
 	deliver          string // what its deliver subject begins with
 	fresh            bool   // the mirror has never had an entry
 
-	next    uint64 // sequence of the entry that is asked for next
-	number  uint64 // of the last delivery
-	pending uint64 // entries at home after the last one here
-	ahead   int    // bytes that the mirror has not confirmed
-	asked   uint64 // number of the last question
-	fault   string // that was told last
+	next    uint64        // sequence of the entry that is asked for next
+	number  uint64        // of the last delivery
+	pending uint64        // entries at home after the last one here
+	ahead   int           // bytes that the mirror has not confirmed
+	most    int           // bytes of the next answer
+	spread  time.Duration // of the last one
+	asked   uint64        // number of the last question
+	fault   string        // that was told last
 }
 
 // errFeedAway means that nobody at home has heard a question, or that the server here is being opened anew.
@@ -221,8 +228,13 @@ func (d *feed) run() {
 		switch {
 		case err != nil:
 			d.sleep(feedAway)
-		case n < feedBatch && d.pending == 0:
+		case d.pending == 0:
+			d.most = max(d.most/2, feedLeast)
 			d.sleep(pause)
+		case d.spread > feedSpread:
+			d.most = max(d.most/2, feedLeast)
+		default:
+			d.most = min(2*d.most, feedBytes)
 		}
 	}
 }
@@ -288,11 +300,13 @@ var directHeaders = []string{
 func (d *feed) read(sub *nats.Subscription) (n int, err error) {
 	d.asked++
 	inbox := strings.TrimSuffix(sub.Subject, "*") + strconv.FormatUint(d.asked, 10)
-	req := fmt.Sprintf(`{"seq":%d,"batch":%d,"max_bytes":%d}`, d.next, feedBatch, feedBytes)
+	req := fmt.Sprintf(`{"seq":%d,"batch":%d,"max_bytes":%d}`, d.next, feedBatch, d.most)
 	if err := d.nc.PublishRequest("$JS."+d.home+".API.DIRECT.GET."+d.stream, inbox, []byte(req)); err != nil {
 		return 0, err
 	}
 	var before uint64 // sequence of the entry before, in this answer
+	var began time.Time
+	d.spread = 0
 	for {
 		ctx, cancel := context.WithTimeout(d.ctx, feedAnswer)
 		m, err := sub.NextMsgWithContext(ctx)
@@ -306,6 +320,9 @@ func (d *feed) read(sub *nats.Subscription) (n int, err error) {
 		switch m.Header.Get("Status") {
 		case "":
 		case "204", "404": // that was all, there is nothing
+			if n > 0 {
+				d.spread = time.Since(began)
+			}
 			d.pending, _ = strconv.ParseUint(m.Header.Get("Nats-Num-Pending"), 10, 64)
 			return n, nil
 		case "503":
@@ -329,6 +346,9 @@ func (d *feed) read(sub *nats.Subscription) (n int, err error) {
 			return 0, nil
 		}
 		before = seq
+		if n == 0 {
+			began = time.Now()
+		}
 		d.pending, _ = strconv.ParseUint(m.Header.Get("Nats-Num-Pending"), 10, 64)
 		if !d.give(m, seq, at) {
 			return n, errFeedAway
