@@ -262,7 +262,9 @@ func (d *feed) wanted() bool {
 
 // written tells whether the mirror has all that it was given.
 func (d *feed) written() bool {
-	m, err := d.nc.Request("$JS.API.STREAM.INFO."+d.stream, nil, feedBeat)
+	ctx, cancel := context.WithTimeout(d.ctx, feedBeat)
+	defer cancel()
+	m, err := d.nc.RequestWithContext(ctx, "$JS.API.STREAM.INFO."+d.stream, nil)
 	if err != nil {
 		return false
 	}

@@ -231,8 +231,8 @@ func BenchmarkArchive(b *testing.B) {
 	b.ReportMetric(share("CALLS_eu"), "live-B/B")
 }
 
-// BenchmarkMirror has one region mirrored by another one over a connection whose bytes are counted and which is far or near:
-// NATS compresses where a round trip takes more than 10 ms, and so it does nearby on a machine that is busy. One operation is
+// BenchmarkMirror has one region mirrored by another one over a connection whose bytes are counted, compressed as they are, and
+// which is far or near: the longer a round trip takes the more entries an answer has. One operation is
 // an entry, which crosses twice: with the live stream and with the archive. The CPU time is that of the region that mirrors
 // and of the connection; that of the appends is taken off.
 func BenchmarkMirror(b *testing.B) {
