@@ -69,6 +69,7 @@ type cluster struct {
 	// reclaiming is true while mine is written again.
 	reclaiming atomic.Bool
 	seen       chan struct{} // closed when the leases that were there at the start are known
+	listening  chan struct{} // closed when the requests of peers are answered
 	lostOne    error         // under mu: why the node must end
 	fatal      chan struct{} // closed then
 }
@@ -84,7 +85,7 @@ func newCluster(n *Node, link Link, silence time.Duration) *cluster {
 	c := &cluster{
 		n: n, link: link, log: n.log, start: time.Now(),
 		leases: make(map[string]peerLease), warned: make(map[string]time.Time),
-		seen: make(chan struct{}), fatal: make(chan struct{}),
+		seen: make(chan struct{}), listening: make(chan struct{}), fatal: make(chan struct{}),
 	}
 	c.table = members.New(members.Config{
 		Self: n.id, Silence: silence.Microseconds(), Beat: beatEvery.Microseconds(),
@@ -122,12 +123,15 @@ func (c *cluster) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// settled returns once it is known who the peers are and that this node fits to them: before it answers commands.
+// settled returns once it is known who the peers are and that this node fits to them, and they are answered, as is another process
+// that wants the name of this node: before it answers commands.
 func (c *cluster) settled(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-c.seen:
+	for _, ready := range []chan struct{}{c.seen, c.listening} {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ready:
+		}
 	}
 	return c.checkClock(ctx)
 }

@@ -101,6 +101,7 @@ func (c *cluster) serve(ctx context.Context) error {
 		}
 		undo = append(undo, un)
 	}
+	close(c.listening)
 	<-ctx.Done()
 	return nil
 }
