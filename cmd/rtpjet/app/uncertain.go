@@ -41,6 +41,9 @@ func (u *uncertain) removeIf(key string, drop func(heldPorts) bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	before := u.list[key]
+	if len(before) == 0 {
+		return // a node that has just begun is told of sockets that the process before it gave
+	}
 	after := slices.DeleteFunc(before, drop)
 	u.num.Add(int64(len(after) - len(before)))
 	if u.list[key] = after; len(after) == 0 {
