@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -152,14 +151,8 @@ func (l *Log) askOnce(ctx context.Context, op, what, verb string, req []byte, ou
 	if err := json.Unmarshal(m.Data, out); err != nil {
 		return fmt.Errorf("%s %s: decode the answer: %w", op, what, err)
 	}
-	switch f := out.fault(); {
-	case f == nil:
-		return nil
-	case f.ErrCode == codeStreamNotFound && l.opened && strings.HasPrefix(verb, "STREAM.MSG.GET.") && !strings.HasSuffix(verb, indexStream(l.cfg.Region)):
-		// It is there, since Open has seen to it. A server that has just begun to lead the list of streams may not have read it
-		// yet. Who wants to know whether a stream was deleted asks for its state.
-		return fmt.Errorf("%s %s: %w: %s", op, what, ErrUnavailable, f.Description)
-	default:
+	if f := out.fault(); f != nil {
 		return apiError(op, what, f.Code, f.ErrCode, f.Description)
 	}
+	return nil
 }

@@ -70,15 +70,22 @@ func (l *Log) get(ctx context.Context, key, req string) (stored, error) {
 // getFrom reads one message from the leader of a stream: a direct get might be answered by a replica that is behind.
 func (l *Log) getFrom(ctx context.Context, stream, key, req string) (stored, error) {
 	var reply msgReply
-	err := l.ask(ctx, "read", key, "STREAM.MSG.GET."+stream, []byte(req), &reply)
-	switch {
-	case hasCode(err, codeNoMessage):
-		return stored{}, nil
-	case err != nil:
-		return stored{}, err
+	for {
+		err := l.ask(ctx, "read", key, "STREAM.MSG.GET."+stream, []byte(req), &reply)
+		switch {
+		case err == nil:
+			m := reply.Message
+			return stored{Entry: Entry{Seq: m.Seq, Key: key, Data: m.Data, Time: m.Time}, header: m.Header, found: true}, nil
+		case hasCode(err, codeNoMessage):
+			return stored{}, nil
+		case !l.opened || !hasCode(err, codeStreamNotFound) || stream == indexStream(l.cfg.Region):
+			return stored{}, err
+		}
+		// It is there, since Open has seen to it. A server that has just begun to lead the list of streams may not have read it yet.
+		if err = fmt.Errorf("%w: %w", ErrUnavailable, err); !l.again(ctx, err) {
+			return stored{}, err
+		}
 	}
-	m := reply.Message
-	return stored{Entry: Entry{Seq: m.Seq, Key: key, Data: m.Data, Time: m.Time}, header: m.Header, found: true}, nil
 }
 
 // Purge removes the entries of key up to and including sequence upto from the live stream, archived or not. [Log.Retire]
