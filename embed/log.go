@@ -76,14 +76,9 @@ const (
 // Open creates the streams and the bucket of the region, or brings them up to date, and returns the log. It refuses
 // streams of a newer format with an error that matches [ErrNewer]. The caller keeps nc and closes it after the log.
 func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
-	if err := checkToken("region", cfg.Region); err != nil {
+	cfg, err := cfg.checked()
+	if err != nil {
 		return nil, err
-	}
-	if cfg.ArchiveAge == 0 {
-		cfg.ArchiveAge = defaultArchiveAge
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -91,23 +86,8 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	}
 	ctx, cancel := withDeadline(ctx, openTimeout)
 	defer cancel()
-	for patience := openPatience; ; patience = min(patience*5/4, appendTimeout) {
-		what, err := ensureAll(ctx, nc, js, cfg, patience)
-		if err == nil {
-			break
-		}
-		explained := explainOpen(err, what, cfg)
-		// A cluster that has just come together elects a leader for each of its lists, and its servers do not know all of
-		// each other yet, nor all streams that another one has just created.
-		if !errors.Is(explained, ErrUnavailable) && !hasCode(err, codeNoPeers) && !hasCode(err, codeStreamNotFound) ||
-			ctx.Err() != nil || nc.IsClosed() {
-			return nil, explained
-		}
-		select {
-		case <-ctx.Done():
-			return nil, explained
-		case <-time.After(openPause):
-		}
+	if err := insist(ctx, nc, cfg, func(ctx context.Context) (string, error) { return ensureAll(ctx, nc, js, cfg) }); err != nil {
+		return nil, err
 	}
 	l, err := attachTo(nc, js, cfg)
 	if err == nil {
@@ -116,12 +96,48 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	return l, err
 }
 
-// ensureAll makes one attempt at the streams and the bucket of the region; what is the one that err is about. Requests that
-// come while a leader is elected are never answered, so an attempt is short; the longer ones are for large stores and slow
-// disks.
-func ensureAll(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cfg Config, patience time.Duration) (what string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+// checked refuses a region that cannot be one, and fills in what was left out.
+func (c Config) checked() (Config, error) {
+	if err := checkToken("region", c.Region); err != nil {
+		return c, err
+	}
+	if c.ArchiveAge == 0 {
+		c.ArchiveAge = defaultArchiveAge
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c, nil
+}
+
+// insist makes attempts at streams and buckets for as long as ctx allows; what is the one that an attempt's error is about.
+// Requests that come while a leader is elected are never answered, so an attempt is short; the longer ones are for large
+// stores and slow disks.
+func insist(ctx context.Context, nc *nats.Conn, cfg Config, attempt func(context.Context) (what string, err error)) error {
+	for patience := openPatience; ; patience = min(patience*5/4, appendTimeout) {
+		actx, cancel := context.WithTimeout(ctx, patience)
+		what, err := attempt(actx)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		explained := explainOpen(err, what, cfg)
+		// A cluster that has just come together elects a leader for each of its lists, and its servers do not know all of
+		// each other yet, nor all streams that another one has just created.
+		if !errors.Is(explained, ErrUnavailable) && !hasCode(err, codeNoPeers) && !hasCode(err, codeStreamNotFound) ||
+			ctx.Err() != nil || nc.IsClosed() {
+			return explained
+		}
+		select {
+		case <-ctx.Done():
+			return explained
+		case <-time.After(openPause):
+		}
+	}
+}
+
+// ensureAll makes one attempt at the streams and the bucket of the region; what is the one that err is about.
+func ensureAll(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cfg Config) (what string, err error) {
 	for _, sc := range []jetstream.StreamConfig{callsConfig(cfg), archiveConfig(cfg), indexConfig(cfg)} {
 		err := withReplicas(nc, cfg, func(n int) error {
 			sc.Replicas = n
@@ -138,11 +154,9 @@ func ensureAll(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cfg C
 // Attach returns the log of a region whose resources are there already, for tools that look and change nothing. The
 // caller keeps nc and closes it after the log.
 func Attach(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
-	if err := checkToken("region", cfg.Region); err != nil {
+	cfg, err := cfg.checked()
+	if err != nil {
 		return nil, err
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {

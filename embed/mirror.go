@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"reflect"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -45,17 +43,12 @@ func mirrorConfigs(c Config) []jetstream.StreamConfig {
 // cfg.Here is the region of the server.
 // The region need not be reachable.
 func OpenMirror(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
-	if err := checkToken("region", cfg.Region); err != nil {
+	cfg, err := cfg.checked()
+	if err != nil {
 		return nil, err
 	}
 	if err := checkToken("region", cfg.Here); err != nil {
 		return nil, err
-	}
-	if cfg.ArchiveAge == 0 {
-		cfg.ArchiveAge = defaultArchiveAge
-	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
 	}
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -77,29 +70,16 @@ func ensureMirrors(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, c
 	ctx, cancel := withDeadline(ctx, openTimeout)
 	defer cancel()
 	for _, sc := range mirrorConfigs(cfg) {
-		for patience := openPatience; ; patience = min(patience*5/4, appendTimeout) {
-			err := ensureMirror(ctx, nc, js, cfg, sc, patience)
-			if err == nil {
-				break
-			}
-			explained := explainOpen(err, "stream "+sc.Name, cfg)
-			if !errors.Is(explained, ErrUnavailable) && !hasCode(err, codeNoPeers) && !hasCode(err, codeStreamNotFound) ||
-				ctx.Err() != nil || nc.IsClosed() {
-				return explained
-			}
-			select {
-			case <-ctx.Done():
-				return explained
-			case <-time.After(openPause):
-			}
+		if err := insist(ctx, nc, cfg, func(ctx context.Context) (string, error) {
+			return "stream " + sc.Name, ensureMirror(ctx, nc, js, cfg, sc)
+		}); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func ensureMirror(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cfg Config, sc jetstream.StreamConfig, patience time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
+func ensureMirror(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cfg Config, sc jetstream.StreamConfig) error {
 	s, err := js.Stream(ctx, sc.Name)
 	if err == nil && !reflect.DeepEqual(s.CachedInfo().Config.Mirror, sc.Mirror) {
 		// It is of a release that filled mirrors in another way. It cannot be told so, and it is a copy.
