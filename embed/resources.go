@@ -128,14 +128,20 @@ func orUnlimited(n int64) int64 {
 	return n
 }
 
-// checkToken refuses a name that cannot be one token of a NATS subject and a part of a stream's name.
+// ValidName tells whether a text can be the name of a node or of a region: one token of a NATS subject, and a part of a stream's
+// name.
+func ValidName(s string) bool { return s != "" && strings.IndexFunc(s, notInName) < 0 }
+
+func notInName(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
+}
+
+// checkToken refuses what is no [ValidName], in a sentence.
 func checkToken(what, s string) error {
 	if s == "" {
 		return fmt.Errorf("the %s is empty: set it to letters, digits, - and _", what)
 	}
-	if i := strings.IndexFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '_')
-	}); i >= 0 {
+	if !ValidName(s) {
 		return fmt.Errorf("the %s %q has a character that cannot be in it: use letters, digits, - and _", what, s)
 	}
 	return nil

@@ -261,17 +261,10 @@ func (d *decoder) flag(name string) bool {
 // name reads an option that becomes a part of NATS names.
 func (d *decoder) name(option, def string) string {
 	s := d.s.one(option, def)
-	if !validToken(s) {
+	if !embed.ValidName(s) {
 		d.faults.add("--%s is %s; it must consist of letters, digits, - and _", option, quote(s))
 	}
 	return s
-}
-
-// validToken tells whether a text can be the name of a node or of a region: one token of a NATS subject.
-func validToken(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-	}) < 0
 }
 
 // fixedPort tells whether a text is ADDR:PORT with a port that others can be told.

@@ -16,7 +16,7 @@ func (d *decoder) regions(c *Config) {
 	for _, v := range d.s["region-peer"] {
 		name, list, ok := strings.Cut(v.value, "=")
 		name = strings.TrimSpace(name)
-		if !ok || !validToken(name) {
+		if !ok || !embed.ValidName(name) {
 			d.faults.add("%s is %s; it must be NAME=ADDR:PORT, such as us=198.51.100.1:7422", v.where, quote(v.value))
 			continue
 		}

@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"rtpjet/embed"
 	"rtpjet/projection/regions"
 )
 
@@ -195,7 +196,7 @@ func parseRegionCommand(args []string) (Command, error) {
 	switch {
 	case what == "list" && len(rest) > 0:
 		faults.add("region list takes no argument, but there is %s", quote(rest[0]))
-	case what != "list" && (len(rest) != 1 || !validToken(rest[0])):
+	case what != "list" && (len(rest) != 1 || !embed.ValidName(rest[0])):
 		faults.add("region %s takes the name of one region; rtpjet region list shows them", what)
 	case what != "list":
 		c.Region.Name = rest[0]

@@ -80,10 +80,11 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 	route := regions.Decide(false, e != nil, regions.Begins(m.Command, m.ToTag), others, records)
 	switch {
 	case route.Home != "":
-		if reply, ok := r.atHeir(ctx, r.peer(route.Home), m, records); ok {
+		p := r.peer(route.Home)
+		if reply, ok := r.atHeir(ctx, p, m, records); ok {
 			return reply, true
 		}
-		return r.atHome(ctx, r.peer(route.Home), m, key), true
+		return r.atHome(ctx, p, m, key), true
 	case route.AskAll:
 		return r.askAll(ctx, m, key)
 	}
