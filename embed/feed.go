@@ -190,6 +190,9 @@ type feed struct {
 // errFeedAway means that nobody at home has heard a question, or that the server here is being opened anew.
 var errFeedAway = errors.New("no way to the region")
 
+// errFeedHole means that an empty mirror is to begin at a later sequence, which is noted for its next request.
+var errFeedHole = errors.New("the stream begins later")
+
 // run feeds the mirror for as long as it listens.
 func (d *feed) run() {
 	sub, err := d.nc.SubscribeSync(d.nc.NewInbox() + ".*")
@@ -208,7 +211,8 @@ func (d *feed) run() {
 	for d.ctx.Err() == nil && d.wanted() {
 		n, err := d.read(sub)
 		switch {
-		case d.fresh && d.hole():
+		case errors.Is(err, errFeedHole):
+			d.beat(d.number + 1)
 			return
 		case n == 0 && time.Since(beat) >= feedBeat:
 			d.beat(d.number)
@@ -252,12 +256,21 @@ func (d *feed) tell(err error) {
 
 // wanted tells whether the mirror listens.
 func (d *feed) wanted() bool {
+	_, acc := d.account()
+	return acc != nil && acc.Interest(d.deliver+".x") > 0
+}
+
+// account is where the mirror is, and the server that has it now; nil while that is opened anew.
+func (d *feed) account() (*server.Server, *server.Account) {
 	ns := d.s.current()
 	if ns == nil {
-		return false
+		return nil, nil
 	}
 	acc, err := ns.LookupAccount(regionAccount(d.home))
-	return err == nil && acc.Interest(d.deliver+".x") > 0
+	if err != nil {
+		return ns, nil
+	}
+	return ns, acc
 }
 
 // written tells whether the mirror has all that it was given.
@@ -272,7 +285,7 @@ func (d *feed) written() bool {
 	return json.Unmarshal(m.Data, &info) == nil && info.State.LastSeq >= d.next-1
 }
 
-// await waits until ok, for so long at most. It also ends when the mirror no longer listens, or the feeder.
+// await waits until ok, for so long at most. It also ends with the feeder.
 func (d *feed) await(most time.Duration, ok func() bool) bool {
 	for end := time.Now().Add(most); !ok(); {
 		if time.Now().After(end) || !d.sleep(10*time.Millisecond) {
@@ -295,7 +308,7 @@ func (d *feed) sleep(t time.Duration) bool {
 
 // Headers of an answer to a direct get, which are not the entry's.
 var directHeaders = []string{
-	"Nats-Stream", "Nats-Subject", "Nats-Sequence", "Nats-Time-Stamp", "Nats-Num-Pending", "Nats-Last-Sequence",
+	server.JSStream, server.JSSubject, server.JSSequence, server.JSTimeStamp, server.JSNumPending, server.JSLastSequence,
 }
 
 // read asks home once for entries and gives the mirror what comes, in order and without a gap. n is how many that were.
@@ -325,16 +338,16 @@ func (d *feed) read(sub *nats.Subscription) (n int, err error) {
 			if n > 0 {
 				d.spread = time.Since(began)
 			}
-			d.pending, _ = strconv.ParseUint(m.Header.Get("Nats-Num-Pending"), 10, 64)
+			d.pending, _ = strconv.ParseUint(m.Header.Get(server.JSNumPending), 10, 64)
 			return n, nil
 		case "503":
 			return n, errFeedAway
 		default:
 			return n, fmt.Errorf("NATS says %s %s", m.Header.Get("Status"), m.Header.Get("Description"))
 		}
-		seq, err1 := strconv.ParseUint(m.Header.Get("Nats-Sequence"), 10, 64)
-		at, err2 := time.Parse(time.RFC3339Nano, m.Header.Get("Nats-Time-Stamp"))
-		last, err3 := strconv.ParseUint(m.Header.Get("Nats-Last-Sequence"), 10, 64)
+		seq, err1 := strconv.ParseUint(m.Header.Get(server.JSSequence), 10, 64)
+		at, err2 := time.Parse(time.RFC3339Nano, m.Header.Get(server.JSTimeStamp))
+		last, err3 := strconv.ParseUint(m.Header.Get(server.JSLastSequence), 10, 64)
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return n, fmt.Errorf("read an entry: %w", err)
 		}
@@ -345,13 +358,13 @@ func (d *feed) read(sub *nats.Subscription) (n int, err error) {
 			d.mu.Lock()
 			d.begin[d.stream] = seq
 			d.mu.Unlock()
-			return 0, nil
+			return 0, errFeedHole
 		}
 		before = seq
 		if n == 0 {
 			began = time.Now()
 		}
-		d.pending, _ = strconv.ParseUint(m.Header.Get("Nats-Num-Pending"), 10, 64)
+		d.pending, _ = strconv.ParseUint(m.Header.Get(server.JSNumPending), 10, 64)
 		if !d.give(m, seq, at) {
 			return n, errFeedAway
 		}
@@ -361,7 +374,7 @@ func (d *feed) read(sub *nats.Subscription) (n int, err error) {
 
 // give hands the mirror an entry.
 func (d *feed) give(m *nats.Msg, seq uint64, at time.Time) bool {
-	subject := m.Header.Get("Nats-Subject")
+	subject := m.Header.Get(server.JSSubject)
 	for _, h := range directHeaders {
 		m.Header.Del(h)
 	}
@@ -394,31 +407,16 @@ func (d *feed) ack(seq, number uint64, at int64) string {
 
 // beat is a sign of life, with the number of the last delivery. A mirror that has not got that one asks for another consumer.
 func (d *feed) beat(number uint64) {
-	h := fmt.Appendf(nil, "NATS/1.0 100 Idle Heartbeat\r\nNats-Last-Consumer: %d\r\nNats-Last-Stream: %d\r\n\r\n", number, d.next-1)
+	h := fmt.Appendf(nil, "NATS/1.0 100 Idle Heartbeat\r\n%s: %d\r\n%s: %d\r\n\r\n",
+		server.JSLastConsumerSeq, number, server.JSLastStreamSeq, d.next-1)
 	d.send(d.deliver+".beat", "", h, nil)
 }
 
 // send sends within the server, in the account of the region: a client may not send what a consumer does.
 func (d *feed) send(subject, reply string, header, data []byte) bool {
-	ns := d.s.current()
-	if ns == nil {
-		return false
-	}
-	acc, err := ns.LookupAccount(regionAccount(d.home))
-	return err == nil && sendInternal(ns, acc, subject, reply, header, slices.Clip(data), false) == nil
+	ns, acc := d.account()
+	return acc != nil && sendInternal(ns, acc, subject, reply, header, slices.Clip(data), false) == nil
 }
 
 //go:linkname sendInternal github.com/nats-io/nats-server/v2/server.(*Server).sendInternalAccountMsgWithReply
 func sendInternal(s *server.Server, a *server.Account, subject, reply string, hdr []byte, msg any, echo bool) error
-
-// hole tells whether an empty mirror is to begin at a later sequence, and has it do so.
-func (d *feed) hole() bool {
-	d.mu.Lock()
-	begin := d.begin[d.stream]
-	d.mu.Unlock()
-	if begin <= d.next {
-		return false
-	}
-	d.beat(d.number + 1)
-	return true
-}

@@ -69,17 +69,15 @@ func FenceOf(region, instance string, records []Record) (f Fence, ok bool) {
 
 // HeirOf says which region has the calls of another one that is silent, or may have them by now: it was promised them, and what
 // it has adopted is not in its mirror at once. Empty: none.
-func HeirOf(region string, records []Record) (heir string) {
-	for _, r := range records {
-		switch {
-		case r.Region != region:
-		case r.Adopts():
-			return r.By
-		case r.State == Promised:
-			heir = r.By
-		}
+func HeirOf(region string, records []Record) string {
+	if by := AdopterOf(region, records); by != "" {
+		return by
 	}
-	return heir
+	i := slices.IndexFunc(records, func(r Record) bool { return r.Region == region && r.State == Promised })
+	if i < 0 {
+		return ""
+	}
+	return records[i].By
 }
 
 // AdopterOf says which region has the calls of another one now; empty: that one itself.
