@@ -89,9 +89,18 @@ func (l *Log) publish(ctx context.Context, subject, what string, last uint64, da
 		return 0, fmt.Errorf("append to %s: %w", what, err)
 	}
 	if ack.Error != nil {
-		return 0, apiError("append to", what, ack.Error.Code, ack.Error.ErrCode, ack.Error.Description)
+		return 0, l.writeError("append to", what, ack.Error)
 	}
 	return ack.Seq, nil
+}
+
+// writeError is apiError for something that could not be written, and notes that history is to yield.
+func (l *Log) writeError(op, what string, f *apiFault) error {
+	err := apiError(op, what, f.Code, f.ErrCode, f.Description)
+	if errors.Is(err, errShare) {
+		l.starved.Store(true)
+	}
+	return err
 }
 
 // again tells whether to try once more after err, when it is time to. An attempt that went without an answer has waited

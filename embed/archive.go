@@ -325,7 +325,7 @@ func (a *archiver) publish(ctx context.Context, msgs []*nats.Msg) ([]uint64, err
 		if ack, err := parseAck(reply.Data); err != nil {
 			errs = append(errs, err)
 		} else if f := ack.Error; f != nil {
-			errs = append(errs, apiError("write to", "the archive", f.Code, f.ErrCode, f.Description))
+			errs = append(errs, a.l.writeError("write to", "the archive", f))
 		} else {
 			seqs = append(seqs, ack.Seq)
 		}

@@ -49,11 +49,57 @@ func (l *Log) Archive(ctx context.Context) error {
 	}
 }
 
+// thinShare is which part of the archive is removed when the store has no room; twice as much, and half of it at most, if
+// that was not enough for thinRest: a round of the archive is written whole or not at all.
+const (
+	thinShare = 8
+	thinRest  = time.Minute
+)
+
+// relieve has history yield if something could not be written since it was called last.
+func (l *Log) relieve(ctx context.Context) {
+	if !l.starved.CompareAndSwap(true, false) {
+		return
+	}
+	if err := l.thin(ctx); err != nil {
+		l.log.Debug("the archive cannot be made smaller", "err", err)
+	}
+}
+
+// thin removes the oldest history, so that there is room for calls: without, they would be refused until history is so old that it
+// goes by itself. Nobody may hold the lease by then, so each node that could not write does this.
+func (l *Log) thin(ctx context.Context) error {
+	ctx, cancel := withDeadline(ctx, appendTimeout)
+	defer cancel()
+	stream := archiveStream(l.cfg.Region)
+	info := &streamReply{}
+	if err := l.ask(ctx, "read the end of", stream, "STREAM.INFO."+stream, nil, info); err != nil {
+		return err
+	}
+	first, last := info.State.FirstSeq, info.State.LastSeq
+	if info.State.Messages < 2 { // the last one says how far the live stream is archived
+		return nil
+	}
+	part := uint64(thinShare)
+	if time.Since(l.thinnedAt) < thinRest {
+		part = max(2, l.thinnedBy/2)
+	}
+	l.thinnedAt, l.thinnedBy = time.Now(), part
+	below := min(last, first+(last-first)/part+1)
+	if err := l.purgeStream(ctx, stream, "history", fmt.Sprintf(`{"seq":%d}`, below)); err != nil {
+		return err
+	}
+	l.log.Warn("the event store has no room, and the oldest history was removed; give its disk more room, or keep history for less time with --archive-age",
+		"messages", below-first, "left", last-below+1)
+	return nil
+}
+
 // winArchive waits until the lease is ours and returns its revision.
 func (l *Log) winArchive(ctx context.Context) (uint64, error) {
 	var seen uint64
 	var since time.Time
 	for {
+		l.relieve(ctx)
 		lease, err := l.GetLease(ctx, archiveLease)
 		if err != nil {
 			return 0, err
@@ -97,16 +143,20 @@ func (l *Log) archiveWith(ctx context.Context, revision uint64) error {
 		case err := <-done:
 			l.archives.Store(false)
 			l.pos.forget()
+			l.relieve(ctx) // or the lease could not be given up
 			l.yieldArchive(ctx, revision)
 			return err
 		case <-tick.C:
 		}
+		l.relieve(work)
 		rctx, stop := context.WithTimeout(work, archiveTakeover/2)
 		next, err := l.PutLease(rctx, archiveLease, l.archiveClaim(n), revision)
 		stop()
-		if err == nil {
+		switch {
+		case err == nil:
 			revision = next
-		} else if work.Err() == nil {
+		case errors.Is(err, errShare): // nobody else can take it either
+		case work.Err() == nil:
 			lost = fmt.Errorf("keep the archive's lease: %w", err)
 		}
 	}

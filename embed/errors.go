@@ -30,6 +30,9 @@ var (
 	ErrNoRegion = errors.New("there is no rtpjet region")
 )
 
+// errShare is ErrFull because the server has used up its share of the disk: history can yield.
+var errShare = fmt.Errorf("%w", ErrFull)
+
 // ConflictError reports an append that lost against another writer. It matches [ErrConflict].
 type ConflictError struct {
 	// Key is the key that was appended to.
@@ -90,7 +93,9 @@ func apiError(op, key string, status, code int, description string) error {
 		return conflict(key, description)
 	case codeWrongLastSeqConst:
 		return &ConflictError{Key: key, inFlight: true}
-	case codeResources, codeStorageResources, codeAccountResources, codeStoreFailed, codeMaxStreamBytes, codeMessageTooBig:
+	case codeResources, codeStorageResources, codeAccountResources:
+		return fmt.Errorf("%s %s: %w: %s", op, key, errShare, description)
+	case codeStoreFailed, codeMaxStreamBytes, codeMessageTooBig:
 		return fmt.Errorf("%s %s: %w: %s", op, key, ErrFull, description)
 	}
 	if status == 503 || status == 408 || status == 429 {

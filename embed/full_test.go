@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// TestFullDisk: a disk that fills up is told as such, in bounded time, and the server can be stopped.
-func TestFullDisk(t *testing.T) {
+// smallDisk is a directory with room for 64 MB.
+func smallDisk(t *testing.T) string {
+	t.Helper()
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64m"); err != nil {
 		t.Skipf("cannot mount a small disk here: %v", err)
@@ -25,6 +26,58 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("unmount: %v", err)
 		}
 	})
+	return dir
+}
+
+// TestHistoryYields: history that has taken all room makes some for calls, the oldest first.
+func TestHistoryYields(t *testing.T) {
+	s := startServer(t, smallDisk(t), "")
+	l, err := Open(t.Context(), connect(t, s), Config{Region: "r", Logger: testLogger(t), Health: s.Healthy})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.Close)
+	startArchive(t, l)
+	data := make([]byte, 64<<10)
+	const calls = 1000 // the server may use the room of some 750
+	for i := range calls {
+		var seq uint64
+		key := fmt.Sprint("k", i)
+		eventually(t, "room for "+key, func() bool {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			var err error
+			if seq, err = l.Append(ctx, key, 0, data); err != nil && !errors.Is(err, ErrFull) && !errors.Is(err, ErrUnavailable) {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
+		if i%200 == 199 {
+			eventually(t, "the end of some calls", func() bool {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				return l.Trim(ctx, seq+1) == nil
+			})
+		}
+	}
+	has := func(i int) bool {
+		list, err := l.History(t.Context(), fmt.Sprint("k", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list) == 1
+	}
+	if has(0) {
+		t.Error("the oldest history is there")
+	}
+	if !has(calls-1) || !has(calls-100) {
+		t.Error("the newest history is not there")
+	}
+}
+
+// TestFullDisk: a disk that fills up is told as such, in bounded time, and the server can be stopped.
+func TestFullDisk(t *testing.T) {
+	dir := smallDisk(t)
 	s := startServer(t, dir, "")
 	l, err := Open(t.Context(), connect(t, s), Config{Region: "r", Logger: testLogger(t), Health: s.Healthy})
 	if err != nil {

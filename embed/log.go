@@ -51,10 +51,13 @@ type Log struct {
 	prefix string // "calls.<region>."
 	pos    position
 
-	opened    bool                     // by Open, which has made all that there is to be
-	mirror    bool                     // of another region: see mirror.go
-	id        string                   // of this Log, among those that would archive
-	archives  atomic.Bool              // it is this one that does
+	opened    bool        // by Open, which has made all that there is to be
+	mirror    bool        // of another region: see mirror.go
+	id        string      // of this Log, among those that would archive
+	archives  atomic.Bool // it is this one that does
+	starved   atomic.Bool // something could not be written for want of room
+	thinnedAt time.Time   // when the archive was made smaller last, and by which part; Archive's
+	thinnedBy uint64
 	tap       atomic.Pointer[archiver] // gets what followers get; nil if this process does not archive
 	followers atomic.Int64             // calls of Follow that are under way
 	instance  atomic.Pointer[string]   // what InstanceID returned

@@ -95,12 +95,16 @@ func (l *Log) Purge(ctx context.Context, key string, upto uint64) error {
 }
 
 func (l *Log) purge(ctx context.Context, key, req string) error {
+	return l.purgeStream(ctx, l.callsStream(), key, req)
+}
+
+func (l *Log) purgeStream(ctx context.Context, stream, key, req string) error {
 	ctx, cancel := withDeadline(ctx, appendTimeout)
 	defer cancel()
 	var reply struct {
 		Error *apiFault `json:"error"`
 	}
-	if err := l.call(ctx, "STREAM.PURGE."+l.callsStream(), []byte(req), &reply); err != nil {
+	if err := l.call(ctx, "STREAM.PURGE."+stream, []byte(req), &reply); err != nil {
 		return requestError("purge", key, err)
 	}
 	if f := reply.Error; f != nil {
