@@ -234,6 +234,7 @@ func (w *writer) event(e Event) error {
 		w.counters("rtcp", e.RTCP)
 		w.optInt("zero_way", int64(e.ZeroWay))
 		w.optInt("one_way", int64(e.OneWay))
+		w.optUint("lost", e.Lost)
 		w.close('}')
 	case Unknown:
 		body, err := compact(e.Body)

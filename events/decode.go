@@ -332,6 +332,8 @@ func (r *reader) ended() (e Ended) {
 			bit, e.OneWay = 1<<4, r.int()
 		case "created":
 			bit, e.Created = 1<<5, r.int64()
+		case "lost":
+			bit, e.Lost = 1<<6, r.uint64()
 		}
 		r.once(&seen, bit)
 	}

@@ -332,6 +332,8 @@ type Ended struct {
 	// ZeroWay counts the sections in which neither side has sent RTP, OneWay those in which only one has.
 	ZeroWay int `json:"zero_way,omitempty"`
 	OneWay  int `json:"one_way,omitempty"`
+	// Lost counts the RTP packets that the sequence numbers of what was received show to be missing. Early releases did not count them.
+	Lost uint64 `json:"lost,omitempty"`
 }
 
 // Counters count packets, and bytes of UDP payload.

@@ -11,12 +11,13 @@ import (
 // not known.
 func (c *Call) Totals(ev events.Ended, stats func(netip.AddrPort) (plan.Stats, bool)) events.Ended {
 	ev.Created = c.Created
-	add := func(sum *events.Counters, local netip.AddrPort) (heard bool) {
+	add := func(sum *events.Counters, local netip.AddrPort) (heard bool) { // RTCP has no sequence numbers, so nothing is lost of it
 		st, ok := stats(local)
 		if ok {
 			sum.Packets += st.In.Packets
 			sum.Bytes += st.In.Bytes
 			sum.Errors += st.In.Errors
+			ev.Lost += st.Received.Lost
 		}
 		return st.In.Packets > 0
 	}

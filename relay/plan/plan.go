@@ -131,6 +131,16 @@ type Stats struct {
 	Confirmed   bool           // the remote address is confirmed by learning
 	IngressSSRC SSRC           // the last SSRC received; zero value if none
 	EgressSSRC  SSRC           // the last SSRC sent
+	Received    Reception      // of all sources that were received
+}
+
+// Reception is what the sequence numbers of received RTP tell (RFC 3550 A.1 and A.3).
+type Reception struct {
+	Lost       uint64 // packets that are missing; one that arrives late after all is taken off again
+	Gaps       uint64 // how often a packet did not follow the one before it
+	Reordered  uint64 // packets that arrived behind a later one
+	Duplicates uint64 // packets that had arrived before
+	Resets     uint64 // how often a source has begun anew in another place of the sequence space
 }
 
 // Counters count packets of one direction.
@@ -143,4 +153,5 @@ type SSRC struct {
 	Packets, Bytes uint64
 	LastTimestamp  uint32
 	LastSeq        uint16
+	Received       Reception // zero value for a source that is sent
 }
