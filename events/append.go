@@ -217,6 +217,7 @@ func (w *writer) event(e Event) error {
 		w.uint("epoch", e.Epoch)
 		w.optStr("why", e.Why)
 		w.parties(e.Parties)
+		w.proposals(e.Proposals)
 		w.close('}')
 	case LegSilent:
 		w.open('{')
@@ -264,6 +265,8 @@ func (w *writer) counters(k string, c Counters) {
 
 func (w *writer) signalling(s *Signalling) {
 	w.open('{')
+	w.flag("pending", s.Pending)
+	w.optInt("answers", int64(s.Answers))
 	w.optStr("owner", s.Owner)
 	w.parties(s.Parties)
 	w.int("from", int64(s.From))
@@ -289,6 +292,30 @@ func (w *writer) parties(list []Party) {
 	for i := range list {
 		w.element()
 		w.party(&list[i])
+	}
+	w.close(']')
+}
+
+func (w *writer) proposals(list []Proposal) {
+	if len(list) == 0 {
+		return
+	}
+	w.key("proposals")
+	w.open('[')
+	for i := range list {
+		p := &list[i]
+		w.element()
+		w.open('{')
+		w.int("number", int64(p.Number))
+		w.int("at", p.At)
+		w.key("from")
+		w.party(&p.From)
+		w.key("to")
+		w.party(&p.To)
+		w.flag("pending", p.Pending)
+		w.flag("answered", p.Answered)
+		w.flag("first", p.First)
+		w.close('}')
 	}
 	w.close(']')
 }
@@ -342,6 +369,8 @@ func (w *writer) media(m *Media) {
 	w.optStr("mid", m.Mid)
 	w.flag("rejected", m.Rejected)
 	w.flag("hidden", m.Hidden)
+	w.optUint("place", uint64(m.Place))
+	w.optUint("proposed", uint64(m.Proposed))
 	w.optStr("interface", m.Interface)
 	w.addr("advertised", m.Advertised)
 	w.ports("local", m.Local, true)

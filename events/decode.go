@@ -143,6 +143,10 @@ func (r *reader) signalling(node string) (s Signalling) {
 			bit, s.DropTraffic = 1<<7, &v
 		case "metadata":
 			bit, s.Metadata = 1<<8, string(r.text())
+		case "pending":
+			bit, s.Pending = 1<<9, r.bool()
+		case "answers":
+			bit, s.Answers = 1<<10, r.int()
 		}
 		r.once(&seen, bit)
 	}
@@ -288,6 +292,8 @@ func (r *reader) takenOver(node string) (e TakenOver) {
 			bit, e.Why = 1<<3, string(r.text())
 		case "parties":
 			bit, e.Parties = 1<<4, r.parties()
+		case "proposals":
+			bit, e.Proposals = 1<<5, r.proposals()
 		}
 		r.once(&seen, bit)
 	}

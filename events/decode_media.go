@@ -110,6 +110,10 @@ func (r *reader) media(m *Media, told *lists) {
 			bit, m.Twin = 1<<42, Twin(r.upTo(math.MaxUint8))
 		case "srtp":
 			bit, m.SRTP = 1<<43, r.srtp()
+		case "place":
+			bit, m.Place = 1<<62, uint16(r.upTo(math.MaxUint16))
+		case "proposed":
+			bit, m.Proposed = 1<<63, Proposed(r.upTo(math.MaxUint8))
 		}
 		r.once(&seen, bit)
 	}

@@ -44,6 +44,42 @@ func (r *reader) parties() []Party {
 	return list
 }
 
+func (r *reader) proposals() []Proposal {
+	list := make([]Proposal, 0, 1)
+	var told lists
+	for begun := false; r.element(begun); begun = true {
+		list = append(list, Proposal{})
+		r.proposal(&list[len(list)-1], &told)
+	}
+	return slices.Clip(list)
+}
+
+func (r *reader) proposal(p *Proposal, told *lists) {
+	var seen uint64
+	for k, ok := r.key(false); ok; k, ok = r.key(true) {
+		var bit uint64
+		switch string(k) {
+		case "number":
+			bit, p.Number = 1<<0, r.int()
+		case "at":
+			bit, p.At = 1<<1, r.int64()
+		case "from":
+			bit = 1 << 2
+			r.party(&p.From, told)
+		case "to":
+			bit = 1 << 3
+			r.party(&p.To, told)
+		case "pending":
+			bit, p.Pending = 1<<4, r.bool()
+		case "answered":
+			bit, p.Answered = 1<<5, r.bool()
+		case "first":
+			bit, p.First = 1<<6, r.bool()
+		}
+		r.once(&seen, bit)
+	}
+}
+
 // partyTexts are the texts of one party, which become one string.
 type partyTexts struct {
 	tag, label, metadata, username, sessID, version, address, session, key []byte

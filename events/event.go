@@ -58,6 +58,13 @@ type Answered struct{ Signalling }
 
 // Signalling is what offers and answers change.
 type Signalling struct {
+	// Pending says of an offer that it is a proposal (RFC 3264 §8.3.1): Parties are the two sides as they will be if it is accepted. What
+	// the last answer has settled stays in force until then. Without it, as in all offers of early releases, the parties are so at once.
+	Pending bool `json:"pending,omitempty"`
+	// Answers is the number of the offer that an answer answers: offers of a call are counted from 1. 0: it is not known, or there
+	// was none.
+	Answers int `json:"answers,omitempty"`
+
 	// Owner is the node whose ports the call uses; set by the event that creates the call.
 	Owner string `json:"owner,omitempty"`
 	// Parties are the parties that changed, whole; others stay as they are.
@@ -141,10 +148,15 @@ type Media struct {
 	// Formats are the format tokens of the party's last m= line, or of the one we sent to it if it has sent none.
 	Formats []string `json:"formats,omitempty"`
 	Mid     string   `json:"mid,omitempty"`
-	// Rejected is true while the section has port 0. Hidden is true while the section is kept from this party
-	// (sdp-media-remove): it is not in the SDPs that the party sees and sends.
+	// Rejected is true while the section has port 0. Hidden is true while the section is not in the SDPs that the party sees and
+	// sends: it is kept from the party (sdp-media-remove), or the party has left it out.
 	Rejected bool `json:"rejected,omitempty"`
 	Hidden   bool `json:"hidden,omitempty"`
+	// Place is where the section stands in the party's own SDPs, from 1. It is 0 in all sections of a party whose SDPs have them, but
+	// for those that are hidden, in the order of Medias.
+	Place uint16 `json:"place,omitempty"`
+	// Proposed says that no answer has settled the section yet: it is as an offer would have it.
+	Proposed Proposed `json:"proposed,omitempty"`
 
 	Interface  string     `json:"interface,omitempty"` // logical interface
 	Advertised netip.Addr `json:"advertised,omitzero"` // the address in our SDP, unless media-address says otherwise
@@ -200,6 +212,32 @@ type Media struct {
 	Twin Twin `json:"twin,omitempty"`
 	// SRTP are the keys of this side, nil for plain RTP. It is never changed in place: see Keys and SetKeys.
 	SRTP *SRTP `json:"srtp,omitempty"`
+}
+
+// Proposed says what a section is that an offer has brought and no answer has settled.
+type Proposed uint8
+
+// The two kinds.
+const (
+	ProposedNew   Proposed = 1 // there was no such section before
+	ProposedAgain Proposed = 2 // the section was there, with port 0
+)
+
+// Proposal is an offer that may still be answered: both sides of its sections as they will be if it is accepted.
+type Proposal struct {
+	// Number counts the offers of the call, from 1.
+	Number int   `json:"number"`
+	At     int64 `json:"at"` // µs of Unix time
+	// From has made the offer, To has got it. Of the parties there are only the ids and the sections.
+	From Party `json:"from"`
+	To   Party `json:"to"`
+	// Pending is that of the offer: its sockets are open, whether they are in force or not.
+	Pending bool `json:"pending,omitempty"`
+	// Answered says that an answer was there, which may not have been the last one (RFC 3261 §13.2.1, RFC 6337 §2.2).
+	Answered bool `json:"answered,omitempty"`
+	// First says that the offer began the dialogue and that later ones have not replaced it: other answers to it may come, of other
+	// branches, after offers that were about one of them only.
+	First bool `json:"first,omitempty"`
 }
 
 // Twin says which of two sections that are one stands first.
@@ -277,6 +315,8 @@ type TakenOver struct {
 	Why string `json:"why,omitempty"`
 	// Parties are all parties of the call, whole.
 	Parties []Party `json:"parties"`
+	// Proposals are the offers that may still be answered, with the new sockets.
+	Proposals []Proposal `json:"proposals,omitempty"`
 }
 
 // RolledOver says how far a source of an encrypted stream has come: it is written when the source is new and at each crossing

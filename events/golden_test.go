@@ -73,6 +73,12 @@ func samples() map[string]events.Envelope {
 			OSRTP: true, OffererPref: true,
 		},
 	}}}}}})
+	placed := events.Party{ID: 1, Medias: []events.Media{{Type: "audio", Protocol: "RTP/AVP", Place: 2, Proposed: events.ProposedAgain}}}
+	out["offered_pending"] = env(events.Offered{Signalling: events.Signalling{Parties: []events.Party{placed}, From: 1, Pending: true}})
+	out["answered_offer"] = env(events.Answered{Signalling: events.Signalling{Parties: []events.Party{placed}, To: 1, Answers: 3}})
+	out["taken_over_proposals"] = env(events.TakenOver{Owner: "n2", From: "n1", Epoch: 2, Parties: []events.Party{placed}, Proposals: []events.Proposal{{
+		Number: 2, At: 1_700_000_000_000_000, From: placed, To: events.Party{ID: 2}, Pending: true, Answered: true, First: true,
+	}}})
 	caused := env(events.DeletionScheduled{At: 6})
 	caused.Call = "caf\xe9"
 	caused.Cause = &events.Cause{

@@ -182,9 +182,10 @@ func mapSecrets(ev Event, f func(Secret) (Secret, error)) (Event, error) {
 		e.Parties, err = mapPartySecrets(e.Parties, f)
 		return e, err
 	case TakenOver:
-		var err error
+		var err, other error
 		e.Parties, err = mapPartySecrets(e.Parties, f)
-		return e, err
+		e.Proposals, other = mapProposalSecrets(e.Proposals, f)
+		return e, errors.Join(err, other)
 	default:
 		return ev, nil
 	}
@@ -210,6 +211,18 @@ func mapPartySecrets(list []Party, f func(Secret) (Secret, error)) ([]Party, err
 		list[i] = *p
 	}
 	return list, failed
+}
+
+func mapProposalSecrets(list []Proposal, f func(Secret) (Secret, error)) ([]Proposal, error) {
+	out := slices.Clone(list)
+	for i := range out {
+		both, err := mapPartySecrets([]Party{out[i].From, out[i].To}, f)
+		if err != nil {
+			return list, err
+		}
+		out[i].From, out[i].To = both[0], both[1]
+	}
+	return out, nil
 }
 
 // inlineWord comes before a key in an SDP (RFC 4568 §6.1).
