@@ -81,6 +81,7 @@ type Signal struct {
 	Desc   Description
 	Node   string // who decides; becomes the owner of a new call
 	Now    int64  // µs of Unix time
+	Level  int    // of the events that may be written, see [events.Level]; 0 is events.LevelFirst
 }
 
 // Signalled is a decision about a Signal: what to append once the SDP for the receiver is written.

@@ -34,7 +34,7 @@ var arrows = map[string]rule{
 	"relay/plan": {pure: true},
 	"projection": {pure: true, own: []string{"events", "relay/plan", "ngserver/ng"}},
 
-	"projection/members": {pure: true, own: []string{"relay/plan"}},
+	"projection/members": {pure: true, own: []string{"events", "relay/plan"}},
 	"projection/regions": {pure: true, own: []string{"events"}},
 	"projection/floats":  {pure: true, own: []string{"projection/members", "relay/plan"}},
 	"projection/transact": {pure: true, own: []string{

@@ -14,6 +14,7 @@ type Settings struct {
 	Node       string // becomes the owner of new calls
 	InstanceID string // 12 hex digits, for "loop protect"
 	SIPSource  bool   // use received-from unless told otherwise (option sip-source)
+	Level      int    // of the events that may be written, see [events.Level]
 }
 
 // Outcome is what an offer or an answer leads to.
@@ -75,7 +76,7 @@ func Signal(call *projection.Call, req *ng.Request, answer bool, set Settings, r
 		return nil, refuse(ng.ReasonRewriteSDP, errors.New("no media section"))
 	}
 	d, err := projection.DecideSignal(call, projection.Signal{
-		Answer: answer, Req: req, Desc: Describe(s, req, set.SIPSource), Node: set.Node, Now: now,
+		Answer: answer, Req: req, Desc: Describe(s, req, set.SIPSource), Node: set.Node, Now: now, Level: set.Level,
 	}, res)
 	if err != nil {
 		return nil, err

@@ -14,5 +14,7 @@
 // A node that was asleep itself hears everybody late: its sleep counts for nobody's silence. One that has just found NATS again
 // judges nobody before it has listened there for Silence.
 //
+// What level of events may be written is [Table.Level]: what all nodes read that hold their leases.
+//
 // Where a new call goes is [Table.Place]: to the nearest zone that has room, and there to whoever has the fewest calls.
 package members

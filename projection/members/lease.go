@@ -21,7 +21,8 @@ const (
 // Lease is a node's claim to its name and to the calls that it owns, as it stands in the bucket. Epoch is the fencing token:
 // it grows with each claim, whoever makes it. A node that finds another epoch than its own has lost the lease.
 type Lease struct {
-	Format   int    `json:"format"` // version of the events that the node writes
+	Format   int    `json:"format"`          // version of the events that the node writes
+	Level    int    `json:"level,omitempty"` // of the events that it reads; absent: events.LevelFirst
 	Node     string `json:"node"`
 	Epoch    uint64 `json:"epoch"`
 	State    string `json:"state"`

@@ -59,6 +59,7 @@ type Table struct {
 	joined bool  // NATS is there
 	nodes  map[string]*node
 	places map[string]place // by their leases, this node included
+	levels map[string]int   // of the nodes that hold their leases
 }
 
 // stamp is a time, and how long the node had slept by then.
@@ -76,7 +77,8 @@ type node struct {
 
 // New returns a table; now is the time of its clock.
 func New(cfg Config, now int64) *Table {
-	return &Table{cfg: cfg, since: stamp{at: now}, ticked: now, nodes: make(map[string]*node), places: make(map[string]place)}
+	return &Table{cfg: cfg, since: stamp{at: now}, ticked: now, nodes: make(map[string]*node), places: make(map[string]place),
+		levels: make(map[string]int)}
 }
 
 func (t *Table) node(id string, now int64) *node {
@@ -250,4 +252,5 @@ func (t *Table) Peers(now int64) []Peer {
 func (t *Table) Forget(id string) {
 	delete(t.nodes, id)
 	delete(t.places, id)
+	delete(t.levels, id)
 }

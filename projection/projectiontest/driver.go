@@ -30,7 +30,7 @@ type Driver struct {
 func NewDriver() *Driver {
 	return &Driver{
 		Res: New(), Now: Start, DeleteDelay: 30,
-		Set: rewrite.Settings{Node: "n1", InstanceID: "0123456789ab"},
+		Set: rewrite.Settings{Node: "n1", InstanceID: "0123456789ab", Level: events.Level},
 	}
 }
 

@@ -7,10 +7,11 @@ type Hello struct {
 	Region   string `json:"region"`
 	Instance string `json:"instance"` // of the region: another one of the same name has another
 	Node     string `json:"node"`
-	Format   int    `json:"format"` // version of the events that the region writes
-	At       int64  `json:"at"`     // µs of Unix time by the node's clock
-	Head     uint64 `json:"head"`   // the sequence up to which the node knows the stream of its region
-	Ready    bool   `json:"ready"`  // the node answers commands
+	Format   int    `json:"format"`          // version of the events that the region writes
+	Level    int    `json:"level,omitempty"` // of events that all its nodes read; absent: events.LevelFirst
+	At       int64  `json:"at"`              // µs of Unix time by the node's clock
+	Head     uint64 `json:"head"`            // the sequence up to which the node knows the stream of its region
+	Ready    bool   `json:"ready"`           // the node answers commands
 	// Records are what the region has noted of regions that were lost.
 	Records []Record `json:"records,omitempty"`
 	// Refused says why the answering region does not want to hear of the greeting one; empty: it does.
@@ -29,6 +30,8 @@ type Record struct {
 	Region string `json:"region"`
 	// Instance is the region's identity. What calls itself so and has another one is another region.
 	Instance string `json:"instance"`
+	// Level is that of events that the region read when it was heard last; 0: it did not say.
+	Level int `json:"level,omitempty"`
 	// State is empty as long as the region was never lost.
 	State string `json:"state,omitempty"`
 	By    string `json:"by,omitempty"`  // the region that adopts

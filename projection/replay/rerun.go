@@ -146,6 +146,7 @@ func (o *Outcome) command(list []history.Moment, i int, before *projection.Call,
 	}
 	set := transact.Settings{
 		Node: m.Node, InstanceID: instanceOf(m.Cause.Reply), SIPSource: sipSource, DeleteDelay: delayOf(m), MaxReply: math.MaxInt,
+		Level: events.Level,
 	}
 	var result transact.Result
 	switch msg.Command {

@@ -22,7 +22,7 @@ func Signal(fx Effects, set Settings, m Message, answer bool) Result {
 	return run(fx, set, command{m: m, creates: !answer, moves: true, digest: digest, decide: func(
 		c *projection.Call, owner string, res projection.Resources, now int64,
 	) (step, error) {
-		s := rewrite.Settings{Node: owner, InstanceID: set.InstanceID, SIPSource: set.SIPSource}
+		s := rewrite.Settings{Node: owner, InstanceID: set.InstanceID, SIPSource: set.SIPSource, Level: set.Level}
 		out, err := rewrite.Signal(c, m.Request, answer, s, res, now)
 		if err != nil {
 			return step{}, err

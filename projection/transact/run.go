@@ -30,6 +30,7 @@ type Settings struct {
 	InstanceID  string // 12 hex digits, for "loop protect"
 	SIPSource   bool   // use received-from unless told otherwise
 	DeleteDelay int    // seconds
+	Level       int    // of the events that may be written, see [events.Level]
 	MaxReply    int    // bytes with the cookie; a client would never learn of ports in a longer reply
 }
 

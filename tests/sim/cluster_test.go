@@ -9,6 +9,8 @@ const (
 	beatEvery = 100 * ms
 	silence   = 600 * ms
 	fenceTime = 300 * ms
+	// patience is for how long the level of events of a node counts that is gone.
+	patience = 10 * sec
 )
 
 // bucket are the leases: compare-and-set, and watched by everybody.
@@ -39,10 +41,17 @@ func (b *bucket) put(i int, l members.Lease, rev uint64) bool {
 func (n *node) watch(i int, l members.Lease) {
 	if l.Epoch > n.view[i].Epoch {
 		n.view[i] = l
+		n.table.Announced(l.Node, l.Level, l.State == members.Up)
 	}
 	if n.w.nodes[i] == n && n.serving && n.view[i].Epoch > n.epoch {
 		n.claim(func() {})
 	}
+}
+
+// level is what level of events the node may write.
+func (n *node) level() int {
+	level, _ := n.table.Level(n.reads, patience, n.w.now)
+	return level
 }
 
 // watchAll reads all leases, at the start and when NATS is there again.
@@ -77,7 +86,7 @@ func (n *node) claim(then func()) {
 		}
 		have, rev := n.w.leases.have[i], n.w.leases.rev[i]
 		n.after(n.w.delay(), func() {
-			l := members.Lease{Node: n.id, Epoch: have.Epoch + 1, State: members.Up, At: n.wall()}
+			l := members.Lease{Node: n.id, Epoch: have.Epoch + 1, State: members.Up, At: n.wall(), Level: n.reads}
 			if n.cutNATS || !n.w.leases.put(i, l, rev) {
 				n.after(20*ms, try)
 				return

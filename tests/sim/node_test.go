@@ -28,6 +28,7 @@ type node struct {
 	cutNATS, cutUDP bool
 	skew, drift     int64 // of its wall clock: µs, and µs a second
 
+	reads    int    // the level of events that its build reads
 	epoch    uint64 // of its lease
 	claiming bool
 	view     []members.Lease // of the leases, by node
@@ -71,7 +72,7 @@ type grant struct {
 }
 
 func newNode(w *world, i int) *node {
-	n := &node{w: w, id: fmt.Sprintf("n%d", i+1), addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), room: -1}
+	n := &node{w: w, id: fmt.Sprintf("n%d", i+1), addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), room: -1, reads: events.Level}
 	zone := ""
 	if w.cfg.zones {
 		zone = [...]string{"eu", "us"}[i%2]

@@ -77,7 +77,7 @@ func (n *regionNode) here(p *regionProc, m *message, via string) reply {
 }
 
 func execute(fx transact.Effects, id, via string, m *message) transact.Result {
-	set := transact.Settings{Node: id, InstanceID: "0123456789ab", DeleteDelay: 0, MaxReply: 65507}
+	set := transact.Settings{Node: id, InstanceID: "0123456789ab", DeleteDelay: 0, MaxReply: 65507, Level: events.Level}
 	msg := transact.Message{Request: m.Request, Encoding: ng.Bencode, Cookie: m.cookie, Raw: m.raw, Via: via}
 	switch m.Command {
 	case ng.CommandOffer, ng.CommandAnswer:

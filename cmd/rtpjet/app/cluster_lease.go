@@ -28,7 +28,7 @@ func (c *cluster) claim(ctx context.Context) error {
 		return fmt.Errorf("make an id for this process: %w", err)
 	}
 	mine := members.Lease{
-		Format: events.Version, Node: c.n.id, Zone: c.n.cfg.Zone, State: members.Up, Instance: hex.EncodeToString(id[:]),
+		Format: events.Version, Level: events.Level, Node: c.n.id, Zone: c.n.cfg.Zone, State: members.Up, Instance: hex.EncodeToString(id[:]),
 		Version: buildVersion(), Started: c.n.now(), NG: c.n.Addrs(), UDP: c.udp.addr(), Keeper: c.n.floats.addr(),
 	}
 	mine.Describe(c.n.cfg.Interfaces)
@@ -228,6 +228,7 @@ func (c *cluster) leaseChanged(in embed.Lease, deleted bool) {
 	before, known := c.leases[id]
 	c.leases[id] = p
 	c.table.Locate(id, p.Zone, p.table)
+	c.announcedLocked(id, l)
 	switch {
 	case l.State == members.Lost && (!known || before.State != members.Lost):
 		c.log.Warn("a node is gone; its calls get other owners as they are asked for", "peer", id, "declared by", l.By)

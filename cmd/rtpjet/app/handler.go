@@ -48,7 +48,7 @@ func (n *Node) Handle(ctx context.Context, m *ngserver.Message) ng.Reply {
 // signal handles offer and answer.
 func (n *Node) signal(ctx context.Context, m *ngserver.Message, answer bool) ng.Reply {
 	return n.mutate(ctx, m, func(fx transact.Effects, msg transact.Message) transact.Result {
-		return transact.Signal(fx, n.settings, msg, answer)
+		return transact.Signal(fx, n.commandSettings(), msg, answer)
 	})
 }
 
@@ -68,7 +68,7 @@ func (n *Node) delete(ctx context.Context, m *ngserver.Message) ng.Reply {
 		return ng.Error(ng.ReasonNoCallID)
 	}
 	return n.mutate(ctx, m, func(fx transact.Effects, msg transact.Message) transact.Result {
-		return transact.Delete(fx, n.settings, msg, n.reportEnv())
+		return transact.Delete(fx, n.commandSettings(), msg, n.reportEnv())
 	})
 }
 
@@ -77,7 +77,7 @@ func (n *Node) block(ctx context.Context, m *ngserver.Message) ng.Reply {
 		return ng.Error(ng.ReasonNoCallID)
 	}
 	return n.mutate(ctx, m, func(fx transact.Effects, msg transact.Message) transact.Result {
-		return transact.Block(fx, n.settings, msg)
+		return transact.Block(fx, n.commandSettings(), msg)
 	})
 }
 

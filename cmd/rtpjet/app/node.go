@@ -119,6 +119,7 @@ type Node struct {
 	followed   atomic.Uint64 // the sequence up to which every event is known
 	unreadable atomic.Uint64
 	swept      atomic.Int64 // when the timers of calls were looked at last, s of Unix time; 0: not yet
+	writes     atomic.Int32 // the level of events as it was logged last; 0: not yet
 	stage      atomic.Int32 // see the constants
 	server     *ngserver.Server
 }

@@ -76,7 +76,7 @@ type regionState struct {
 	mu      sync.Mutex
 	records map[string]storedRecord // what this region has noted, by region
 	fenced  regions.Fence           // the last one that was obeyed
-	greeted map[string]string       // instance of each region that has greeted us
+	greeted map[string]int          // what level of events each region reads that was heard, 0 if it does not say
 }
 
 // storedRecord is a record as the bucket has it.
@@ -105,7 +105,7 @@ func newRegionState(n *Node, cfg NodeConfig) *regionState {
 		return nil
 	}
 	r := &regionState{
-		n: n, log: n.log, start: time.Now(), records: make(map[string]storedRecord), greeted: make(map[string]string),
+		n: n, log: n.log, start: time.Now(), records: make(map[string]storedRecord), greeted: make(map[string]int),
 		cfg: regions.Config{Region: cfg.Region, Instance: cfg.InstanceID, Format: events.Version},
 	}
 	for _, p := range cfg.Regions {

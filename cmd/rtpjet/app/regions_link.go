@@ -55,6 +55,7 @@ func (r *regionState) greetOnce(ctx context.Context, p *regionPeer, l RegionLog)
 	if mixed {
 		r.unmix(ctx, p, l)
 	}
+	r.said(p.Name, h.Level)
 	r.pin(ctx, p, h)
 	r.excuse(ctx, p)
 	if f, ok := regions.FenceOf(r.cfg.Region, r.cfg.Instance, adopted(h, p.Name)); ok {
@@ -105,17 +106,20 @@ func (r *regionState) tell(p *regionPeer, s regions.Status) {
 	}
 }
 
-// pin notes the identity of a region when it is heard for the first time.
+// pin notes the identity of a region when it is heard for the first time, and what level of events it reads.
 func (r *regionState) pin(ctx context.Context, p *regionPeer, h regions.Hello) {
 	r.mu.Lock()
-	known := r.records[p.Name].Instance
+	known := r.records[p.Name]
 	r.mu.Unlock()
-	if known != "" {
+	if known.Instance != "" && known.Level == h.Level {
 		return
 	}
 	_, err := r.record(ctx, p.Name, func(rec regions.Record) (regions.Record, error) {
 		if rec.Instance == "" {
 			rec.Instance = h.Instance
+		}
+		if rec.Instance == h.Instance {
+			rec.Level = h.Level
 		}
 		return rec, nil
 	})
@@ -149,6 +153,7 @@ func (r *regionState) hello() regions.Hello {
 		Region: r.cfg.Region, Instance: r.cfg.Instance, Node: r.n.id, Format: r.cfg.Format, At: r.n.now(), Head: r.n.followed.Load(),
 		Ready: r.n.stage.Load() == stageServing,
 	}
+	h.Level, _ = r.n.cluster.level()
 	r.mu.Lock()
 	for _, rec := range r.records {
 		if rec.State != "" {
@@ -164,7 +169,9 @@ func (r *regionState) serveHello(m embed.Msg) {
 	var theirs regions.Hello
 	ours := r.hello()
 	if json.Unmarshal(m.Data, &theirs) == nil {
-		ours.Refused = r.refuse(theirs)
+		if ours.Refused = r.refuse(theirs); ours.Refused == "" && theirs.Region != r.cfg.Region {
+			r.said(theirs.Region, theirs.Level)
+		}
 	}
 	respond(m, ours)
 }

@@ -71,7 +71,7 @@ func ageText(ms int64) string {
 // appendFrom decides a command on the mirror and appends the event to the stream of the home, none of whose nodes answers.
 func (r *regionState) appendFrom(ctx context.Context, p *regionPeer, l RegionLog, m *ngserver.Message, c *projection.Call) ng.Reply {
 	fx := &mirrorEffects{r: r, ctx: ctx, p: p, l: l, call: c}
-	set := r.n.settings
+	set := r.n.commandSettings()
 	set.Node = r.qualified()
 	msg := transact.Message{
 		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw, Received: m.Received.UnixMicro(),

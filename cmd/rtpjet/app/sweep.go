@@ -54,6 +54,7 @@ func (n *Node) sweep(ctx context.Context, start <-chan struct{}) error {
 		case <-tick.C:
 		}
 		n.swept.Store(time.Now().Unix())
+		n.tellLevel()
 		totals := n.engine.Totals()
 		n.rate.measure(n.clock(), totals.In)
 		n.rateOut.measure(n.clock(), totals.Out)

@@ -59,7 +59,7 @@ func (s *Story) Do(command string, keysAndValues ...any) {
 		Request: req, Encoding: enc, Cookie: fmt.Sprintf("c%d", s.cookies), Source: netip.MustParseAddrPort("192.0.2.50:5070"), Raw: raw,
 		Received: s.Now - 740,
 	}
-	set := transact.Settings{Node: s.Node, InstanceID: "0123456789ab", DeleteDelay: 30, MaxReply: math.MaxInt}
+	set := transact.Settings{Node: s.Node, InstanceID: "0123456789ab", DeleteDelay: 30, MaxReply: math.MaxInt, Level: events.Level}
 	var res transact.Result
 	switch command {
 	case ng.CommandOffer, ng.CommandAnswer:
