@@ -231,6 +231,7 @@ func (w *writer) event(e Event) error {
 		w.open('{')
 		w.str("reason", string(e.Reason))
 		w.optInt("created", e.Created)
+		w.optInt("until", e.Until)
 		w.counters("rtp", e.RTP)
 		w.counters("rtcp", e.RTCP)
 		w.optInt("zero_way", int64(e.ZeroWay))

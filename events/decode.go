@@ -340,6 +340,8 @@ func (r *reader) ended() (e Ended) {
 			bit, e.Created = 1<<5, r.int64()
 		case "lost":
 			bit, e.Lost = 1<<6, r.uint64()
+		case "until":
+			bit, e.Until = 1<<7, r.int64()
 		}
 		r.once(&seen, bit)
 	}

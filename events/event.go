@@ -366,6 +366,9 @@ type Ended struct {
 	Reason Reason `json:"reason"`
 	// Created is when the call began, µs of Unix time; 0 in events of early releases.
 	Created int64 `json:"created,omitempty"`
+	// Until is when the call was over for its parties, µs of Unix time: when the delete came whose delay has passed now. 0 if
+	// that is the time of the entry. Until a timer ran out, a call lasts: nobody has said that it was over before.
+	Until int64 `json:"until,omitempty"`
 	// RTP and RTCP are what the call's streams received in all.
 	RTP  Counters `json:"rtp,omitzero"`
 	RTCP Counters `json:"rtcp,omitzero"`

@@ -62,6 +62,7 @@ func samples() map[string]events.Envelope {
 		Reason: events.ReasonDeleted, Created: 1_699_999_999_000_000, RTP: events.Counters{Packets: 1, Bytes: 172}, ZeroWay: 1, OneWay: 2,
 	})
 	out["ended_lost"] = env(events.Ended{Reason: events.ReasonDeleted, RTP: events.Counters{Packets: 1, Bytes: 172}, Lost: 1 << 63})
+	out["ended_until"] = env(events.Ended{Reason: events.ReasonDeleted, Created: 1_699_999_999_000_000, Until: 1_699_999_999_500_000})
 	out["leg_silent"] = env(events.LegSilent{Party: 1, Media: 2, Tag: "a", Since: 1_699_999_999_000_000, Packets: 3})
 	crypto := events.Crypto{
 		Tag: 1, Suite: "AES_CM_128_HMAC_SHA1_80", Key: events.Secret("\x00\xff0123456789012345678901234567"), MKI: "12", MKILen: 4, Lifetime: "2^20",

@@ -130,5 +130,8 @@ func (c *Call) WhyAlive(t Timeouts, last func(netip.AddrPort) int64) Alive {
 			a.Ends, a.Why = other.at, other.why
 		}
 	}
+	if a.Ends > 0 && c.Until != 0 {
+		a.Why = events.ReasonDeleted
+	}
 	return a
 }

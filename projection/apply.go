@@ -1,6 +1,10 @@
 package projection
 
-import "rtpjet/events"
+import (
+	"cmp"
+
+	"rtpjet/events"
+)
 
 // Apply folds one event. It must see every event of the call's subject in stream order; an event at or before c.Seq, or
 // one that does not fit the state (of an ended call, of an older signalling), changes nothing but c.Seq. It never fails.
@@ -19,7 +23,7 @@ func (c *Call) Apply(seq uint64, e events.Envelope) {
 		c.Unknown++
 	case events.Ended:
 		if c.Gen == 0 { // a reader that starts may pass over what led to an end
-			*c = Call{ID: e.Call, Gen: e.Gen, First: seq, Seq: seq, Ended: true, EndedAt: e.At, Unknown: c.Unknown}
+			*c = Call{ID: e.Call, Gen: e.Gen, First: seq, Seq: seq, Ended: true, EndedAt: e.At, Until: ev.Until, Unknown: c.Unknown}
 			return
 		}
 	}
@@ -33,8 +37,10 @@ func (c *Call) Apply(seq uint64, e events.Envelope) {
 		c.applyBlocked(ev)
 	case events.DeletionScheduled:
 		c.applyScheduled(ev)
+		c.noteUntil(e.At)
 	case events.PartiesRemoved:
 		c.remove(ev.Parties)
+		c.noteUntil(e.At)
 	case events.TakenOver:
 		c.applyTakenOver(ev)
 	case events.RolledOver:
@@ -43,7 +49,7 @@ func (c *Call) Apply(seq uint64, e events.Envelope) {
 		c.applySilent(ev)
 	case events.Ended:
 		*c = Call{
-			ID: c.ID, Gen: c.Gen, First: c.First, Seq: seq, Ended: true, EndedAt: e.At, Owner: c.Owner,
+			ID: c.ID, Gen: c.Gen, First: c.First, Seq: seq, Ended: true, EndedAt: e.At, Until: cmp.Or(ev.Until, c.Until), Owner: c.Owner,
 			Commands: c.Commands, Unknown: c.Unknown,
 		}
 	}
@@ -117,8 +123,9 @@ func (c *Call) applySignalling(seq uint64, e events.Envelope, s events.Signallin
 	}
 	c.stopHearing(s.From, s.To)
 	c.stopHearing(s.To, s.From)
-	c.forgetSilences()
 	c.DeleteAt = 0 // any signalling keeps the call
+	c.noteUntil(e.At)
+	c.forgetSilences()
 }
 
 // dropLabel takes a label from whoever has it but keep: labels are unique in a call, the last wins.

@@ -13,7 +13,7 @@ type Call struct {
 	Gen   uint64 // generation, see events.Envelope
 	First uint64 // stream sequence of the generation's first event
 	Seq   uint64 // stream sequence of the last event applied
-	Ended bool   // the last generation is over; only ID, Gen, First, Seq, EndedAt, Owner and Commands mean something
+	Ended bool   // the last generation is over; only ID, Gen, First, Seq, EndedAt, Until, Owner and Commands mean something
 	// EndedAt is when, in µs of Unix time.
 	EndedAt int64
 
@@ -30,6 +30,10 @@ type Call struct {
 	// DeleteAt is when the whole call ends, in µs of Unix time; 0 if it does not. PartyDeleteAt is the same for parties.
 	DeleteAt      int64
 	PartyDeleteAt map[int]int64
+	// Until is when the call was over for its parties, in µs of Unix time: when the delete came after which nobody is left who
+	// talks to somebody, though the sockets stay open for the time that it named. 0 if no such delete came; a call that is
+	// ended lasted until EndedAt then.
+	Until int64
 
 	Blocked, BlockedDTMF bool
 

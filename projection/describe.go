@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/netip"
@@ -14,7 +15,7 @@ import (
 func (c *Call) Describe(w io.Writer) {
 	p := func(format string, args ...any) { fmt.Fprintf(w, format, args...) }
 	if !c.Live() {
-		p("call %q: ended %s, generation %d, event %d\n", c.ID, clock(c.EndedAt), c.Gen, c.Seq)
+		p("call %q: ended %s, generation %d, event %d\n", c.ID, clock(cmp.Or(c.Until, c.EndedAt)), c.Gen, c.Seq)
 		return
 	}
 	p("call %q\n", c.ID)

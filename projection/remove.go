@@ -73,18 +73,11 @@ func cascade(c *Call, id int) []int {
 			gone = append(gone, p.ID)
 		}
 	}
-	for _, p := range c.Parties {
-		if p == nil || slices.Contains(gone, p.ID) {
-			continue
-		}
-		for _, q := range c.Parties {
-			if q != nil && !slices.Contains(gone, q.ID) && associated(c, p.ID, q.ID) {
-				slices.Sort(gone)
-				return gone
-			}
-		}
+	if !talk(c, func(id int) bool { return slices.Contains(gone, id) }) {
+		return nil
 	}
-	return nil
+	slices.Sort(gone)
+	return gone
 }
 
 func associated(c *Call, a, b int) bool {
@@ -112,15 +105,40 @@ func DecideDue(c *Call, now int64) events.Event {
 	if len(ids) == 0 {
 		return nil
 	}
-	for _, p := range c.Parties { // does anybody remain who talks to somebody?
-		if p == nil || slices.Contains(ids, p.ID) {
+	if talk(c, func(id int) bool { return slices.Contains(ids, id) }) {
+		return events.PartiesRemoved{Parties: ids}
+	}
+	return events.Ended{Reason: events.ReasonDeleted}
+}
+
+// talk tells whether anybody but those who are gone talks to somebody who is not.
+func talk(c *Call, gone func(id int) bool) bool {
+	for _, p := range c.Parties {
+		if p == nil || gone(p.ID) {
 			continue
 		}
 		for _, q := range c.Parties {
-			if q != nil && !slices.Contains(ids, q.ID) && associated(c, p.ID, q.ID) {
-				return events.PartiesRemoved{Parties: ids}
+			if q != nil && !gone(q.ID) && associated(c, p.ID, q.ID) {
+				return true
 			}
 		}
 	}
-	return events.Ended{Reason: events.ReasonDeleted}
+	return false
+}
+
+// leaving tells whether a party is to be removed, itself or with the whole call.
+func (c *Call) leaving(id int) bool {
+	_, ok := c.PartyDeleteAt[id]
+	return ok || c.DeleteAt != 0
+}
+
+// noteUntil notes at what time the last two who talk to each other, or the whole call, were deleted; at is that of the event
+// that has just changed who that is.
+func (c *Call) noteUntil(at int64) {
+	switch {
+	case c.DeleteAt == 0 && (len(c.PartyDeleteAt) == 0 || talk(c, c.leaving)):
+		c.Until = 0
+	case c.Until == 0:
+		c.Until = at
+	}
 }

@@ -9,15 +9,15 @@ import (
 )
 
 // speaks tells whether packets should come from a party in a section: it has said that it sends, and from where, and somebody
-// who has answered wants to hear it.
+// who has answered wants to hear it. Who is to be removed has hung up, or was hung up on: neither speaks nor listens.
 func (c *Call) speaks(p *events.Party, media int) bool {
 	m := &p.Medias[media]
-	if !IsRTP(m.Protocol) || m.Rejected || m.Hidden || !m.Local.RTP.IsValid() || !m.Remote.RTP.IsValid() ||
+	if c.leaving(p.ID) || !IsRTP(m.Protocol) || m.Rejected || m.Hidden || !m.Local.RTP.IsValid() || !m.Remote.RTP.IsValid() ||
 		m.Remote.RTP.Addr().IsUnspecified() || !m.Direction.Sends() {
 		return false
 	}
 	return slices.ContainsFunc(c.Parties, func(q *events.Party) bool {
-		if q == nil || q.ID == p.ID || media >= len(q.Medias) || !slices.Contains(q.Peers, p.ID) {
+		if q == nil || q.ID == p.ID || c.leaving(q.ID) || media >= len(q.Medias) || !slices.Contains(q.Peers, p.ID) {
 			return false
 		}
 		m := &q.Medias[media]

@@ -154,3 +154,40 @@ func TestSilenceOfNoConcern(t *testing.T) {
 	w.apply(1002*second, events.Ended{})
 	w.expect(2000*second, "")
 }
+
+// TestSilenceOfAHangUp: who was deleted has hung up, and so has who talked to nobody else. Signalling brings them back.
+func TestSilenceOfAHangUp(t *testing.T) {
+	for name, ev := range map[string]events.DeletionScheduled{
+		"the call": {At: 500 * second}, "the party": {Parties: []int{0}, At: 500 * second}, "its only peer": {Parties: []int{1}, At: 500 * second},
+	} {
+		w := silenceCall(t)
+		w.packet(silentA, 10*second)
+		w.packet(silentB, 10*second)
+		w.apply(11*second, ev)
+		w.expect(400*second, "")
+		if name == "the call" {
+			w.signal(400*second, events.SendRecv, true)
+			w.expect(419*second, "")
+			w.expect(420*second, "a")
+			w.expect(420*second, "b")
+		}
+	}
+}
+
+// TestSilenceOfAFork: a fork that goes takes the silence of nobody else with it.
+func TestSilenceOfAFork(t *testing.T) {
+	w := silenceCall(t)
+	other := events.Party{ID: 2, Tag: "c", Peers: []int{0}, Medias: []events.Media{{
+		Type: "audio", Protocol: "RTP/AVP", Direction: events.SendRecv,
+		Local:  events.Ports{RTP: netip.MustParseAddrPort("192.0.2.10:30004")},
+		Remote: events.Ports{RTP: netip.MustParseAddrPort("198.51.100.3:4000")},
+	}}}
+	a := *w.call.Party(0)
+	a.Peers = []int{1, 2}
+	w.apply(0, events.Offered{Signalling: events.Signalling{From: 0, To: 2, Parties: []events.Party{a, *w.call.Party(1), other}}})
+	w.call.Parties[1].Peers = []int{0} // both forks hear the caller
+	w.packet(silentB, 100*second)
+	w.apply(5*second, events.DeletionScheduled{Parties: []int{2}, At: 500 * second})
+	w.expect(20*second, "a")
+	w.expect(60*second, "")
+}

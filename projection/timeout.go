@@ -15,10 +15,20 @@ type Timeouts struct{ Media, Silent, Offer, Final int64 }
 // A stream is in one of three classes: the peer should be sending (Media), its address is not known yet (Offer), or nothing
 // is expected from it (Silent). A call lives while any stream of the first two is fresh; the third counts only if there is
 // none of the first. Signalling refreshes a stream like a packet does. Final counts from the call's creation.
+//
+// A call that was over before, as a delete has said, was deleted, whatever its streams do.
 func (c *Call) Timeout(t Timeouts, last func(netip.AddrPort) int64, now int64) (events.Reason, bool) {
 	if !c.Live() {
 		return "", false
 	}
+	why, over := c.timeout(t, last, now)
+	if over && c.Until != 0 {
+		why = events.ReasonDeleted
+	}
+	return why, over
+}
+
+func (c *Call) timeout(t Timeouts, last func(netip.AddrPort) int64, now int64) (events.Reason, bool) {
 	if t.Final > 0 && now-c.Created >= t.Final {
 		return events.ReasonFinalTimeout, true
 	}

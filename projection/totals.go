@@ -1,16 +1,17 @@
 package projection
 
 import (
+	"cmp"
 	"net/netip"
 
 	"rtpjet/events"
 	"rtpjet/relay/plan"
 )
 
-// Totals adds to an end when the call began, and what its streams have received. stats tells of a local socket what it counted; false if it is
+// Totals adds to an end when the call began, until when it lasted, and what its streams have received. stats tells of a local socket what it counted; false if it is
 // not known.
 func (c *Call) Totals(ev events.Ended, stats func(netip.AddrPort) (plan.Stats, bool)) events.Ended {
-	ev.Created = c.Created
+	ev.Created, ev.Until = c.Created, cmp.Or(ev.Until, c.Until)
 	add := func(sum *events.Counters, local netip.AddrPort) (heard bool) { // RTCP has no sequence numbers, so nothing is lost of it
 		st, ok := stats(local)
 		if ok {

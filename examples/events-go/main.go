@@ -143,6 +143,7 @@ func tell(e entry) any {
 		var ev struct {
 			Reason  string `json:"reason"`
 			Created int64  `json:"created"`
+			Until   int64  `json:"until"`
 			RTP     struct {
 				Packets uint64 `json:"packets"`
 				Bytes   uint64 `json:"bytes"`
@@ -154,7 +155,7 @@ func tell(e entry) any {
 		}
 		out := ended{"ended", e.Call, ev.Reason, nil, ev.RTP.Packets, ev.RTP.Bytes, ev.OneWay}
 		if ev.Created > 0 {
-			s := seconds(e.At - ev.Created)
+			s := seconds(cmp.Or(ev.Until, e.At) - ev.Created)
 			out.Seconds = &s
 		}
 		return out

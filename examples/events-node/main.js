@@ -79,7 +79,7 @@ function tell(entry) {
         event: "ended",
         call: entry.call,
         reason: ev.reason,
-        seconds: ev.created ? seconds(entry.at - ev.created) : null, // null if the entry is of an early release
+        seconds: ev.created ? seconds((ev.until ?? entry.at) - ev.created) : null, // null if the entry is of an early release
         packets: ev.rtp?.packets ?? 0,
         bytes: ev.rtp?.bytes ?? 0,
         one_way: ev.one_way ?? 0,

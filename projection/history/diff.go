@@ -104,7 +104,7 @@ func flatten(c *projection.Call) *flat {
 	}
 	f.put("generation", strconv.FormatUint(c.Gen, 10))
 	if c.Ended {
-		f.put("ended", clock(c.EndedAt))
+		f.put("ended", clock(cmp.Or(c.Until, c.EndedAt)))
 		return f
 	}
 	f.put("owner", c.Owner)

@@ -127,10 +127,13 @@ func (c *canvas) life(i int) {
 	life := &c.l.Lives[i]
 	c.line("")
 	text := "began " + life.Began.Format("2006-01-02 15:04:05.000") + " UTC, owner " + life.Owner
-	if life.Ended.IsZero() {
+	switch lasted, over := life.Lasted(); {
+	case !over:
 		text += ", lives"
-	} else {
-		text += fmt.Sprintf(", ended after %s: %s", round(life.Ended.Sub(life.Began)), reasonText(life.Why))
+	case life.Ended.IsZero():
+		text += fmt.Sprintf(", over after %s, to be deleted", round(lasted))
+	default:
+		text += fmt.Sprintf(", ended after %s: %s", round(lasted), reasonText(life.Why))
 	}
 	if len(c.l.Lives) > 1 {
 		text = fmt.Sprintf("%d. %s", i+1, text)

@@ -35,8 +35,22 @@ type Life struct {
 	Began time.Time     `json:"began"`
 	Ended time.Time     `json:"ended,omitzero"` // zero while it lives
 	Why   events.Reason `json:"why,omitempty"`  // it ended
+	// Until is when the call was over for its parties, if that was before Ended: when the delete came whose delay it outlived,
+	// or still outlives.
+	Until time.Time `json:"until,omitzero"`
 	// Names are what the lines of parties are called in this life, by key.
 	Names map[string]string `json:"names,omitempty"`
+}
+
+// Lasted is how long the call was one for its parties; false while it lives.
+func (l *Life) Lasted() (time.Duration, bool) {
+	switch {
+	case !l.Until.IsZero():
+		return l.Until.Sub(l.Began), true
+	case !l.Ended.IsZero():
+		return l.Ended.Sub(l.Began), true
+	}
+	return 0, false
 }
 
 // Line is one vertical: a party, or a node that wrote an entry.
@@ -215,6 +229,10 @@ func (b *builder) life(s *Step, m *Moment) {
 	}
 	life := &b.l.Lives[n-1]
 	life.Last = len(b.l.Steps)
+	life.Until = time.Time{}
+	if u := m.Call.Until; u != 0 {
+		life.Until = time.UnixMicro(u).UTC()
+	}
 	if end, ok := m.Event.(events.Ended); ok {
 		life.Ended, life.Why = s.At, end.Reason
 	}

@@ -70,7 +70,7 @@ func mediaTypes(p *events.Party) string {
 
 // stateOf says in a word or two how a live call is.
 func stateOf(c *projection.Call) string {
-	if c.DeleteAt != 0 {
+	if c.Until != 0 {
 		return "being deleted"
 	}
 	parties, held := 0, false

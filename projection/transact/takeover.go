@@ -61,8 +61,7 @@ func interfaces(c *projection.Call) []string {
 
 // End ends a live call for a reason that no command gave, with what its streams have counted. Errors are those of
 // Effects.Append.
-func End(fx Effects, node string, reason events.Reason) error {
+func End(fx Effects, node string, end events.Ended) error {
 	c := fx.Call()
-	ev := c.Totals(events.Ended{Reason: reason}, fx.Stats())
-	return fx.Append(events.Envelope{Call: c.ID, Gen: c.Gen, Node: node, At: fx.Now(), Event: ev})
+	return fx.Append(events.Envelope{Call: c.ID, Gen: c.Gen, Node: node, At: fx.Now(), Event: c.Totals(end, fx.Stats())})
 }

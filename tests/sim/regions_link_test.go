@@ -103,7 +103,7 @@ func (n *regionNode) obey(f regions.Fence) {
 		n.spawn(func(p *regionProc) {
 			p.lock(key)
 			if c := &p.h.call; c.Live() && f.Ends(c.First, mirrored) {
-				if transact.End(&homeEffects{p}, n.id, events.ReasonAdopted) == nil {
+				if transact.End(&homeEffects{p}, n.id, events.Ended{Reason: events.ReasonAdopted}) == nil {
 					w.stats.Fenced++
 				}
 			}

@@ -37,7 +37,7 @@ func (n *node) sweep() {
 		if gone && n.w.now-since >= orphanAfter && n.table.Caretaker(key, n.w.now) {
 			n.lock(key, ownTime, func(p *proc) {
 				if p.h.call.Live() && n.judge(p.h.call.Owner) == members.Gone {
-					p.afterOwn(transact.End(p, n.id, events.ReasonOrphaned))
+					p.afterOwn(transact.End(p, n.id, events.Ended{Reason: events.ReasonOrphaned}))
 				}
 			})
 		}

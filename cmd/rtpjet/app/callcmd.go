@@ -85,7 +85,7 @@ func CallList(ctx context.Context, l *embed.Log, w io.Writer, asJSON bool) error
 			}
 		}
 		state := "live"
-		if c.DeleteAt != 0 {
+		if c.Until != 0 {
 			state = "being deleted"
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\n", printable(c.ID), c.Owner,

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -74,6 +75,6 @@ func (r *regionState) endCopy(ctx context.Context, region string, in embed.Entry
 			return
 		}
 		n.log.Info("an adopted call had ended where it was adopted from", "call-id", e.call.ID, "region", region, "reason", end.Reason)
-		_ = n.own(ctx, e, events.Ended{Reason: end.Reason}) // else its timers end it
+		_ = n.own(ctx, e, events.Ended{Reason: end.Reason, Until: cmp.Or(end.Until, env.At)}) // else its timers end it
 	}()
 }

@@ -183,7 +183,7 @@ func (n *Node) own(ctx context.Context, e *entry, ev events.Event) error {
 	defer cancel()
 	var err error
 	if end, ok := ev.(events.Ended); ok {
-		err = transact.End(n.effects(ctx, e), n.id, end.Reason)
+		err = transact.End(n.effects(ctx, e), n.id, end)
 	} else {
 		err = n.append(ctx, e, events.Envelope{Call: e.call.ID, Gen: e.call.Gen, Node: n.id, At: n.now(), Event: ev})
 	}

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 
@@ -41,7 +42,7 @@ func (n *Node) account(was liveness, c *projection.Call, env events.Envelope) {
 	if !ok || !was.live || now.live || !n.carries(was.owner) || !n.relaying.Load() {
 		return
 	}
-	d := float64(env.At-was.created) / 1e6
+	d := float64(cmp.Or(end.Until, was.until, env.At)-was.created) / 1e6
 	n.tally.mu.Lock()
 	defer n.tally.mu.Unlock()
 	if n.tally.ended == nil {
@@ -87,8 +88,9 @@ type liveness struct {
 	live    bool
 	owner   string
 	created int64
+	until   int64 // see projection.Call
 }
 
 func livenessOf(c *projection.Call) liveness {
-	return liveness{live: c.Live(), owner: c.Owner, created: c.Created}
+	return liveness{live: c.Live(), owner: c.Owner, created: c.Created, until: c.Until}
 }

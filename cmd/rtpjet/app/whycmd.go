@@ -73,6 +73,7 @@ type Why struct {
 
 	// Of one that has ended.
 	Ended  time.Time     `json:"ended,omitzero"`
+	Until  time.Time     `json:"until,omitzero"` // when the delete came whose delay was over then
 	Reason events.Reason `json:"reason,omitempty"`
 	By     string        `json:"by,omitempty"`    // the node that wrote the end
 	Asked  string        `json:"asked,omitempty"` // the client whose command it was
@@ -114,16 +115,17 @@ func (y *Why) ended(list []history.Moment) {
 			continue
 		}
 		y.Ended, y.Reason, y.By = time.UnixMicro(m.At).UTC(), end.Reason, m.Node
-		for j := i; j >= 0 && list[j].Life == m.Life; j-- { // a delete may have named a later time
-			switch list[j].Event.(type) {
-			case events.Ended, events.DeletionScheduled:
-				if cause := list[j].Cause; cause != nil {
-					y.Asked = cause.From.String()
-					return
+		by := m
+		if until := m.Call.Until; until != 0 {
+			y.Until = time.UnixMicro(until).UTC()
+			for j := i; j >= 0 && list[j].Life == m.Life; j-- {
+				if _, scheduled := list[j].Event.(events.DeletionScheduled); scheduled && list[j].At == until {
+					by = &list[j]
 				}
-				continue
 			}
-			break
+		}
+		if by.Cause != nil {
+			y.Asked = by.Cause.From.String()
 		}
 		return
 	}
@@ -188,8 +190,15 @@ func (y *Why) write(w io.Writer, c *projection.Call) {
 			p("call %s: it has ended; its last event does not say why\n", printable(y.Call))
 			return
 		}
-		p("call %s: ended %s UTC: %s\n", printable(y.Call), y.Ended.Format("2006-01-02 15:04:05.000"), history.ReasonText(y.Reason))
+		over := y.Ended
+		if !y.Until.IsZero() {
+			over = y.Until
+		}
+		p("call %s: ended %s UTC: %s\n", printable(y.Call), over.Format("2006-01-02 15:04:05.000"), history.ReasonText(y.Reason))
 		p("  written by %s", printable(y.By))
+		if over != y.Ended {
+			p(" %s later, when its delay was over", span(y.Ended.Sub(over).Microseconds()))
+		}
 		if y.Asked != "" {
 			p(", asked by %s", y.Asked)
 		}

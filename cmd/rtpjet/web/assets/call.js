@@ -152,7 +152,7 @@ export class CallPage {
     const many = this.ladder.lives.length > 1;
     const last = this.ladder.steps.at(-1);
     if (!life) return h("div", { class: "head" }, title);
-    const began = us(life.began);
+    const began = us(life.began), over = life.until || life.ended;
     return h(
       "div",
       { class: "head" },
@@ -160,10 +160,10 @@ export class CallPage {
       h(
         "p",
         { class: "facts" },
-        life.ended ? badge("plain", "ended: " + life.why.replace("_", " ")) : badge("good", "live"),
+        life.ended ? badge("plain", "ended: " + life.why.replace("_", " ")) : over ? badge("plain", "being deleted") : badge("good", "live"),
         h("span", {}, "owner ", h("b", {}, owner(last.owner || life.owner))),
         h("span", {}, "began ", h("b", {}, day(began) + " " + clock(began))),
-        h("span", {}, life.ended ? "lasted " : "for ", h("b", {}, span((life.ended ? us(life.ended) : this.app.now()) - began))),
+        h("span", {}, over ? "lasted " : "for ", h("b", {}, span((over ? us(over) : this.app.now()) - began))),
         many && h("span", {}, "call " + (this.ladder.lives.indexOf(life) + 1) + " of " + this.ladder.lives.length + " under this call-id"),
       ),
     );
