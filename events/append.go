@@ -420,11 +420,16 @@ func (w *writer) media(m *Media) {
 	w.optUint("signal", m.Signal)
 	w.optInt("signal_at", m.SignalAt)
 	w.flag("extmaps", m.Extmaps)
+	w.flag("loop_check", m.LoopCheck)
 	w.flag("ice", m.ICE)
 	w.flag("controlling", m.Controlling)
 	w.flag("recrypt", m.Recrypt)
 	w.flag("end_to_end", m.EndToEnd)
 	w.optUint("twin", uint64(m.Twin))
+	if m.Withheld != nil {
+		w.key("withheld")
+		w.extmaps(*m.Withheld)
+	}
 	if m.SRTP != nil {
 		w.key("srtp")
 		w.srtp(m.SRTP)
@@ -450,6 +455,21 @@ func (w *writer) ports(k string, p Ports, optional bool) {
 	w.optAddrPort("rtp", p.RTP)
 	w.optAddrPort("rtcp", p.RTCP)
 	w.close('}')
+}
+
+func (w *writer) extmaps(list []Extmap) {
+	w.open('[')
+	for i := range list {
+		e := &list[i]
+		w.element()
+		w.open('{')
+		w.int("id", int64(e.ID))
+		w.str("uri", e.URI)
+		w.optStr("direction", e.Direction)
+		w.flag("masked", e.Masked)
+		w.close('}')
+	}
+	w.close(']')
 }
 
 func (w *writer) codecs(k string, list []Codec) {

@@ -114,9 +114,38 @@ func (r *reader) media(m *Media, told *lists) {
 			bit, m.Place = 1<<62, uint16(r.upTo(math.MaxUint16))
 		case "proposed":
 			bit, m.Proposed = 1<<63, Proposed(r.upTo(math.MaxUint8))
+		case "withheld":
+			bit = 1 << 44
+			m.Withhold(r.extmaps())
+		case "loop_check":
+			bit, m.LoopCheck = 1<<45, r.bool()
 		}
 		r.once(&seen, bit)
 	}
+}
+
+func (r *reader) extmaps() []Extmap {
+	var list []Extmap
+	for begun := false; r.element(begun); begun = true {
+		var e Extmap
+		var seen uint64
+		for k, ok := r.key(false); ok; k, ok = r.key(true) {
+			var bit uint64
+			switch string(k) {
+			case "id":
+				bit, e.ID = 1<<0, r.int()
+			case "uri":
+				bit, e.URI = 1<<1, string(r.text())
+			case "direction":
+				bit, e.Direction = 1<<2, intern(r.text())
+			case "masked":
+				bit, e.Masked = 1<<3, r.bool()
+			}
+			r.once(&seen, bit)
+		}
+		list = append(list, e)
+	}
+	return append(make([]Extmap, 0, len(list)), list...)
 }
 
 func (r *reader) confirmed() (c [2]bool) {

@@ -198,6 +198,8 @@ type Media struct {
 	SignalAt int64 `json:"signal_at,omitempty"`
 	// Extmaps says that header extensions were negotiated on this side.
 	Extmaps bool `json:"extmaps,omitempty"`
+	// LoopCheck says that the party's SDP named an address of the relay itself.
+	LoopCheck bool `json:"loop_check,omitempty"`
 	// ICE says that the party's SDP used ICE, so that its addresses mean little.
 	ICE bool `json:"ice,omitempty"`
 	// Controlling is our ICE role towards the party (RFC 8445 §6.1.1): we are controlling towards whom we offer to.
@@ -210,6 +212,9 @@ type Media struct {
 	// Twin is not 0 if the party sees the section as two, a plain and a secure one, and says which of them stands first (the older
 	// form of OSRTP).
 	Twin Twin `json:"twin,omitempty"`
+	// Withheld are the header extensions of the party's last SDP that the other side was not told of, nil if there are none;
+	// hardly a section has any. See Withholds and Withhold.
+	Withheld *[]Extmap `json:"withheld,omitempty"`
 	// SRTP are the keys of this side, nil for plain RTP. It is never changed in place: see Keys and SetKeys.
 	SRTP *SRTP `json:"srtp,omitempty"`
 }
@@ -263,6 +268,31 @@ type Earlier struct {
 	Advertised netip.Addr     `json:"advertised,omitzero"`
 	Local      Ports          `json:"local"`
 	Remote     netip.AddrPort `json:"remote"`
+}
+
+// Extmap is a header extension of a section (RFC 8285 §5).
+type Extmap struct {
+	ID        int    `json:"id"`
+	URI       string `json:"uri"`
+	Direction string `json:"direction,omitempty"` // as the party wrote it; empty if it did not
+	// Masked says that the extension is negotiated with the party all the same (extmap "mask"); else it is refused to it.
+	Masked bool `json:"masked,omitempty"`
+}
+
+// Withholds returns the header extensions of the party that the other side was not told of.
+func (m *Media) Withholds() []Extmap {
+	if m.Withheld == nil {
+		return nil
+	}
+	return *m.Withheld
+}
+
+// Withhold notes the header extensions that the other side is not told of. A list that is there already stays as it is.
+func (m *Media) Withhold(list []Extmap) {
+	m.Withheld = nil
+	if len(list) > 0 {
+		m.Withheld = &list
+	}
 }
 
 // Codec is one payload type of a section.

@@ -65,8 +65,11 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 		Blocked:       c.Dropping || c.Blocked || m.Blocked || m.Echo == "blackhole",
 		BlockDTMF:     c.BlockedDTMF || m.BlockedDTMF,
 		Echo:          m.Echo == "echo",
+		LoopCheck:     m.LoopCheck,
 		TOS:           def.TOS,
 	}
+	s.MaskExtensions = withheldIDs(m)
+	s.NoFeedback = c.filtersFeedback(p, i)
 	if c.TOS >= 0 {
 		s.TOS = uint8(c.TOS)
 	}
@@ -134,6 +137,36 @@ func dtmfTypes(m *events.Media) []uint8 {
 	}
 	return out
 }
+
+// withheldIDs are the ids under which the party may send header extensions that nobody else knows of. Where the parties
+// have keys of their own, nothing can be taken out of a packet.
+func withheldIDs(m *events.Media) []uint8 {
+	var out []uint8
+	if m.EndToEnd {
+		return nil
+	}
+	for _, e := range m.Withholds() {
+		if e.ID > 0 && e.ID <= 255 && !slices.Contains(out, uint8(e.ID)) {
+			out = append(out, uint8(e.ID))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// filtersFeedback tells whether a party without feedback in its profile hears one that has it (RFC 4585).
+func (c *Call) filtersFeedback(p *events.Party, i int) bool {
+	if m := &p.Medias[i]; !IsRTP(m.Protocol) || hasFeedback(m.Protocol) || m.EndToEnd {
+		return false
+	}
+	return slices.ContainsFunc(p.Peers, func(id int) bool {
+		q := c.Party(id)
+		return q != nil && i < len(q.Medias) && hasFeedback(q.Medias[i].Protocol)
+	})
+}
+
+// hasFeedback tells whether a profile has RTCP feedback.
+func hasFeedback(protocol string) bool { return strings.HasSuffix(strings.ToUpper(protocol), "AVPF") }
 
 // IsRTP tells whether a transport protocol of an m= line is an RTP profile.
 func IsRTP(protocol string) bool { return strings.Contains(strings.ToUpper(protocol), "RTP/") }

@@ -37,7 +37,7 @@ func route(s plan.Stream) string {
 	}{
 		{s.RTCP, "is rtcp"}, {s.Mux, "mux"}, {s.Opaque, "opaque"}, {!s.MayLearn, "must not learn"}, {s.Confirmed, "confirmed"},
 		{s.Asymmetric, "asymmetric"}, {s.StrictSource, "strict"}, {s.MediaHandover, "handover"}, {s.NATWait, "waits"},
-		{s.PierceNAT, "pierces"}, {s.Blocked, fmt.Sprintf("blocked but %v", s.DTMF)}, {s.BlockDTMF, fmt.Sprintf("DTMF blocked %v", s.DTMF)}, {s.Echo, "echo"},
+		{s.PierceNAT, "pierces"}, {len(s.MaskExtensions) > 0, fmt.Sprintf("masks %v", s.MaskExtensions)}, {s.NoFeedback, "no feedback"}, {s.LoopCheck, "loop check"}, {s.Blocked, fmt.Sprintf("blocked but %v", s.DTMF)}, {s.BlockDTMF, fmt.Sprintf("DTMF blocked %v", s.DTMF)}, {s.Echo, "echo"},
 		{s.Decrypt != nil, "decrypts " + protection(s.Decrypt)}, {s.Encrypt != nil, "encrypts " + protection(s.Encrypt)},
 		{s.TOS != 0, fmt.Sprintf("TOS %d", s.TOS)}, {s.Mode != plan.LearnHeuristic, fmt.Sprintf("mode %d", s.Mode)},
 	} {

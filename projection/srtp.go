@@ -36,7 +36,7 @@ func (c *Call) keys(i int) *keyed {
 				continue // a fork that has not answered has no keys yet, and says nothing about those of others
 			}
 			edges = append(edges, edge{p.ID, id})
-			if m.Recrypt || o.Recrypt || !m.Keys().In.SameKey(o.Keys().Out) {
+			if m.Recrypt || o.Recrypt || alters(m, o) || !m.Keys().In.SameKey(o.Keys().Out) {
 				k.decrypt[p.ID], k.encrypt[id] = true, true
 			}
 		}
@@ -51,6 +51,11 @@ func (c *Call) keys(i int) *keyed {
 		})
 	}
 	return &k
+}
+
+// alters tells whether packets are not the same on their way from m to o, so that they have to be authenticated anew.
+func alters(m, o *events.Media) bool {
+	return len(withheldIDs(m)) > 0 || hasFeedback(m.Protocol) && !hasFeedback(o.Protocol)
 }
 
 // in is how packets of a party are protected, nil if the relay has not to know. usable is false if it has to and does not: the

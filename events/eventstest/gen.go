@@ -108,6 +108,9 @@ func fill(t *rapid.T, v reflect.Value) {
 		if rapid.Bool().Draw(t, "set") {
 			v.Set(reflect.New(v.Type().Elem()))
 			fill(t, v.Elem())
+			if e := v.Elem(); e.Kind() == reflect.Slice && e.IsNil() {
+				v.SetZero()
+			}
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {

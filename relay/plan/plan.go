@@ -66,6 +66,15 @@ type Stream struct {
 	// Echo sends what arrives back to its own remote address (media echo), and to none of the sinks.
 	Echo bool
 
+	// MaskExtensions are the ids of RTP header extensions (RFC 8285) that are deleted from RTP that arrives on Local before it
+	// is forwarded, in ascending order.
+	MaskExtensions []uint8
+	// NoFeedback keeps RTCP feedback packets (RFC 4585, types 205 and 206) from leaving from Local: the party's profile has none,
+	// and a party that it hears has one that does.
+	NoFeedback bool
+	// LoopCheck is true if the remote address of the SDP is one of our own: what leaves from Local may come back to us.
+	LoopCheck bool
+
 	// TOS is the IP TOS or traffic class byte of packets that leave from Local, 0 to 255.
 	TOS uint8
 
