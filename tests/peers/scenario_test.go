@@ -41,10 +41,41 @@ func join(parts ...string) string { return strings.Join(parts, "\n") }
 func send(retransmit bool, lines ...string) string {
 	attr := ""
 	if retransmit {
-		attr = ` retrans="500"`
+		attr = again
 	}
-	return "<send" + attr + "><![CDATA[\n" + strings.Join(lines, "\n") + "\n]]></send>\n"
+	return sendWith(attr, lines...)
 }
+
+// again has SIPp send a message again until it is answered.
+const again = ` retrans="500"`
+
+func sendWith(attrs string, lines ...string) string {
+	return "<send" + attrs + "><![CDATA[\n" + strings.Join(lines, "\n") + "\n]]></send>\n"
+}
+
+// The transaction of an INVITE has a name, or SIPp takes any answer to an INVITE for the answer to the last one: that to the
+// call's first INVITE, sent again because its ACK was slow, would be the one to a re-INVITE. An answer that comes again gets
+// its ACK again.
+
+func starts(txn string) string { return fmt.Sprintf(" start_txn=%q%s", txn, again) }
+
+func acks(txn string) string { return fmt.Sprintf(" ack_txn=%q", txn) }
+
+// response waits for a response to the INVITE of a transaction.
+func response(txn string, code int, attrs, action string) string {
+	if action != "" {
+		action = "<action>" + action + "</action>"
+	}
+	return fmt.Sprintf(`<recv response="%d" response_txn=%q%s>%s</recv>`+"\n", code, txn, attrs, action)
+}
+
+const maybe = ` optional="true"`
+
+// transaction is that of the INVITE with this CSeq.
+func transaction(cseq int) string { return fmt.Sprint("i", cseq) }
+
+// first is the transaction of the INVITE that sets up a call.
+var first = transaction(1)
 
 // body is the end of a message: its SDP, or none.
 func body(sdp string) string {
@@ -104,25 +135,25 @@ func via(name string) string { return "Via: SIP/2.0/UDP [local_ip]:[via];rport;"
 func invite() string { return inviteWith(sdp(1, "media", "sendrecv")) }
 
 func inviteWith(sdp string) string {
-	return send(true,
+	return sendWith(starts(first),
 		"INVITE sip:[service]@[remote_ip]:[remote_port] SIP/2.0", via("i1"),
 		"Max-Forwards: 70", "From: "+alice, "To: <sip:[service]@[remote_ip]:[remote_port]>",
 		"Call-ID: [call_id]", "CSeq: 1 INVITE", "Contact: <sip:alice@[local_ip]:[local_port]>",
-		body(sdp)) + `<recv response="100" optional="true"/>` + "\n"
+		body(sdp)) + response(first, 100, maybe, "")
 }
 
 // answered waits for the 200 to the first INVITE and acknowledges it.
 func answered() string { return answeredWith("") }
 
 func answeredWith(sdp string) string {
-	return `<recv response="180" optional="true"/><recv response="200" rrs="true"><action>` + learn +
-		`<ereg regexp=".*" search_in="hdr" header="To:" assign_to="peer"/></action></recv>` + "\n" +
+	return response(first, 180, maybe, "") +
+		response(first, 200, ` rrs="true"`, learn+`<ereg regexp=".*" search_in="hdr" header="To:" assign_to="peer"/>`) +
 		aliceSends("ACK", 1, sdp)
 }
 
 // early waits for a 183 with SDP.
 func early() string {
-	return `<recv response="183"><action>` + learn + "</action></recv>\n"
+	return response(first, 183, "", learn)
 }
 
 func cancel() string {
@@ -135,8 +166,8 @@ func cancel() string {
 
 // refused waits for a final answer other than 200 and acknowledges it.
 func refused(code int) string {
-	return fmt.Sprintf(`<recv response="180" optional="true"/><recv response="%d"/>`, code) +
-		send(false,
+	return response(first, 180, maybe, "") + response(first, code, "", "") +
+		sendWith(acks(first),
 			"ACK sip:[service]@[remote_ip]:[remote_port] SIP/2.0", via("i1"),
 			"Max-Forwards: 70", "From: "+alice, "[last_To:]",
 			"Call-ID: [call_id]", "CSeq: 1 ACK", body(""))
@@ -144,8 +175,16 @@ func refused(code int) string {
 
 // What either does within the dialog: own is the one who sends.
 
+// inDialog sends a request; an INVITE begins a transaction of its own, and its ACK ends it.
 func inDialog(own, name, method string, cseq int, sdp string) string {
-	return send(method != "ACK",
+	attrs := again
+	switch method {
+	case "INVITE":
+		attrs = starts(transaction(cseq))
+	case "ACK":
+		attrs = acks(transaction(cseq))
+	}
+	return sendWith(attrs,
 		method+" [next_url] SIP/2.0", via(fmt.Sprint(name, method, cseq)), "[routes]",
 		"Max-Forwards: 70", "From: "+own, "To: [$peer]",
 		"Call-ID: [call_id]", fmt.Sprintf("CSeq: %d %s", cseq, method),
@@ -162,9 +201,8 @@ func bobSends(method string, cseq int, sdp string) string {
 
 // reinvite sends an offer within the dialog and takes the answer to it.
 func reinvite(by func(string, int, string) string, cseq int, sdp string) string {
-	return by("INVITE", cseq, sdp) +
-		`<recv response="100" optional="true"/><recv response="200"><action>` + learn + "</action></recv>\n" +
-		by("ACK", cseq, "")
+	txn := transaction(cseq)
+	return by("INVITE", cseq, sdp) + response(txn, 100, maybe, "") + response(txn, 200, "", learn) + by("ACK", cseq, "")
 }
 
 func hangUp(by func(string, int, string) string, cseq int) string {
