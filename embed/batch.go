@@ -21,6 +21,9 @@ const (
 
 // AppendAll appends entries to a key that ends with last, all of them or none, and returns the sequence of the last one. If the key
 // ends with another one the error matches [ErrConflict]. An error that matches [ErrUnavailable] leaves open whether they were stored.
+//
+// While the log has no leader, or has as many batches begun as it takes at once, AppendAll tries again for as long as ctx allows;
+// without a deadline for at most 5 s.
 func (l *Log) AppendAll(ctx context.Context, key string, last uint64, list [][]byte) (uint64, error) {
 	switch n := len(list); {
 	case n == 0:
@@ -32,6 +35,16 @@ func (l *Log) AppendAll(ctx context.Context, key string, last uint64, list [][]b
 	}
 	ctx, cancel := withDeadline(ctx, appendTimeout)
 	defer cancel()
+	for {
+		seq, err := l.appendBatch(ctx, key, last, list)
+		if err == nil || !l.again(ctx, err) { // what went without an answer has waited until ctx ended
+			return seq, err
+		}
+	}
+}
+
+// appendBatch makes one attempt to append several entries.
+func (l *Log) appendBatch(ctx context.Context, key string, last uint64, list [][]byte) (uint64, error) {
 	id := nuid.Next()
 	for i, data := range list[:len(list)-1] {
 		m := nats.Msg{Subject: l.prefix + key, Data: data, Header: nats.Header{

@@ -90,6 +90,8 @@ type regionPeer struct {
 	Region
 	index regionIndex
 
+	adopting sync.Mutex // held while this node adopts the region's calls; mu may be taken under it
+
 	mu    sync.Mutex
 	link  *regions.Link
 	log   RegionLog // nil until it is open

@@ -18,10 +18,11 @@ import (
 	"rtpjet/projection/transact"
 )
 
-// adoptWorkers is how many calls are adopted at once.
-const adoptWorkers = 32
+// adoptWorkers is how many calls are adopted at once. A stream takes 50 batches at a time, and keeps one that was begun and not
+// finished for 10 s: a slow log, at which each attempt ends after adoptTime, has three of each worker, and takes the next.
+const adoptWorkers = 16
 
-// adoptTime bounds the adoption of one call.
+// adoptTime bounds one attempt to adopt a call.
 const adoptTime = 5 * time.Second
 
 // adoptRequest asks a node to make the calls of a region this one's.
@@ -94,6 +95,8 @@ func (r *regionState) adopt(ctx context.Context, req adoptRequest) (calls int, e
 	if why := regions.Adoptable(s, lost, r.cfg.Region, r.known()); why != "" {
 		return 0, errors.New(why)
 	}
+	p.adopting.Lock() // two at once would be in each other's way
+	defer p.adopting.Unlock()
 	asked := r.n.now()
 	if err := r.promises(ctx, req); err != nil {
 		return 0, err
@@ -179,38 +182,70 @@ func (r *regionState) mirrored(ctx context.Context, l RegionLog) (out regions.Ha
 }
 
 // adoptCalls adopts all calls of a mirror, notes that they are in the stream here, and returns how many are this region's then.
+// Where a region was lost the log of the one that adopts is often slow: what fails is tried again for as long as that brings
+// further calls home.
 func (r *regionState) adoptCalls(ctx context.Context, rec regions.Record, m regions.Haul[embed.Entry]) (int, error) {
 	var done int
-	var mu sync.Mutex
-	var failed error
 	var upto uint64 // of the stream here
+	left := m.Calls
+	for {
+		round := r.adoptRound(ctx, rec, left)
+		upto = max(upto, round.upto)
+		done += round.done
+		if len(round.left) == 0 {
+			_, err := r.record(ctx, rec.Region, func(have regions.Record) (regions.Record, error) { return regions.Finish(have, upto), nil })
+			return done, unfinished(done, len(m.Calls), err)
+		}
+		if ctx.Err() != nil || len(round.left) == len(left) {
+			return done + round.stay, unfinished(done+round.stay, len(m.Calls), round.err)
+		}
+		left = round.left
+	}
+}
+
+func unfinished(done, of int, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%d calls of %d are this region's, and it is not finished, because of: %w; say it once more when that is mended", done, of, err)
+}
+
+// adoptRound is what one attempt to adopt some calls has led to.
+type adoptRound struct {
+	done int    // calls that live here
+	upto uint64 // the last of their events in the stream here
+
+	left map[string][]embed.Entry // those that failed
+	stay int                      // of these, calls that live here all the same, with their old owner
+	err  error                    // of one of these
+}
+
+func (r *regionState) adoptRound(ctx context.Context, rec regions.Record, calls map[string][]embed.Entry) adoptRound {
+	out := adoptRound{left: make(map[string][]embed.Entry)}
+	var mu sync.Mutex
 	var g errgroup.Group
 	g.SetLimit(adoptWorkers)
-	for key, entries := range m.Calls {
+	for key, entries := range calls {
 		g.Go(func() error {
 			c, err := r.adoptCall(ctx, rec, key, entries)
 			mu.Lock()
 			defer mu.Unlock()
-			upto = max(upto, c.seq)
-			if c.ours {
-				done++
-			}
-			if err != nil {
+			out.upto = max(out.upto, c.seq)
+			switch {
+			case err != nil:
 				r.log.Error("a call cannot be adopted", "call-id", c.id, "region", rec.Region, "key", key, "err", err)
-				failed = err
+				out.left[key], out.err = entries, err
+				if c.ours {
+					out.stay++
+				}
+			case c.ours:
+				out.done++
 			}
 			return nil
 		})
 	}
 	_ = g.Wait() // nothing in it returns an error
-	if failed == nil {
-		_, failed = r.record(ctx, rec.Region, func(have regions.Record) (regions.Record, error) { return regions.Finish(have, upto), nil })
-	}
-	if failed != nil {
-		return done, fmt.Errorf("%d calls of %d are this region's, and it is not finished, because of: %w; say it once more when that is mended",
-			done, len(m.Calls), failed)
-	}
-	return done, nil
+	return out
 }
 
 // adoptedCall is what has become of a call that is adopted.

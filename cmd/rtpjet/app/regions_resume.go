@@ -25,7 +25,12 @@ func (r *regionState) resume(ctx context.Context, p *regionPeer, l RegionLog) er
 		if !rec.Unfinished(r.cfg.Region) || !old || !r.n.journal.Archiving() {
 			continue
 		}
-		if err := r.finish(ctx, rec, l); err != nil {
+		if !p.adopting.TryLock() {
+			continue // it was not broken off: the operator's is still at work
+		}
+		err := r.finish(ctx, rec, l)
+		p.adopting.Unlock()
+		if err != nil {
 			r.log.Warn("an adoption that was broken off cannot be finished; trying again", "region", p.Name, "err", err)
 		}
 	}
