@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"rtpjet/tests/lab"
 )
 
 // TestFeedKeeps: an entry in a mirror is what it is at home, the largest one as well.
@@ -56,6 +58,7 @@ func TestFeedKeeps(t *testing.T) {
 
 // TestFeedHole: the stream at home begins with a high sequence, as after years. A new mirror does not count up to it.
 func TestFeedHole(t *testing.T) {
+	lab.Only(t, "waits for the times of the server")
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprint(n, " servers"), func(t *testing.T) {
 			const first = 50_000_000
@@ -85,6 +88,7 @@ func TestFeedHole(t *testing.T) {
 
 // TestFeedAfterUpgrade: mirrors of a release before there were feeds are made anew.
 func TestFeedAfterUpgrade(t *testing.T) {
+	lab.Only(t, "waits for the times of the server")
 	r := startRegions(t, 1, "eu", "us")
 	seq := mustAppend(t, r.logs["us"], "k", 0, "x")
 	js, err := jetstream.New(connectRegion(t, r.servers["eu"][0], "us"))

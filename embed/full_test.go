@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rtpjet/tests/lab"
 )
 
 // smallDisk is a directory with room for 64 MB.
@@ -31,6 +33,7 @@ func smallDisk(t *testing.T) string {
 
 // TestHistoryYields: history that has taken all room makes some for calls, the oldest first.
 func TestHistoryYields(t *testing.T) {
+	lab.Only(t, "fills disks")
 	s := startServer(t, smallDisk(t), "")
 	l, err := Open(t.Context(), connect(t, s), Config{Region: "r", Logger: testLogger(t), Health: s.Healthy})
 	if err != nil {

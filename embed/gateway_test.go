@@ -12,6 +12,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"rtpjet/tests/lab"
 )
 
 // gatewayDelay is the way between two regions, one way: that of an ocean.
@@ -259,6 +261,7 @@ func (g *gatewayTable) fill(t *testing.T, gateways bool) {
 // TestGateways prints, with -v, what a region can do, and how fast, if regions are joined by leaf nodes, as they are, and what it would
 // be with gateways: see docs/regions.md. Only what is said there of a region that is cut off is asserted.
 func TestGateways(t *testing.T) {
+	lab.Only(t, "half a minute")
 	g := &gatewayTable{got: map[string][]string{}}
 	g.fill(t, false)
 	if testing.Verbose() { // it takes half a minute, and is no news

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"rtpjet/tests/lab"
 )
 
 // count is how many entries a mirror has.
@@ -17,6 +19,7 @@ func count(t *testing.T, m *Log, n uint64) {
 // TestMirrorTrim: what is removed from a mirror stays removed, and mirroring goes on after it: by sequence and by key, all of
 // it, across a connection that breaks, a restart at home and a restart of the mirror's own server.
 func TestMirrorTrim(t *testing.T) {
+	lab.Only(t, "a quarter of a minute")
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprint(n, " servers"), func(t *testing.T) {
 			r := startRegions(t, n, "eu", "us")
@@ -139,6 +142,7 @@ func TestMirrorRetire(t *testing.T) {
 
 // TestMirrorGap: the region removes entries that the mirror never had, because it was cut off. The mirror passes over them.
 func TestMirrorGap(t *testing.T) {
+	lab.Only(t, "a quarter of a minute")
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprint(n, " servers"), func(t *testing.T) {
 			r := startRegions(t, n, "eu", "us")

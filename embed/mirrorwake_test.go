@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"rtpjet/tests/lab"
 )
 
 // TestMirrorWake: the network between two regions is cut for some time, and packets get lost without a word. It prints when
 // that is noticed, and how long after the end of it the mirror has all; at home all goes on meanwhile. With -v it is the whole
 // table of docs/regions.md.
 func TestMirrorWake(t *testing.T) {
+	lab.Only(t, "cuts that last up to 25 s")
 	for _, n := range []int{1, 3} {
 		for _, cut := range []time.Duration{2 * time.Second, 7 * time.Second, 9 * time.Second, 12 * time.Second, 17 * time.Second, 25 * time.Second} {
 			if !testing.Verbose() && (n == 1 || cut != 2*time.Second && cut != 12*time.Second) {

@@ -11,11 +11,13 @@ import (
 	"github.com/zeebo/bencode"
 
 	"rtpjet/ngserver/ngtest"
+	"rtpjet/tests/lab"
 	"rtpjet/tests/procs"
 )
 
 // Each command of each call goes to a node that a die chooses.
 func TestAnyNodeAnswers(t *testing.T) {
+	lab.Only(t, "half a minute of commands and kills")
 	c := start(t, 3)
 	rolls := dice(t)
 	var lost sync.Map
@@ -93,6 +95,7 @@ func (n *node) refusedFor(req dict, reason string) (reply, error) {
 
 // Blocked media does not pass, whoever was told.
 func TestAnyNodeBlocks(t *testing.T) {
+	lab.Only(t, "many commands at many nodes")
 	c := start(t, 3)
 	k := c.place(c.nodes[0], c.nodes[1])
 	for _, n := range c.nodes {
@@ -129,6 +132,7 @@ func TestAnyNodeBlocks(t *testing.T) {
 
 // The same offer comes to all nodes at the same moment: as a repetition, and as commands of their own.
 func TestSameOfferEverywhere(t *testing.T) {
+	lab.Only(t, "half a minute of concurrent commands")
 	for _, same := range []bool{true, false} {
 		t.Run(fmt.Sprintf("same cookie %v", same), func(t *testing.T) {
 			c := start(t, 3)
@@ -267,6 +271,7 @@ func TestRepeatedElsewhere(t *testing.T) {
 // What is blocked at one node and let through at another one right away is not blocked, though the second may not have heard
 // of the first.
 func TestUnblockedElsewhereAtOnce(t *testing.T) {
+	lab.Only(t, "many commands at many nodes")
 	c := start(t, 3)
 	ks := c.placeEverywhere(6)
 	procs.Each(t, len(ks), 3, func(i int) error {

@@ -16,6 +16,7 @@ import (
 
 	"rtpjet/events"
 	"rtpjet/ngserver/ngtest"
+	"rtpjet/tests/lab"
 )
 
 // fails runs the node to its end, which must come by itself and with a sentence that has all the words.
@@ -78,6 +79,7 @@ func key(t *testing.T, text string) string {
 
 // A node with another key, or none, is refused and says so; those with the right one go on.
 func TestClusterKey(t *testing.T) {
+	lab.Only(t, "two clusters")
 	right := key(t, "the right key of this cluster")
 	c := start(t, 3, "--cluster-key-file", right)
 	k := c.place(c.nodes[0], c.nodes[1])
@@ -100,6 +102,7 @@ func TestClusterKey(t *testing.T) {
 
 // Somebody deletes the bucket of leases. Calls go on, commands too, and the leases come back.
 func TestLeasesDeleted(t *testing.T) {
+	lab.Only(t, "a quarter of a minute")
 	c := start(t, 3)
 	ks := c.placeEverywhere(6)
 	l := c.traffic(c.nodes, 2)
@@ -142,6 +145,7 @@ func TestLeasesDeleted(t *testing.T) {
 // Garbage on the subject of a call is left alone and counted, by every node, and after a restart as well. The call goes on
 // or is refused, the others know nothing of it.
 func TestPoisonedEvent(t *testing.T) {
+	lab.Only(t, "half a minute of restarts")
 	c := start(t, 3)
 	victim, other := c.place(c.nodes[0], c.nodes[1]), c.place(c.nodes[1], c.nodes[2])
 	js, err := jetstream.New(c.nodes[0].nats())

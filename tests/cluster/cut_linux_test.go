@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"rtpjet/tests/lab"
 )
 
 // Bounds within which a node that cannot reach the log says so: at first it waits for an election to end, which takes as long
@@ -16,6 +18,7 @@ const (
 // A node loses its way to NATS and keeps its media network. Its calls go on and are left alone; commands at the others go
 // on; at the node itself they are refused soon. When the way is back everything is as before, without a restart.
 func TestMinorityCut(t *testing.T) {
+	lab.Only(t, "waits for what a cut leads to")
 	s := newSpread(t)
 	c := assemble(t, s, 3)
 	c.launch()
@@ -85,6 +88,7 @@ func TestMinorityCut(t *testing.T) {
 // A node is cut off altogether. It is gone for the others, who take its calls over as they are touched; when it is back it
 // lets go of these and keeps the rest.
 func TestNodeCut(t *testing.T) {
+	lab.Only(t, "waits for what a cut leads to")
 	s := newSpread(t)
 	c := assemble(t, s, 3)
 	c.launch()
@@ -131,6 +135,7 @@ func TestNodeCut(t *testing.T) {
 
 // The node that leads the stream of calls loses its way to the others. They elect another leader and go on.
 func TestLeaderCut(t *testing.T) {
+	lab.Only(t, "waits for what a cut leads to")
 	s := newSpread(t)
 	c := assemble(t, s, 3)
 	c.launch()

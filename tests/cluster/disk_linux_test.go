@@ -7,11 +7,14 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // The disk of one node is full. The log is written elsewhere, so that all nodes go on, that one too; with room again it
 // agrees with the others.
 func TestDiskFull(t *testing.T) {
+	lab.Only(t, "fills a disk")
 	disk := filepath.Join(t.TempDir(), "data") // the node's log file is beside it
 	if err := os.Mkdir(disk, 0o755); err != nil {
 		t.Fatal(err)

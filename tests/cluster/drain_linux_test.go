@@ -3,6 +3,7 @@ package cluster
 import (
 	"testing"
 
+	"rtpjet/tests/lab"
 	"rtpjet/tests/procs"
 )
 
@@ -122,6 +123,7 @@ func TestFull(t *testing.T) {
 
 // A known call whose owner is gone is answered for even if all who are left are full.
 func TestFullTakesOver(t *testing.T) {
+	lab.Only(t, "kills nodes")
 	c := start(t, 3, "--max-sessions", "2")
 	ks := c.placeEverywhere(6)
 	dead := c.nodes[0]

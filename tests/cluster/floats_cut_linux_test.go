@@ -3,10 +3,13 @@ package cluster
 import (
 	"testing"
 	"time"
+
+	"rtpjet/tests/lab"
 )
 
 // One network of a node is cut, or both. What follows is in the table of package floats.
 func TestFloatCut(t *testing.T) {
+	lab.Only(t, "half a minute of cuts")
 	f := startFloats(t, 3, floatOne)
 	at := f.ng(floatOne)
 	ks := f.placeFloating(6)
@@ -81,6 +84,7 @@ func TestFloatCut(t *testing.T) {
 
 // All of NATS is cut: nobody takes anything over, media flows, and everybody agrees afterwards.
 func TestFloatNATSCut(t *testing.T) {
+	lab.Only(t, "waits for what a cut leads to")
 	f := startFloats(t, 3, floatOne, floatTwo)
 	ks := f.placeFloating(6)
 	before := f.settled()
@@ -107,6 +111,7 @@ func TestFloatNATSCut(t *testing.T) {
 
 // All nodes lose the media network. They hear each other by NATS, and media flows when the cables are plugged in again.
 func TestFloatAllCut(t *testing.T) {
+	lab.Only(t, "waits for what a cut leads to")
 	f := startFloats(t, 3, floatOne)
 	ks := f.placeFloating(4)
 	fs := speak(t, ks...)

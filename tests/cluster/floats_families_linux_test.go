@@ -3,10 +3,13 @@ package cluster
 import (
 	"net/netip"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // One float is an address of each family and interface. They move together, with calls from one to another.
 func TestFloatFamilies(t *testing.T) {
+	lab.Only(t, "half a minute")
 	s := newSpread(t, privNet)
 	f := withVoters(t, s, 3)
 	six, priv := onNet6(mediaNet, 100), onNet(privNet, 100)

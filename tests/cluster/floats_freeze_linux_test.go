@@ -3,12 +3,15 @@ package cluster
 import (
 	"fmt"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // The holder is stopped for a while: the node alone, and then the node and its keeper, as a host that is frozen, for longer than
 // the kernel keeps the address and for less. What waited in its sockets when it goes on is neither sent nor answered, and it is a
 // standby then.
 func TestFloatFrozen(t *testing.T) {
+	lab.Only(t, "freezes machines, and takes half a minute")
 	f := startFloats(t, 3, floatOne)
 	at := f.ng(floatOne)
 	ks := f.placeFloating(6)

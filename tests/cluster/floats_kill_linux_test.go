@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"syscall"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // The node that holds a float, and that leads the streams, is killed. Calls go on at the same addresses and ports, commands
@@ -46,6 +48,7 @@ func TestFloatKilled(t *testing.T) {
 
 // The keeper of the holder alone is killed, and then that of a standby. The node goes on, with a keeper that follows.
 func TestFloatKeeperKilled(t *testing.T) {
+	lab.Only(t, "a quarter of a minute of kills")
 	f := startFloats(t, 3, floatOne)
 	ks := f.placeFloating(4)
 	for _, who := range []func() *node{func() *node { return f.settled()[0] }, func() *node { return f.successor(floatOne) }} {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strings"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // fewLost is how many packets of a stream a planned move may cost: those that wait in the old holder's sockets when the address
@@ -12,6 +14,7 @@ const fewLost = 50
 
 // An operator moves a float, drains its node with --move, and restarts one node after the other.
 func TestFloatMoved(t *testing.T) {
+	lab.Only(t, "half a minute of moves under media, and counts lost packets")
 	f := withFloats(t, newSpread(t), 3, floatOne, floatTwo)
 	f.args = append(f.args, "--float-settle", "0") // what an operator has moved stays there
 	f.begin()
@@ -89,6 +92,7 @@ func TestFloatMoved(t *testing.T) {
 
 // Two floats are at two nodes, and again so once a node has been back for a while. A third node votes only.
 func TestFloatBalance(t *testing.T) {
+	lab.Only(t, "a quarter of a minute of moves")
 	f := withVoters(t, newSpread(t), 3, floatOne, floatTwo)
 	f.carry(f.nodes[:2]...)
 	f.args = append(f.args, "--float-settle", "3")

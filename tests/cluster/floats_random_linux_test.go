@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rtpjet/tests/lab"
 )
 
 var floatSchedules = flag.Int("float.schedules", 2, "how many random schedules of faults TestFloatSchedules runs")
@@ -37,6 +39,7 @@ type schedule struct {
 // Nodes are killed, stopped, cut off, started again and told to move floats, at random, with calls that go on. At no time do two
 // nodes speak from one address. Once all is well again, all agree, and every call has media both ways.
 func TestFloatSchedules(t *testing.T) {
+	lab.Only(t, "random faults for most of a minute")
 	if testing.Short() {
 		t.Skip("it takes its time")
 	}

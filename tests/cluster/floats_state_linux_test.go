@@ -11,11 +11,13 @@ import (
 	"github.com/zeebo/bencode"
 
 	"rtpjet/ngserver/ngtest"
+	"rtpjet/tests/lab"
 )
 
 // All that a call has goes with its float: keys and rollovers, learned addresses, who may speak, what is blocked, what is only
 // half set up, and the replies that were given.
 func TestFloatState(t *testing.T) {
+	lab.Only(t, "half a minute")
 	f := startFloats(t, 3, floatOne)
 	at := f.ng(floatOne)
 	mute := f.placeFloating(1)[0] // it has its own packets sent, so that nothing else is in the way
@@ -195,6 +197,7 @@ func (r *repeat) again(at *node) {
 // The timers of calls go on with their float: a call that was to be deleted later is, and one that hears nothing ends when the
 // new holder has waited for it, and not because it has heard nothing yet.
 func TestFloatTimers(t *testing.T) {
+	lab.Only(t, "waits for timers")
 	const timeout = 3 * time.Second
 	f := withFloats(t, newSpread(t), 3, floatOne)
 	f.args = append(f.args, "--timeout", fmt.Sprint(int(timeout.Seconds())))

@@ -3,10 +3,13 @@ package cluster
 import (
 	"fmt"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // A node without a float votes: of three of which two can hold it, the holder dies, and the other one takes over.
 func TestFloatVoter(t *testing.T) {
+	lab.Only(t, "a quarter of a minute")
 	f := withVoters(t, newSpread(t), 3, floatOne)
 	f.carry(f.nodes[:2]...)
 	f.begin()
@@ -44,6 +47,7 @@ func TestFloatVoter(t *testing.T) {
 // Of two nodes, the one that is left holds the float if the other's machine says that its process is gone. If it only does not
 // hear it, nobody holds it: the other one may be on the other side of a cut.
 func TestFloatPair(t *testing.T) {
+	lab.Only(t, "kills nodes, and judges them by their silence")
 	f := startFloats(t, 2, floatOne)
 	ks := f.placeFloating(2)
 	holder := f.settled()[0]

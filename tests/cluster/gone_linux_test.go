@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"rtpjet/tests/lab"
 	"rtpjet/tests/procs"
 )
 
@@ -133,6 +134,7 @@ func free(at netip.AddrPort) error {
 // The owner of calls is asleep for a while. What was touched meanwhile has another owner, and the old one lets go when it
 // wakes up; what was not is its own still.
 func TestOwnerPaused(t *testing.T) {
+	lab.Only(t, "freezes nodes, and judges them by their silence")
 	c := start(t, 3)
 	ks := c.placeEverywhere(12)
 	sleepy := ks[0].owner()
@@ -196,6 +198,7 @@ func TestOwnerPaused(t *testing.T) {
 
 // All nodes are killed at once and start again: their calls are there, and media flows on the ports of before.
 func TestAllKilled(t *testing.T) {
+	lab.Only(t, "all nodes start again")
 	c := start(t, 3)
 	ks := c.placeEverywhere(calls(60))
 	for _, n := range c.nodes {

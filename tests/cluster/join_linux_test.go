@@ -3,12 +3,14 @@ package cluster
 import (
 	"testing"
 
+	"rtpjet/tests/lab"
 	"rtpjet/tests/procs"
 )
 
 // A fourth node joins and knows of one other only; nobody is told of it. It answers for every call, and owns new ones. It
 // leaves, and its calls go on elsewhere.
 func TestJoinAndLeave(t *testing.T) {
+	lab.Only(t, "nodes come and go")
 	c := start(t, 3)
 	ks := c.placeEverywhere(calls(60))
 	n := c.add("n4", 4, "--nats-routes", c.nodes[1].route())

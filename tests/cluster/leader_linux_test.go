@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"rtpjet/tests/lab"
 )
 
 // load sets up and takes down calls at some nodes until it is stopped, from several callers at once.
@@ -120,6 +122,7 @@ func (l *load) more(t testing.TB, n int) {
 // The node that leads the stream of calls is killed while commands run at the others. None is refused, and the node is as
 // good as before when it is back.
 func TestLeaderKilled(t *testing.T) {
+	lab.Only(t, "traffic while a leader is elected")
 	c := start(t, 3)
 	dead := c.leader(callsStream)
 	ks := c.placeEverywhere(9)
@@ -151,6 +154,7 @@ func TestLeaderKilled(t *testing.T) {
 
 // Whoever leads, one node after the other is restarted under traffic at the rest.
 func TestRollingRestart(t *testing.T) {
+	lab.Only(t, "half a minute of restarts under traffic")
 	c := start(t, 3)
 	for _, n := range c.nodes {
 		l := c.traffic(c.others(n), 3)
@@ -158,10 +162,11 @@ func TestRollingRestart(t *testing.T) {
 		n.stop()
 		l.more(t, 30)
 		n.restart()
-		c.agree()
+		c.acquainted()
 		l.more(t, 10)
 		l.end(t, n.id+" restarted")
 		c.replicas(callsStream, 3)
+		c.level()
 	}
 	c.idle()
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/anishathalye/porcupine"
+
+	"rtpjet/tests/lab"
 )
 
 // recorder keeps what clients saw.
@@ -115,6 +117,7 @@ func (r *recorder) round(rolls func() *rand.Rand, keys, clients, ops int) {
 // Many clients work on few calls at any nodes while these are killed and paused. What they see is what one server could have
 // told them, one command after the other.
 func TestLinearizable(t *testing.T) {
+	lab.Only(t, "faults under traffic for half a minute")
 	for _, test := range []struct {
 		name    string
 		trouble bool

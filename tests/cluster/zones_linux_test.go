@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // New calls are spread over the nodes of the zone of the node that is asked. When these are full, they go to the next zone.
 func TestZones(t *testing.T) {
+	lab.Only(t, "four nodes and their faults")
 	const room = 4
 	c := assemble(t, newLoopback(), 3, "--max-sessions", fmt.Sprint(room))
 	a, b, far := c.nodes[0], c.nodes[1], c.nodes[2]
@@ -62,6 +65,7 @@ func TestZones(t *testing.T) {
 
 // With floating addresses, the zone of a float's holder is what counts.
 func TestFloatZones(t *testing.T) {
+	lab.Only(t, "seven machines and their faults")
 	f := withVoters(t, newSpread(t), 3, floatOne, floatTwo)
 	f.carry(f.nodes[:2]...)
 	for i, zone := range []string{"eu/fra", "us/nyc", "eu/ber"} {

@@ -9,6 +9,8 @@
 // address, each node in a network namespace, is what TestKamailioFloat is about:
 // it runs the files of examples/high-availability.
 //
+// Most tests of clusters are laboratories (lab.Only): RTPJET_LAB=1 has them run.
+//
 // A test skips, and says why, where its peer is not installed. With CI=true in
 // the environment it fails instead, so that a green run has seen every peer.
 //

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // jambonz is the npm package rtpengine-client, called through bridge.js.
@@ -94,6 +96,7 @@ func TestJambonz(t *testing.T) {
 // TestJambonzBalanced is the same, several times, with each command at a random
 // node. jambonz never sends anything again.
 func TestJambonzBalanced(t *testing.T) {
+	lab.Only(t, "three nodes")
 	program(t, "node", "nodejs")
 	s := startCluster(t, twoSides...)
 	balance(t, s, 1, 0)
@@ -107,6 +110,7 @@ func TestJambonzBalanced(t *testing.T) {
 // TestJambonzRoundRobin has jambonz know each node and take them in turn, one
 // for each call.
 func TestJambonzRoundRobin(t *testing.T) {
+	lab.Only(t, "three nodes")
 	program(t, "node", "nodejs")
 	s := startCluster(t, twoSides...)
 	var clients []*jambonz

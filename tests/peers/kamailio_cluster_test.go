@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // TestKamailioBalanced has all scenarios run through a balancer: each command of
 // a call, and each one that Kamailio sends again, goes to a random node.
 func TestKamailioBalanced(t *testing.T) {
+	lab.Only(t, "all scenarios through three nodes")
 	eachConfig(t, func(t *testing.T, config string, args ...string) {
 		s := startCluster(t)
 		balance(t, s, 1, 0)
@@ -21,6 +24,7 @@ func TestKamailioBalanced(t *testing.T) {
 // TestKamailioBadNetwork is the same where each datagram reaches two nodes at
 // once and some replies are lost, so that Kamailio asks again.
 func TestKamailioBadNetwork(t *testing.T) {
+	lab.Only(t, "all scenarios through a network that loses")
 	if os.Getenv("RTPJET_BAD_NETWORK") == "" {
 		t.Skip("takes a minute, and SIPp loses its way when replies are late for want of processors: set RTPJET_BAD_NETWORK=1")
 	}
@@ -34,6 +38,7 @@ func TestKamailioBadNetwork(t *testing.T) {
 // TestKamailioNodeSet has Kamailio know each node and choose: by the Call-ID for
 // a new call, and then the same one until the call ends. Then a node is killed.
 func TestKamailioNodeSet(t *testing.T) {
+	lab.Only(t, "all scenarios through three nodes")
 	eachConfig(t, func(t *testing.T, config string, args ...string) {
 		s := startCluster(t)
 		balance(t, s, 1, 0) // for what the test itself asks

@@ -11,12 +11,14 @@ import (
 	"strings"
 	"testing"
 
+	"rtpjet/tests/lab"
 	"rtpjet/tests/rerun"
 )
 
 // TestKamailioRegions has all scenarios run through a balancer over two regions:
 // each command of a call reaches the region that has it, or the other one.
 func TestKamailioRegions(t *testing.T) {
+	lab.Only(t, "all scenarios through two regions")
 	eachConfig(t, func(t *testing.T, config string, args ...string) {
 		s := startRegions(t)
 		balance(t, s, 1, 0)

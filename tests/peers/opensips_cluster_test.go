@@ -12,12 +12,15 @@ import (
 	"testing"
 
 	"golang.org/x/sync/errgroup"
+
+	"rtpjet/tests/lab"
 )
 
 // TestOpensips has OpenSIPS' commands move between nodes in the middle of calls,
 // away from the one they began at and back, as the set of nodes changes; a node
 // is killed, and started again. No call may notice but by a re-INVITE.
 func TestOpensips(t *testing.T) {
+	lab.Only(t, "three nodes, of which one is killed")
 	const size = 100
 	s := startCluster(t)
 	n1, n2, n3 := s.nodes[0], s.nodes[1], s.nodes[2]

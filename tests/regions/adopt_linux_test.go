@@ -10,6 +10,7 @@ import (
 
 	"rtpjet/events"
 	"rtpjet/projection/regions"
+	"rtpjet/tests/lab"
 	"rtpjet/tests/procs"
 )
 
@@ -187,6 +188,7 @@ func (w *world) returned(region string, seenBy ...*node) {
 
 // A region is lost for good, or so it seems: another one adopts its calls; then it comes back.
 func TestAdopt(t *testing.T) {
+	lab.Only(t, "two hundred calls are adopted, twice")
 	t.Parallel()
 	w := joined(t, "eu", "us", "ap")
 	eu, us, ap := w.at("eu"), w.at("us"), w.at("ap")
@@ -279,6 +281,7 @@ func TestAdopt(t *testing.T) {
 
 // A region is cut off and goes on while another one adopts its calls. Once they hear each other, each call has one region.
 func TestAdoptWhileCut(t *testing.T) {
+	lab.Only(t, "waits for what a cut leads to")
 	t.Parallel()
 	w := joined(t, "eu", "us", "ap")
 	eu, us, ap := w.at("eu"), w.at("us"), w.at("ap")

@@ -10,6 +10,7 @@ import (
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection/regions"
+	"rtpjet/tests/lab"
 )
 
 // refusedWith waits until a node marks a region with a sentence that has all the words, and checks that its own calls go on.
@@ -58,6 +59,7 @@ func (w *world) start(list ...*node) {
 
 // There is a second region of the same name. It is refused by who knows the first one, also when it stands in that one's place.
 func TestTwoOfOneName(t *testing.T) {
+	lab.Only(t, "four regions and their restarts")
 	t.Parallel()
 	w := joined(t, "eu", "us")
 	eu, us := w.at("eu"), w.at("us")
@@ -103,6 +105,7 @@ func TestTwoOfOneName(t *testing.T) {
 
 // A region has begun anew, without what it had. Once an operator says so, it is the one of its name.
 func TestForget(t *testing.T) {
+	lab.Only(t, "waits for what a cut leads to")
 	t.Parallel()
 	w := joined(t, "eu", "us")
 	eu, us := w.at("eu"), w.at("us")
@@ -128,6 +131,7 @@ func TestForget(t *testing.T) {
 
 // The addresses of other regions are wrong, or their key is.
 func TestWrongPeers(t *testing.T) {
+	lab.Only(t, "waits for connections that must not be")
 	t.Parallel()
 	w := newWorld(t)
 	eu, us, other := w.add("eu", 1), w.add("us", 1), w.add("other", 1)
@@ -151,6 +155,7 @@ func TestWrongPeers(t *testing.T) {
 
 // The events of a call are of a newer release than its neighbours have.
 func TestNewerEvents(t *testing.T) {
+	lab.Only(t, "regions of two builds")
 	t.Parallel()
 	w := joined(t, "eu", "us")
 	eu, us := w.at("eu"), w.at("us")

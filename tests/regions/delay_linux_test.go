@@ -5,10 +5,13 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"rtpjet/tests/lab"
 )
 
 // Far away, a command for a call of another region costs one request there, and one at home none.
 func TestRoundTrips(t *testing.T) {
+	lab.Only(t, "compares times")
 	t.Parallel()
 	w := joined(t, "eu", "us")
 	eu, us := w.at("eu"), w.at("us")
@@ -58,6 +61,7 @@ func TestRoundTrips(t *testing.T) {
 
 // While nothing crosses, commands at home are answered, and nothing is asked for them.
 func TestHomeWhileFrozen(t *testing.T) {
+	lab.Only(t, "freezes a node")
 	t.Parallel()
 	w := joined(t, "eu", "us", "ap")
 	eu := w.at("eu")

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // traffic sets calls up at home, changes and ends them, in each region, until it is told to end. Any command that fails is
@@ -91,6 +93,7 @@ func (l *traffic) end() {
 // Ten cuts under load, some so short that nobody notices, some that end all connections, some until both sides know. No
 // command at home fails, and afterwards the mirrors are what the streams are.
 func TestTenCuts(t *testing.T) {
+	lab.Only(t, "ten cuts under traffic")
 	t.Parallel()
 	w := joined(t, "eu", "us")
 	eu, us := w.at("eu"), w.at("us")

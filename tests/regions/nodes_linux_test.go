@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // Of the nodes of a region one after the other is killed. The rest go on with the commands of other regions.
 func TestNodeKilled(t *testing.T) {
+	lab.Only(t, "five nodes, and kills")
 	t.Parallel()
 	w := newWorld(t)
 	eu := w.add("eu", 3) // the least that goes on without one of its nodes

@@ -60,6 +60,7 @@ func short(t *testing.T, system, fault string) *outcome {
 }
 
 func TestCallsOutliveTheirNode(t *testing.T) {
+	lab.Only(t, "counts packets and frames that a fault costs")
 	o := short(t, "rtpjet", "kill")
 	if o.Streams != 40 || o.SilenceSummary.Fast != 20 {
 		t.Fatalf("%d streams, %d fast", o.Streams, o.SilenceSummary.Fast)
@@ -80,6 +81,7 @@ func TestCallsOutliveTheirNode(t *testing.T) {
 
 // The other system of the laboratory has to work as well as it can, too.
 func TestCallsOutliveRtpengine(t *testing.T) {
+	lab.Only(t, "counts packets and frames that a fault costs")
 	o := short(t, bestEngine, "kill")
 	if o.Streams != 40 || o.Dead > 0 || o.Unknown > 0 || o.Handovers != 1 || o.NewCall != "" {
 		t.Errorf("%+v", o)
