@@ -359,6 +359,7 @@ func (w *writer) party(p *Party) {
 		w.close('}')
 	}
 	w.optStr("key", p.Key)
+	w.addr("seen", p.Seen)
 	w.close('}')
 }
 
@@ -433,6 +434,9 @@ func (w *writer) media(m *Media) {
 	if m.SRTP != nil {
 		w.key("srtp")
 		w.srtp(m.SRTP)
+	}
+	if m.Former != nil {
+		w.ports("former", *m.Former, false)
 	}
 	w.close('}')
 }

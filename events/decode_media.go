@@ -119,6 +119,9 @@ func (r *reader) media(m *Media, told *lists) {
 			m.Withhold(r.extmaps())
 		case "loop_check":
 			bit, m.LoopCheck = 1<<45, r.bool()
+		case "former":
+			bit, m.Former = 1<<46, new(Ports)
+			r.ports(m.Former)
 		}
 		r.once(&seen, bit)
 	}

@@ -120,6 +120,8 @@ func (r *reader) party(p *Party, told *lists) {
 			r.in(&p.In, &t)
 		case "key":
 			bit, t.key = 1<<11, r.text()
+		case "seen":
+			bit, p.Seen = 1<<12, r.addr()
 		}
 		r.once(&seen, bit)
 	}

@@ -104,6 +104,8 @@ type Party struct {
 	In In `json:"in,omitzero"`
 	// Key is the digest of the alias key (ng-reference §2, alias-key); empty if none was asked for.
 	Key string `json:"key,omitempty"`
+	// Seen is the address from which the proxy received the party's last SDP ("received from"); invalid if it did not say.
+	Seen netip.Addr `json:"seen,omitzero"`
 }
 
 // In is what is kept of the last SDP of a party.
@@ -217,6 +219,18 @@ type Media struct {
 	Withheld *[]Extmap `json:"withheld,omitempty"`
 	// SRTP are the keys of this side, nil for plain RTP. It is never changed in place: see Keys and SetKeys.
 	SRTP *SRTP `json:"srtp,omitempty"`
+
+	// Former is what Learned was before the party's SDP named another address; nil if nothing was, or something was learned
+	// since. It is never changed in place.
+	Former *Ports `json:"former,omitempty"`
+}
+
+// FormerPorts is Former, or nothing.
+func (m *Media) FormerPorts() Ports {
+	if m.Former == nil {
+		return Ports{}
+	}
+	return *m.Former
 }
 
 // Proposed says what a section is that an offer has brought and no answer has settled.

@@ -85,6 +85,9 @@ func samples() map[string]events.Envelope {
 			{ID: 3, URI: "urn:ietf:params:rtp-hdrext:sdes:mid", Direction: "sendonly", Masked: true}, {ID: 4, URI: "urn:x"},
 		},
 	}}}}}})
+	out["offered_seen"] = env(events.Offered{Signalling: events.Signalling{Parties: []events.Party{{
+		Medias: []events.Media{{Type: "audio", Protocol: "RTP/AVP", Former: &ports}}, Seen: addr("203.0.113.9"),
+	}}}})
 	caused := env(events.DeletionScheduled{At: 6})
 	caused.Call = "caf\xe9"
 	caused.Cause = &events.Cause{

@@ -148,6 +148,7 @@ func (c *Call) applyLearned(ev events.EndpointLearned) {
 		m.Learned.RTCP, m.Confirmed[1] = ev.Remote, ev.Confirmed
 	} else {
 		m.Learned.RTP, m.Confirmed[0] = ev.Remote, ev.Confirmed
+		m.Former = nil
 	}
 	c.Parties[ev.Party] = q
 }

@@ -29,6 +29,8 @@ type Description struct {
 	NoAllowMixed bool
 	// AliasKey is what identifies the sender if the request asks for from-tag aliasing; empty otherwise.
 	AliasKey string
+	// Seen is the address that the SIP came from, as the proxy says; invalid if it does not.
+	Seen     netip.Addr
 	Sections []Section
 }
 

@@ -131,16 +131,18 @@ func (d *mediaDecision) comeBack(o *events.Media, remote netip.AddrPort) {
 }
 
 // setRemote notes the address of the party's SDP; o is the other side of the section. What was learned holds only as long as
-// the SDP says the same: a hold by address and the return from it are no change.
+// the SDP says the same: a hold by address and the return from it are no change. After a change it is where the party was.
 func (d *mediaDecision) setRemote(m, o *events.Media, remote events.Ports) {
 	was := m.Remote.RTP
 	if was.IsValid() && was.Addr().IsUnspecified() && o.Serves.IsValid() {
 		was = o.Serves // where the party was before the hold
 	}
-	if !was.IsValid() || !sameRemote(was, remote.RTP) || d.reset {
-		m.Learned = events.Ports{}
+	if !was.IsValid() || !sameRemote(was, remote.RTP) || d.elsewhere || d.reset {
+		if learned := m.Learned; learned != (events.Ports{}) {
+			m.Former = &learned
+		}
+		m.Learned, m.Confirmed = events.Ports{}, [2]bool{}
 	}
-	m.Confirmed = [2]bool{}
 	m.Remote = remote
 	if m.Mux && d.Answer { // an offer may lead away from mux
 		m.Remote.RTCP = netip.AddrPort{}

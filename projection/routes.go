@@ -51,7 +51,9 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 		Mux:           m.Mux,
 		Opaque:        !IsRTP(m.Protocol),
 		Signalled:     m.Remote.RTP,
+		Seen:          p.Seen,
 		Learned:       m.Learned.RTP,
+		Former:        m.FormerPorts().RTP,
 		Confirmed:     m.Confirmed[0],
 		Epoch:         m.Signal,
 		LearnUntil:    m.SignalAt + LearningWindow,
@@ -70,6 +72,9 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 	}
 	s.MaskExtensions = withheldIDs(m)
 	s.NoFeedback = c.filtersFeedback(p, i)
+	if !s.Opaque {
+		s.Types = payloadTypes(m)
+	}
 	if c.TOS >= 0 {
 		s.TOS = uint8(c.TOS)
 	}
@@ -106,20 +111,41 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 	if m.Local.RTCP.IsValid() {
 		r := s
 		r.Local, r.RTCP, r.Mux = m.Local.RTCP, true, false
-		r.Signalled, r.Learned, r.Confirmed = m.Remote.RTCP, m.Learned.RTCP, m.Confirmed[1]
+		r.RTP, r.Types = m.Local.RTP, nil
+		r.Signalled, r.Learned, r.Confirmed, r.Former = m.Remote.RTCP, m.Learned.RTCP, m.Confirmed[1], m.FormerPorts().RTCP
 		r.Decrypt = c.withRollovers(r.Decrypt, p.ID, i, true, false, m.Keys().In, now)
 		r.Encrypt = c.withRollovers(r.Encrypt, p.ID, i, true, true, m.Keys().Out, now)
 		out = append(out, r)
 	}
-	// A party that moved keeps sending to the old sockets until our answer has reached it; that teaches nothing.
+	// A party keeps sending to sockets that it knew before until our SDP has reached it. It may, and nobody else, and that teaches
+	// nothing: nothing leaves from there.
 	for _, e := range m.Earlier {
 		old := s
-		old.Local, old.MayLearn, old.Confirmed = e.Local.RTP, false, false
-		old.Signalled, old.Learned = netip.AddrPort{}, netip.AddrPort{}
+		old.Local, old.MayLearn, old.PierceNAT = e.Local.RTP, false, false
 		out = append(out, old)
 		if e.Local.RTCP.IsValid() {
+			old.RTP, old.Types = e.Local.RTP, nil
+			old.Signalled, old.Learned, old.Confirmed, old.Former = m.Remote.RTCP, m.Learned.RTCP, m.Confirmed[1], m.FormerPorts().RTCP
 			old.Local, old.RTCP, old.Mux = e.Local.RTCP, true, false
 			out = append(out, old)
+		}
+	}
+	return out
+}
+
+// payloadTypes are those under which the party may send RTP: what it was told, and what it says itself, for many use their own
+// numbers. None: nothing is known, or a list has something that is no number.
+func payloadTypes(m *events.Media) []uint8 {
+	var out []uint8
+	for _, list := range [][]events.Codec{m.Offered, m.Codecs} {
+		for i := range list {
+			pt := list[i].PT
+			if pt < 0 || pt > 127 {
+				return nil
+			}
+			if !slices.Contains(out, uint8(pt)) {
+				out = append(out, uint8(pt))
+			}
 		}
 	}
 	return out

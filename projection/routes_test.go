@@ -19,6 +19,12 @@ func route(s plan.Stream) string {
 	if s.Learned.IsValid() {
 		fmt.Fprintf(&b, " learned %s", short(s.Learned))
 	}
+	if s.Former.IsValid() {
+		fmt.Fprintf(&b, " was %s", short(s.Former))
+	}
+	if s.Seen.IsValid() {
+		fmt.Fprintf(&b, " seen at %s", s.Seen)
+	}
 	for _, sinks := range []struct {
 		name string
 		list []netip.AddrPort
@@ -103,6 +109,26 @@ func TestRouteEpochs(t *testing.T) {
 			t.Errorf("%s learns until %d, want %d", second[i].Local, got, want)
 		}
 	}
+}
+
+// TestRouteTypes: a party may send what it was told and what it says itself.
+func TestRouteTypes(t *testing.T) {
+	d := projectiontest.NewDriver()
+	want := func(types ...string) {
+		t.Helper()
+		for i, s := range d.Call.Routes(projection.RouteDefaults{}, 0) {
+			if got := fmt.Sprint(s.Types); s.RTCP && (got != "[]" || s.RTP.Port() != s.Local.Port()-1) || !s.RTCP && (got != types[i/2] || s.RTP.IsValid()) {
+				t.Errorf("%v: types %s, RTP %v; want %v", s.Local, got, s.RTP, types)
+			}
+		}
+	}
+	do(t, d, "offer", "a", "", "", "m=audio 4000 RTP/AVP 0 96\na=rtpmap:96 opus/48000/2\n")
+	want("[0 96]", "[0 96]")
+	do(t, d, "answer", "a", "b", "", "m=audio 5000 RTP/AVP 96\na=rtpmap:96 opus/48000/2\n")
+	want("[96 0]", "[0 96]")
+	d = projectiontest.NewDriver()
+	do(t, d, "offer", "a", "", "", "m=image 4000 udptl t38\n")
+	want("[]", "[]")
 }
 
 func TestRouteDefaults(t *testing.T) {

@@ -32,6 +32,8 @@ func DecideSignal(c *Call, s Signal, res Resources) (*Signalled, error) {
 	sender.In.NoAllowMixed = s.Desc.NoAllowMixed
 
 	d := mediaDecision{Signal: s, res: res, reset: s.Req.Reset && !s.Answer}
+	d.elsewhere = s.Desc.Seen.IsValid() && sender.Seen.IsValid() && s.Desc.Seen != sender.Seen
+	sender.Seen = s.Desc.Seen
 	pos := 0 // position in the parties' medias; sections that the sender does not see are passed over
 	sections := joinTwins(&s, sender)
 	for i := range sections {
@@ -100,6 +102,8 @@ type mediaDecision struct {
 	Signal
 	res   Resources
 	reset bool
+	// elsewhere is true if the sender's SIP comes from another address than before.
+	elsewhere bool
 }
 
 // section decides one m= section: m is the sender's side of it and o the receiver's; index is its position from 1.
@@ -176,6 +180,7 @@ func (d *mediaDecision) reject(m *events.Media) {
 	m.Rejected = true
 	m.Local, m.Remote, m.Learned, m.Confirmed = events.Ports{}, events.Ports{}, events.Ports{}, [2]bool{}
 	m.Earlier, m.Serves = nil, netip.AddrPort{}
+	m.Former = nil
 	m.Mux, m.Told = false, false
 	m.SRTP = nil
 }

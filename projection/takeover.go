@@ -50,7 +50,7 @@ func rehouse(m *events.Media, res Resources, now int64) error {
 	if n == 2 {
 		m.Local.RTCP = got[1]
 	}
-	m.Told, m.Confirmed = false, [2]bool{}
+	m.Told = false // what was believed stays so: a stranger must not get in before the party has come after
 	m.Signal, m.SignalAt = m.Signal+1, now
 	return nil
 }

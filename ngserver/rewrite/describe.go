@@ -13,7 +13,7 @@ import (
 // Describe says what an SDP means for the call (ng-reference §5.1, §5.6). sipSource is the daemon's default for address
 // trust: true uses received-from unless the request says "trust address".
 func Describe(s *sdp.Session, req *ng.Request, sipSource bool) projection.Description {
-	d := projection.Description{SessionName: s.Name}
+	d := projection.Description{SessionName: s.Name, Seen: req.ReceivedFrom}
 	d.Sections = make([]projection.Section, 0, len(s.Media))
 	distrust := (sipSource || req.SIPSourceAddress) && !req.TrustAddress && req.ReceivedFrom.IsValid()
 	for i := range s.Media {

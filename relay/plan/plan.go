@@ -30,13 +30,20 @@ type Stream struct {
 
 	// Signalled is the remote address of the SDP; invalid if none is known, unspecified (0.0.0.0 or ::) on hold.
 	Signalled netip.AddrPort
-	// Learned is a remote address that an event has recorded before; invalid if none. It wins over Signalled.
+	// Seen is the address from which the proxy received the party's SIP; invalid if it did not say.
+	Seen netip.Addr
+	// Learned is a remote address that an event has recorded under this SDP; invalid if none. It wins over Signalled.
 	Learned netip.AddrPort
-	// Confirmed is true if Learned was reported as confirmed under this Epoch. Without it a restart would open a confirmed
-	// stream to whoever sends first.
+	// Confirmed is true if Learned was reported as confirmed. Without it a restart would open a confirmed stream to whoever
+	// sends first.
 	Confirmed bool
-	// Epoch changes with every signalling event that touches the stream. A relay that sees a new Epoch starts to learn again
-	// (Learned, if valid, stays in use until something better arrives).
+	// Former is what was learned before the SDP named another address; invalid if nothing was.
+	Former netip.AddrPort
+	// Types are the RTP payload types that the party may send; none: any.
+	Types []uint8
+	// RTP is the socket of the same section that has its RTP, for a stream of RTCP; invalid otherwise.
+	RTP netip.AddrPort
+	// Epoch changes with every signalling event that touches the stream.
 	Epoch uint64
 	// LearnUntil is the end of the learning window, in microseconds of Unix time (3 s after the last signalling event).
 	LearnUntil int64
