@@ -69,6 +69,7 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 		Echo:          m.Echo == "echo",
 		LoopCheck:     m.LoopCheck,
 		TOS:           def.TOS,
+		Clocks:        clocks(m),
 	}
 	s.MaskExtensions = withheldIDs(m)
 	s.NoFeedback = c.filtersFeedback(p, i)

@@ -155,8 +155,7 @@ const (
 
 // Totals are sums over all streams since the start, dropped calls included.
 type Totals struct {
-	In  plan.Counters // received and accepted; Errors are packets that were refused
-	Out plan.Counters // sent; Errors are packets that the system did not take
+	Sums
 
 	// Shed counts the packets that went no further, by reason. A packet that has several ways to go is counted for each.
 	Shed [numShed]uint64
@@ -175,4 +174,14 @@ type PoolUsage struct {
 	Used     int // bound, or the unused odd neighbour of one that is
 	Free     int // may be given out now
 	Resting  int // freed lately, or found to be in use by somebody else
+
+	Sums // of all streams on the address since the start
+}
+
+// Sums are counts of several streams.
+type Sums struct {
+	In       plan.Counters  // received and accepted; Errors are packets that were refused
+	Out      plan.Counters  // sent; Errors are packets that the system did not take
+	Received plan.Reception // of RTP
+	Jitter   plan.Samples   // of RTP
 }

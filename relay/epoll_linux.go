@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"rtpjet/relay/eventfd"
-	"rtpjet/relay/plan"
 )
 
 // New returns the engine that suits the system best: on Linux one epoll loop per core.
@@ -66,7 +65,8 @@ func (e *epoll) spareProcessors() {
 			return
 		case <-tick.C:
 		}
-		in, _, _ := e.totals()
+		sums := e.totals()
+		in := sums.all().In
 		want := cores()
 		if in.Packets-before >= spareAbove {
 			want += len(e.loops)
@@ -142,11 +142,11 @@ func (e *epoll) answers(ctx context.Context) error {
 	return nil
 }
 
-func (e *epoll) totals() (in, out plan.Counters, shed [numShed]uint64) {
+func (e *epoll) totals() (s sums) {
 	for _, l := range e.loops {
-		l.shard.sums(&in, &out, &shed)
+		s.add(&l.shard)
 	}
-	return in, out, shed
+	return s
 }
 
 func (e *epoll) close() {
@@ -230,7 +230,7 @@ func newLoop(cfg Config, news news) (*loop, error) {
 		moderator: moderator{interval: cfg.Moderation.Microseconds()},
 		buf:       make([]byte, maxDatagram), events: make([]unix.EpollEvent, maxEvents),
 	}
-	l.shard = newShard(l, news)
+	l.shard = newShard(l, news, len(cfg.Pools))
 	table := make([]atomic.Pointer[stream], 0)
 	l.table.Store(&table)
 	if err := l.watch(event.FD, wakeSlot, 0); err != nil {

@@ -93,8 +93,8 @@ func TestStreamsLeaveAWaitingCall(t *testing.T) {
 	until.Store(1)
 	sc.handle(sc.streams[b.Local], voice, b.Signalled, 1)
 	sc.handle(sc.streams[a.Local], voice, a.Signalled, 1)
-	if sc.out.sent != 0 || sc.in.Packets != 1 || sc.in.Errors != 1 || old.take() != nil {
-		t.Errorf("%d sent, received %+v", sc.out.sent, sc.in)
+	if sc.out.sent != 0 || sc.pools[0].in.Packets != 1 || sc.pools[0].in.Errors != 1 || old.take() != nil {
+		t.Errorf("%d sent, received %+v", sc.out.sent, sc.pools[0].in)
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"rtpjet/relay/plan"
 )
 
 // NewPortable returns an engine that uses the standard library only and serves every socket with a goroutine. It behaves
@@ -39,7 +37,7 @@ func startPortable(cfg Config, news news) (driver, error) {
 	p := &portable{cfg: cfg, closed: make(chan struct{})}
 	for range cfg.Loops {
 		l := &lane{due: make(chan struct{}, 1), streams: make(map[*stream]struct{})}
-		l.shard = newShard(portableSender{}, news)
+		l.shard = newShard(portableSender{}, news, len(cfg.Pools))
 		p.lanes = append(p.lanes, l)
 		p.ended.Go(func() { l.runChores(p.closed) })
 	}
@@ -124,11 +122,11 @@ func (p *portable) answers(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (p *portable) totals() (in, out plan.Counters, shed [numShed]uint64) {
+func (p *portable) totals() (s sums) {
 	for _, l := range p.lanes {
-		l.shard.sums(&in, &out, &shed)
+		s.add(&l.shard)
 	}
-	return in, out, shed
+	return s
 }
 
 func (p *portable) close() {

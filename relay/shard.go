@@ -33,17 +33,20 @@ type shard struct {
 	// What packets are decrypted into and encrypted into.
 	opened, sealed []byte
 
-	in, out    plan.Counters
+	pools      []poolSums // by stream.pool
 	shed       [numShed]uint64
 	unreported []*stream // have news, and the time or the channel does not allow to report it yet
 	probing    []*stream // send probes until they hear something
 	crossings  []crossing
 	due        int64 // when chores has something to do, µs; 0: never
 
-	published struct {
-		in, out tally
-		shed    [numShed]counter
-	}
+	published published
+}
+
+// published is what others may read of a shard.
+type published struct {
+	pools []poolTally
+	shed  [numShed]counter
 }
 
 // news is where a shard reports what its packets teach.
@@ -52,9 +55,16 @@ type news struct {
 	crossed chan<- plan.Crossed
 }
 
-func newShard(tx sender, news news) shard {
-	return shard{tx: tx, news: news, mono: monotonic, opened: make([]byte, 0, maxDatagram), sealed: make([]byte, 0, maxDatagram+srtp.Overhead)}
+// newShard makes a shard for streams of so many pools.
+func newShard(tx sender, news news, pools int) shard {
+	return shard{
+		tx: tx, news: news, mono: monotonic, opened: make([]byte, 0, maxDatagram), sealed: make([]byte, 0, maxDatagram+srtp.Overhead),
+		pools: make([]poolSums, pools+1), published: published{pools: make([]poolTally, pools+1)},
+	}
 }
+
+// at is what s has to be counted under beside its own counters.
+func (h *shard) at(s *stream) *poolSums { return &h.pools[s.pool] }
 
 // maxDatagram is the longest UDP payload.
 const maxDatagram = 1<<16 - 1
@@ -63,19 +73,20 @@ const maxDatagram = 1<<16 - 1
 func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 	if !h.permitted(s) {
 		s.refuse(h, ShedNotHeld)
-		h.in.Errors++
+		h.at(s).in.Errors++
 		return
 	}
 	k, plain, sinks, ok := s.receive(h, pkt, src, now)
 	if s.dirty {
 		h.report(s, now)
 	}
+	in := &h.at(s).in
 	if !ok {
-		h.in.Errors++
+		in.Errors++
 		return
 	}
-	h.in.Packets++
-	h.in.Bytes += uint64(len(pkt))
+	in.Packets++
+	in.Bytes += uint64(len(pkt))
 	var sealed []byte   // plain as it leaves from a stream that encrypts
 	var by *srtp.Sender // and by whom
 	for _, sink := range sinks {
@@ -110,8 +121,9 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 			continue
 		}
 		sink.count(&sink.out, &sink.outSSRC, k, leaving)
-		h.out.Packets++
-		h.out.Bytes += uint64(len(leaving))
+		out := &h.at(sink).out
+		out.Packets++
+		out.Bytes += uint64(len(leaving))
 	}
 }
 
@@ -119,7 +131,7 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 func (h *shard) notSent(sink *stream, why Shed) {
 	h.shed[why]++
 	sink.out.errors.add(1)
-	h.out.Errors++
+	h.at(sink).out.Errors++
 }
 
 // attend takes up the newest route of s without waiting for a packet and does what the route asks for by itself.
@@ -244,19 +256,14 @@ func (h *shard) forget(s *stream) {
 
 // publish makes the sums visible to others. Once per wake-up is enough.
 func (h *shard) publish() {
-	p := &h.published
-	if p.in.packets.load()+p.in.errors.load() == h.in.Packets+h.in.Errors {
+	changed := false
+	for i := range h.pools {
+		changed = h.published.pools[i].set(&h.pools[i]) || changed
+	}
+	if !changed {
 		return
 	}
-	for _, t := range [2]struct {
-		to   *tally
-		from *plan.Counters
-	}{{&p.in, &h.in}, {&p.out, &h.out}} {
-		t.to.packets.set(t.from.Packets)
-		t.to.bytes.set(t.from.Bytes)
-		t.to.errors.set(t.from.Errors)
-	}
 	for i := range h.shed {
-		p.shed[i].set(h.shed[i])
+		h.published.shed[i].set(h.shed[i])
 	}
 }

@@ -44,7 +44,7 @@ func newScript(queue int, plans ...plan.Stream) *script {
 // newBareScript has sockets, but no routes yet.
 func newBareScript(queue int, plans ...plan.Stream) *script {
 	sc := &script{news: make(chan plan.Learned, queue), crossed: make(chan plan.Crossed, queue), streams: map[netip.AddrPort]*stream{}}
-	sc.shard = newShard(&sc.out, news{learned: sc.news, crossed: sc.crossed})
+	sc.shard = newShard(&sc.out, news{learned: sc.news, crossed: sc.crossed}, 0)
 	for i := range plans {
 		sc.streams[plans[i].Local] = &stream{local: plans[i].Local}
 	}
@@ -254,7 +254,7 @@ func TestSendErrorsAreCounted(t *testing.T) {
 	if got := sc.streams[b.Local].stats().Out; got != want {
 		t.Errorf("stream: %+v, want %+v", got, want)
 	}
-	if got := sc.published.out.read(); got != want {
+	if got := sc.published.pools[0].out.read(); got != want {
 		t.Errorf("shard: %+v, want %+v", got, want)
 	}
 }

@@ -1,7 +1,5 @@
 package relay
 
-import "rtpjet/relay/plan"
-
 // Shed says why a packet went no further.
 type Shed uint8
 
@@ -38,14 +36,4 @@ func (s Shed) String() string { return shedNames[s] }
 func (s *stream) refuse(h *shard, why Shed) {
 	h.shed[why]++
 	s.in.errors.add(1)
-}
-
-// sums adds what the shard has published.
-func (h *shard) sums(in, out *plan.Counters, shed *[numShed]uint64) {
-	p := &h.published
-	addCounters(in, p.in.read())
-	addCounters(out, p.out.read())
-	for i := range shed {
-		shed[i] += p.shed[i].load()
-	}
 }

@@ -40,7 +40,7 @@ type driver interface {
 	// settle returns once all sockets detached before are closed.
 	settle()
 	// totals sums what all shards have published.
-	totals() (in, out plan.Counters, shed [numShed]uint64)
+	totals() sums
 	// answers returns once every shard has taken note of it, or ctx ends.
 	answers(ctx context.Context) error
 	// close ends all threads, closes all attached sockets and returns when that is done.
@@ -63,6 +63,7 @@ type Sockets struct {
 
 type pool struct {
 	cfg    Pool
+	number int     // see stream.pool
 	ports  *ports  // guarded by Sockets.mu
 	permit *permit // nil unless the address floats
 }
@@ -101,14 +102,14 @@ func newSockets(cfg Config, start func(Config, news) (driver, error)) (*Sockets,
 		calls:   make(map[string]*call),
 		pools:   make(map[netip.Addr]*pool),
 	}
-	for _, p := range cfg.Pools {
+	for i, p := range cfg.Pools {
 		if !p.Addr.IsValid() || p.Min == 0 || p.Max <= p.Min {
 			return nil, fmt.Errorf("port pool %v %d-%d is empty", p.Addr, p.Min, p.Max)
 		}
 		if e.pools[p.Addr] != nil {
 			return nil, fmt.Errorf("address %v has two port pools", p.Addr)
 		}
-		pl := &pool{cfg: p, ports: newPorts(p.Min, p.Max, p.First, cfg.PortRest.Microseconds(), nil)}
+		pl := &pool{cfg: p, number: i + 1, ports: newPorts(p.Min, p.Max, p.First, cfg.PortRest.Microseconds(), nil)}
 		if p.Floating {
 			if p.Deadline == nil {
 				p.Deadline = new(atomic.Int64)
@@ -178,15 +179,14 @@ func (e *Sockets) Reserve(addr netip.Addr, n int) ([]netip.AddrPort, error) {
 
 // bind opens the socket of a stream. It is called with or without the lock.
 func (e *Sockets) bind(local netip.AddrPort) (*stream, error) {
-	var its *permit
-	if p := e.pools[local.Addr()]; p != nil {
-		its = p.permit
-	}
-	s, err := e.drv.bind(local, its != nil)
+	p := e.pools[local.Addr()]
+	s, err := e.drv.bind(local, p != nil && p.permit != nil)
 	if err != nil {
 		return nil, err
 	}
-	s.permit = its
+	if p != nil {
+		s.permit, s.pool = p.permit, p.number
+	}
 	return s, nil
 }
 
@@ -402,7 +402,8 @@ func (e *Sockets) Stats(local netip.AddrPort) (plan.Stats, bool) {
 // Totals implements Engine.
 func (e *Sockets) Totals() Totals {
 	var t Totals
-	t.In, t.Out, t.Shed = e.drv.totals()
+	sums := e.drv.totals()
+	t.Sums, t.Shed = sums.all(), sums.shed
 	now := time.Now().UnixMicro()
 	e.mu.RLock()
 	defer e.mu.RUnlock()
@@ -412,7 +413,7 @@ func (e *Sockets) Totals() Totals {
 	}
 	for i := range e.cfg.Pools {
 		p := e.pools[e.cfg.Pools[i].Addr]
-		u := PoolUsage{Addr: p.cfg.Addr, Min: p.cfg.Min, Max: p.cfg.Max}
+		u := PoolUsage{Addr: p.cfg.Addr, Min: p.cfg.Min, Max: p.cfg.Max, Sums: sums.pools[p.number]}
 		u.Total, u.Used, u.Free, u.Resting = p.ports.usage(now)
 		t.Pools = append(t.Pools, u)
 	}

@@ -23,40 +23,33 @@ func (t *tally) read() plan.Counters {
 	return plan.Counters{Packets: t.packets.load(), Bytes: t.bytes.load(), Errors: t.errors.load()}
 }
 
+func (t *tally) set(c *plan.Counters) {
+	t.packets.set(c.Packets)
+	t.bytes.set(c.Bytes)
+	t.errors.set(c.Errors)
+}
+
 func addCounters(to *plan.Counters, c plan.Counters) {
 	to.Packets += c.Packets
 	to.Bytes += c.Bytes
 	to.Errors += c.Errors
 }
 
-// sourceTally follows the synchronisation source of one direction. Its own counts are the differences between the tally of
-// the direction and what that was when the source began, so that a packet costs one store here instead of three.
+// sourceTally follows one synchronisation source of one direction. While the source is the present one, its own counts are the
+// differences between the tally of the direction and what of that is not its own, so that a packet costs one store here
+// instead of three.
 //
 // Invariant: packets and bytes never exceed those of the tally. A reader that loads them first never sees a negative count.
 type sourceTally struct {
 	id             counter // SSRC, with bit 32 set once one was seen
 	packets, bytes counter // of the direction's tally that are not of this source
 	position       counter // RTP timestamp << 16 | sequence number
+
+	// Touched by the shard only: its own counts and its turn, of a source that is not the present one.
+	ownPackets, ownBytes, turn uint64
 }
 
 const sourceSeen = 1 << 32
-
-// note records an RTP packet before it is added to t.
-func (s *sourceTally) note(pkt []byte, t *tally) {
-	id := uint64(source(pkt)) | sourceSeen
-	if s.id.load() != id {
-		s.packets.set(t.packets.load())
-		s.bytes.set(t.bytes.load())
-		s.id.set(id)
-	}
-	s.position.set(uint64(timestamp(pkt))<<16 | uint64(sequence(pkt)))
-}
-
-// pass records a packet that belongs to no source, after it was added to the direction's tally.
-func (s *sourceTally) pass(n int) {
-	s.packets.add(1)
-	s.bytes.add(uint64(n))
-}
 
 func (s *sourceTally) read(t *tally) plan.SSRC {
 	id := s.id.load()
@@ -69,6 +62,67 @@ func (s *sourceTally) read(t *tally) plan.SSRC {
 		Packets: t.packets.load() - packets, Bytes: t.bytes.load() - bytes,
 		LastTimestamp: uint32(pos >> 16), LastSeq: uint16(pos),
 	}
+}
+
+// maxSources is how many sources of a direction are followed, such as video and its retransmissions. The one that was not heard
+// for longest makes room for another one.
+const maxSources = 4
+
+// sourceTable has the sources of one direction. The present one is that of the last packet, and the one that readers see.
+type sourceTable struct {
+	present counter // index
+	turns   uint64  // touched by the shard only
+	table   [maxSources]sourceTally
+}
+
+// note records an RTP packet before it is added to t. fresh says that its source was not there yet.
+func (s *sourceTable) note(pkt []byte, t *tally) (slot uint64, fresh bool) {
+	slot = s.present.load()
+	if id := uint64(source(pkt)) | sourceSeen; s.table[slot].id.load() != id {
+		slot, fresh = s.change(id, t)
+	}
+	s.table[slot].position.set(uint64(timestamp(pkt))<<16 | uint64(sequence(pkt)))
+	return slot, fresh
+}
+
+// change makes another source the present one.
+func (s *sourceTable) change(id uint64, t *tally) (slot uint64, fresh bool) {
+	packets, bytes := t.packets.load(), t.bytes.load()
+	old := &s.table[s.present.load()]
+	s.turns++
+	old.turn, old.ownPackets, old.ownBytes = s.turns, packets-old.packets.load(), bytes-old.bytes.load()
+	for i := range s.table {
+		if s.table[i].id.load() == id {
+			slot = uint64(i)
+			break
+		}
+		if s.table[i].turn < s.table[slot].turn {
+			slot = uint64(i)
+		}
+	}
+	src := &s.table[slot]
+	if fresh = src.id.load() != id; fresh {
+		src.ownPackets, src.ownBytes = 0, 0
+	}
+	src.packets.set(packets - src.ownPackets)
+	src.bytes.set(bytes - src.ownBytes)
+	src.id.set(id)
+	s.present.set(slot)
+	return slot, fresh
+}
+
+// pass records a packet that belongs to no source, after it was added to the direction's tally.
+func (s *sourceTable) pass(n int) {
+	src := &s.table[s.present.load()]
+	if !src.id.isZero() {
+		src.packets.add(1)
+		src.bytes.add(uint64(n))
+	}
+}
+
+func (s *sourceTable) read(t *tally) (src plan.SSRC, slot uint64) {
+	slot = s.present.load()
+	return s.table[slot].read(t), slot
 }
 
 // addrBox publishes an address and a flag from one writer to many readers without allocating: a sequence lock whose

@@ -15,6 +15,7 @@ type route struct {
 	plan      plan.Stream // its slices are not used
 	rtp, rtcp []*stream
 	dtmf      payloadTypes
+	clocks    []plan.Clock
 
 	// feeders are local addresses that must not become the remote: a packet sent there would come back here, for ever.
 	feeders []netip.AddrPort
@@ -29,7 +30,7 @@ type route struct {
 
 // newRoute compiles the route of one stream of a call. open names the streams that exist; sinks that do not are left out.
 func newRoute(call string, st *plan.Stream, all []plan.Stream, open map[netip.AddrPort]*stream) *route {
-	r := &route{call: call, plan: *st, dtmf: newPayloadTypes(st.DTMF)}
+	r := &route{call: call, plan: *st, dtmf: newPayloadTypes(st.DTMF), clocks: st.Clocks}
 	r.plan.Signalled = plain(st.Signalled)
 	r.plan.Learned = plain(st.Learned)
 	r.plan.RTPSinks, r.plan.RTCPSinks, r.plan.DTMF = nil, nil, nil
@@ -87,6 +88,7 @@ type stream struct {
 	conn  *net.UDPConn // portable driver
 
 	permit *permit // of its address; nil if that does not float
+	pool   int     // of its address: its position among the pools, from 1; 0 if none has it
 
 	// Guarded by Sockets.mu.
 	owner *call // nil while only reserved
@@ -100,9 +102,11 @@ type stream struct {
 	// Written by the shard, read by anybody.
 	cur             atomic.Pointer[route] // the route that the state below belongs to
 	in, out         tally
-	inSSRC, outSSRC sourceTally
-	last            counter // µs of Unix time of the last packet
-	aimed           addrBox // remote and whether it is confirmed
+	inSSRC, outSSRC sourceTable
+	received        receptionTally
+	last            counter              // µs of Unix time of the last packet
+	aimed           addrBox              // remote and whether it is confirmed
+	listeners       [maxSources]listener // of the sources in inSSRC
 
 	// Touched by the shard only.
 	latch     latch
@@ -216,7 +220,7 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 		}
 		return k, nil, nil, false
 	}
-	s.count(&s.in, &s.inSSRC, k, pkt)
+	s.countIn(h, r, k, pkt, now)
 	if int64(s.last.load()) != now {
 		s.last.set(uint64(now))
 	}
@@ -241,24 +245,22 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 // ready tells whether a packet can be sent to the party now.
 func (s *stream) ready() bool { return s.sync() != nil && s.open }
 
-func (s *stream) count(t *tally, src *sourceTally, k kind, pkt []byte) {
+func (s *stream) count(t *tally, src *sourceTable, k kind, pkt []byte) {
 	if k == kindRTP {
 		src.note(pkt, t)
 	}
 	t.packets.add(1)
 	t.bytes.add(uint64(len(pkt)))
-	if k != kindRTP && !src.id.isZero() {
+	if k != kindRTP {
 		src.pass(len(pkt))
 	}
 }
 
 // stats may be called by anybody.
 func (s *stream) stats() plan.Stats {
-	st := plan.Stats{
-		IngressSSRC: s.inSSRC.read(&s.in), EgressSSRC: s.outSSRC.read(&s.out),
-		In: s.in.read(), Out: s.out.read(),
-		LastPacket: int64(s.last.load()),
-	}
+	st := plan.Stats{In: s.in.read(), Out: s.out.read(), LastPacket: int64(s.last.load()), Received: s.received.read()}
+	st.EgressSSRC, _ = s.outSSRC.read(&s.out)
+	st.IngressSSRC = s.ingress()
 	r, cur := s.route.Load(), s.cur.Load()
 	if r == nil {
 		return st

@@ -70,6 +70,9 @@ type Stream struct {
 	BlockDTMF bool
 	// DTMF are the payload types of telephone-event on this stream.
 	DTMF []uint8
+	// Clocks are the clock rates of the payload types that may arrive, for jitter to be measured. One of telephone-event is not among them:
+	// its timestamps are not those of its packets.
+	Clocks []Clock
 	// Echo sends what arrives back to its own remote address (media echo), and to none of the sinks.
 	Echo bool
 
@@ -88,6 +91,12 @@ type Stream struct {
 	// Decrypt is how what arrives on Local is protected, Encrypt how what leaves from Local has to be; nil: not, or end to
 	// end between the parties. With both sides plain, or both nil, packets pass as they are.
 	Decrypt, Encrypt *SRTP
+}
+
+// Clock is the RTP clock rate of a payload type.
+type Clock struct {
+	PT   uint8
+	Rate uint32 // Hz
 }
 
 // SRTP is how the packets of one direction are protected (RFC 3711). Nothing changes it once it is in a Stream; equal values
@@ -152,6 +161,7 @@ type Stats struct {
 
 // Reception is what the sequence numbers of received RTP tell (RFC 3550 A.1 and A.3).
 type Reception struct {
+	Counted    bool   // somebody has counted; all figures are 0 otherwise, and mean nothing
 	Lost       uint64 // packets that are missing; one that arrives late after all is taken off again
 	Gaps       uint64 // how often a packet did not follow the one before it
 	Reordered  uint64 // packets that arrived behind a later one
@@ -170,4 +180,16 @@ type SSRC struct {
 	LastTimestamp  uint32
 	LastSeq        uint16
 	Received       Reception // zero value for a source that is sent
+
+	// Jitter is the interarrival jitter (RFC 3550 §6.4.1) in µs, as it is now.
+	Jitter int64
+	// JitterKnown is false if the clock rate of what arrives is not known, or too little has arrived.
+	JitterKnown bool
+}
+
+// Samples sum up estimates of jitter: one of each source that sends, every five seconds.
+type Samples struct {
+	Count   uint64
+	Sum     uint64 // µs
+	Squares uint64 // µs²
 }

@@ -34,6 +34,7 @@ func Contract(t *testing.T, open Open) {
 		"Asymmetric":           asymmetric,
 		"NoForwardingLoop":     noForwardingLoop,
 		"Statistics":           statistics,
+		"Reception":            reception,
 		"Totals":               totals,
 		"Shed":                 shed,
 		"Answers":              answers,

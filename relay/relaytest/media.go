@@ -283,6 +283,10 @@ func statistics(f *fixture) {
 	p.toA(p.b, p.a)
 	want := plan.SSRC{SSRC: 0xcafebabe, Seen: true, Packets: 2, Bytes: 34, LastTimestamp: 43, LastSeq: 43}
 	in, out := f.stats(p.sa.Local), f.stats(p.sb.Local)
+	if r := in.IngressSSRC.Received; r != (plan.Reception{Counted: true}) || in.Received != r {
+		f.Errorf("reception %+v, of the stream %+v, want nothing irregular", r, in.Received)
+	}
+	in.IngressSSRC.Received = plan.Reception{} // what is sent has none
 	if in.In != (plan.Counters{Packets: 4, Bytes: 65}) || in.IngressSSRC != want {
 		f.Errorf("received %+v %+v, want 4 packets of 65 bytes and %+v", in.In, in.IngressSSRC, want)
 	}
