@@ -1,6 +1,7 @@
 // Package report fills the replies of the commands that only look: query, list and statistics, and the part of delete's
-// reply that is a query (ng-reference §7 to §10). Every key of the reference is there with its type, since scripts of
-// operators read them; what this relay cannot know, because it has no codecs and no kernel module, is 0.
+// reply that is a query (ng-reference §7 to §10). Keys and types are rtpengine's, since scripts of
+// operators read them. What is not measured is not there: a 0 counts something that did not happen, such as a packet that a
+// kernel module has forwarded where there is none.
 //
 // The package is pure: counters come in as values and functions.
 package report

@@ -30,13 +30,13 @@ func (e Env) inline() bool { return e.SSRC == SSRCBoth || e.SSRC == SSRCInline }
 
 // Query fills o with the dictionary of a call. The tags of the request limit it to one party, the to-tag's if there is one
 // and else the from-tag's, and to those whose media that party receives; a tag that nobody has gives no parties at all.
-// stats returns the counters of a local socket; it may be nil. Those of a call on another node are 0.
+// stats returns the counters of a local socket, false if they are not known; it may be nil. What is not known is not there.
 func Query(o *ng.Object, c *projection.Call, req *ng.Request, stats func(netip.AddrPort) (plan.Stats, bool), env Env) {
 	o.Grow(9).Int("created", c.Created/1e6)
 	o.Int("created_us", c.Created%1e6)
 	o.Int("created_ts", c.Created)
 	o.Int("last signal", c.LastSignal/1e6)
-	o.Int("last redis update", 0)
+	o.Int("last redis update", 0) // never: there is no Redis
 	if c.Metadata != "" {
 		o.Str("metadata", c.Metadata)
 	}
@@ -47,6 +47,9 @@ func Query(o *ng.Object, c *projection.Call, req *ng.Request, stats func(netip.A
 	tags := o.Obj("tags")
 	for _, p := range selected(c, req) {
 		q.party(tags.Obj(tagKey(p)).Grow(8), p)
+	}
+	if q.unknown { // a part of a sum is none
+		return
 	}
 	totals := o.Obj("totals")
 	counters(totals.Obj("RTP"), q.rtp)
@@ -92,6 +95,7 @@ type query struct {
 	env       Env
 	stats     func(netip.AddrPort) (plan.Stats, bool)
 	rtp, rtcp plan.Counters
+	unknown   bool       // of a socket it is not known what it has counted
 	ssrcs     *ng.Object // nil if they are not wanted there
 	seen      map[uint32]bool
 }
@@ -138,20 +142,21 @@ func subscription(p *events.Party) *ng.Object {
 
 func (q *query) media(o *ng.Object, p *events.Party, i int) {
 	m := &p.Medias[i]
-	rtp, rtcp := q.counters(m.Local.RTP), q.counters(m.Local.RTCP)
+	rtp, rtpKnown := q.counters(m.Local.RTP)
+	rtcp, rtcpKnown := q.counters(m.Local.RTCP)
 	o.Int("index", int64(i+1))
 	o.Str("type", m.Type)
 	o.Str("protocol", m.Protocol)
-	// Which payload type arrives is not looked at; the first that the party may send is it nearly always.
+	// Which payload type arrives is not looked at; often the party may send one only.
 	if codec := speech(m); codec != "" && rtp.IngressSSRC.Seen {
 		o.Str("codec", codec)
 	}
 	streams := [2]*ng.Object{ng.NewObject().Grow(14), ng.NewObject().Grow(14)}
-	stream(streams[0], m, false, rtp)
-	stream(streams[1], m, true, rtcp)
+	stream(streams[0], m, false, rtp, rtpKnown)
+	stream(streams[1], m, true, rtcp, rtcpKnown)
 	o.Objs("streams", streams[:]...)
 	o.Strs("flags", mediaFlags(q.call, p, i)...)
-	if q.env.inline() {
+	if q.env.inline() && rtpKnown {
 		inlineSSRC(o, "ingress SSRCs", rtp.IngressSSRC)
 		inlineSSRC(o, "egress SSRCs", rtp.EgressSSRC)
 	}
@@ -163,17 +168,21 @@ func (q *query) media(o *ng.Object, p *events.Party, i int) {
 	}
 }
 
-// counters returns the counters of a socket, zero if there is none or it is not open here.
-func (q *query) counters(local netip.AddrPort) plan.Stats {
-	if q.stats == nil || !local.IsValid() {
-		return plan.Stats{}
+// counters returns the counters of a socket; false if they are not known. Where there is no socket nothing can have come.
+func (q *query) counters(local netip.AddrPort) (st plan.Stats, known bool) {
+	if !local.IsValid() {
+		return plan.Stats{}, true
 	}
-	st, _ := q.stats(local)
-	return st
+	if q.stats != nil {
+		st, known = q.stats(local)
+	}
+	q.unknown = q.unknown || !known
+	return st, known
 }
 
-// speech is the first encoding that the party may send and that is no companion of another, as NAME/RATE[/CHANNELS].
-func speech(m *events.Media) string {
+// speech is the only encoding that the party may send and that is no companion of another, as NAME/RATE[/CHANNELS]; empty if
+// there are several.
+func speech(m *events.Media) (only string) {
 	for _, c := range m.Codecs {
 		if c.Name == "" || companion(c.Name) {
 			continue
@@ -184,11 +193,14 @@ func speech(m *events.Media) string {
 				if c.Channels > 1 {
 					s += "/" + strconv.Itoa(c.Channels)
 				}
-				return s
+				if only != "" && only != s {
+					return ""
+				}
+				only = s
 			}
 		}
 	}
-	return ""
+	return only
 }
 
 // companion tells whether an encoding only rides along with a real one.

@@ -114,6 +114,24 @@ func TestQueryWithoutStats(t *testing.T) {
 	golden(t, "query_unanswered", o)
 }
 
+// TestQueryOfAnotherNode: where no socket's counters are known there are none, rather than zeros.
+func TestQueryOfAnotherNode(t *testing.T) {
+	d := call(t)
+	none := func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }
+	o := ng.NewObject()
+	report.Query(o, &d.Call, request(t, "query"), none, report.Env{})
+	text := string(o.Value().AppendJSON(nil))
+	if strings.Contains(text, `"totals"`) {
+		t.Error(text)
+	}
+	// A stream with a socket has no counters, and one without has received nothing.
+	for _, yes := range []string{`"SSRC":{}`, `"endpoint"`, `"port":5004},"flags":["RTP","filled"]}`, `"flags":["RTCP"],"stats":{"packets":0,`} {
+		if !strings.Contains(text, yes) {
+			t.Errorf("no %s in %s", yes, text)
+		}
+	}
+}
+
 func TestQueryFilter(t *testing.T) {
 	d := call(t)
 	for _, c := range []struct {
@@ -172,7 +190,7 @@ func TestStatistics(t *testing.T) {
 		Managed: 2, Rejected: 1, Seconds: 6, Squares: 20,
 		Ended: map[events.Reason]uint64{events.ReasonDeleted: 1, events.ReasonOfferTimeout: 1},
 		In:    plan.Counters{Packets: 10, Bytes: 1720, Errors: 1}, Out: plan.Counters{Packets: 9, Bytes: 1548},
-		PacketRate: 50, ByteRate: 8600, ErrorRate: 2, Medias: 5,
+		Rate: plan.Counters{Packets: 50, Bytes: 8600, Errors: 2}, Medias: 5,
 		Interfaces: []report.Interface{
 			{Name: "pub", Addr: netip.MustParseAddr("10.0.0.1"), Min: 30000, Max: 30002, Used: 1, Free: 2, Total: 3},
 			{Name: "none", Addr: netip.MustParseAddr("2001:db8::1")},
@@ -182,7 +200,7 @@ func TestStatistics(t *testing.T) {
 	golden(t, "statistics", o)
 }
 
-// With nothing to say every key is there all the same.
+// With nothing to say the parts are there all the same, but no mean of no calls, and nothing that nobody measures.
 func TestStatisticsZero(t *testing.T) {
 	var zero, full ng.Object
 	report.Statistics(&zero, report.Snapshot{})
@@ -190,8 +208,11 @@ func TestStatisticsZero(t *testing.T) {
 	if a, b := keys(t, &zero, "statistics"), keys(t, &full, "statistics"); !slices.Equal(a, b) {
 		t.Errorf("%q and %q", a, b)
 	}
-	if text := string(zero.Value().AppendJSON(nil)); strings.Contains(text, "NaN") {
-		t.Error(text)
+	text := string(zero.Value().AppendJSON(nil))
+	for _, no := range []string{"NaN", "avgcallduration", "stddev", "lost", "mos_", "jitter", "ingress"} {
+		if strings.Contains(text, no) {
+			t.Errorf("%s in %s", no, text)
+		}
 	}
 }
 

@@ -27,8 +27,8 @@ type Snapshot struct {
 
 	// In are the packets received; their Errors are those refused. Out are the packets sent.
 	In, Out plan.Counters
-	// Packets, bytes and errors per second at present; 0 if nobody measures them.
-	PacketRate, ByteRate, ErrorRate uint64
+	// Rate is what is received per second at present.
+	Rate plan.Counters
 	// Medias are the sections that are being relayed.
 	Medias int
 
@@ -43,7 +43,6 @@ type Interface struct {
 	Addr              netip.Addr
 	Min, Max          uint16
 	Used, Free, Total int
-	In, Out           plan.Counters
 }
 
 // Statistics fills o with the reply of statistics. jambonz reads sessionstotal and sessionsown of currentstatistics.
@@ -51,8 +50,8 @@ func Statistics(o *ng.Object, s Snapshot) {
 	t := o.Obj("statistics")
 	s.current(t.Obj("currentstatistics"))
 	s.totals(t.Obj("totalstatistics"))
-	sample(t.Obj("mos"), "mos")
-	voip(t.Obj("voip_metrics"))
+	t.Obj("mos") // RTCP is not looked into
+	t.Obj("voip_metrics")
 	control := t.Obj("controlstatistics")
 	if s.Control != nil {
 		s.Control(control)
@@ -64,9 +63,10 @@ func Statistics(o *ng.Object, s Snapshot) {
 	}
 	t.Objs("interfaces", list...)
 	t.List("transcoders")
-	t.List("poller_threads")
-	t.Obj("bufferpools")
 }
+
+// What rtpengine does and rtpjet cannot (transcode, forward in the kernel, end calls by force) has happened 0 times: these are
+// facts. What is not measured is not there.
 
 func (s *Snapshot) current(o *ng.Object) {
 	o.Int("sessionsown", s.SessionsOwn)
@@ -75,15 +75,14 @@ func (s *Snapshot) current(o *ng.Object) {
 	o.Int("transcodedmedia", 0)
 	o.Int("mediacache", 0)
 	o.Int("playercache", 0)
-	o.Int("packetrate_user", int64(s.PacketRate))
-	o.Int("byterate_user", int64(s.ByteRate))
-	o.Int("errorrate_user", int64(s.ErrorRate))
-	o.Int("packetrate_kernel", 0)
-	o.Int("byterate_kernel", 0)
-	o.Int("errorrate_kernel", 0)
-	o.Int("packetrate", int64(s.PacketRate))
-	o.Int("byterate", int64(s.ByteRate))
-	o.Int("errorrate", int64(s.ErrorRate))
+	rate := func(suffix string, c plan.Counters) {
+		o.Int("packetrate"+suffix, int64(c.Packets))
+		o.Int("byterate"+suffix, int64(c.Bytes))
+		o.Int("errorrate"+suffix, int64(c.Errors))
+	}
+	rate("_user", s.Rate)
+	rate("_kernel", plan.Counters{})
+	rate("", s.Rate)
 	o.Int("media_userspace", int64(s.Medias))
 	o.Int("media_kernel", 0)
 	o.Int("media_mixed", 0)
@@ -100,6 +99,8 @@ func (s *Snapshot) totals(o *ng.Object) {
 	ended("offertimeoutsessions", events.ReasonOfferTimeout)
 	ended("regularterminatedsessions", events.ReasonDeleted)
 	o.Int("forcedterminatedsessions", 0)
+	ended("orphanedsessions", events.ReasonOrphaned) // these two are no keys of rtpengine
+	ended("adoptedsessions", events.ReasonAdopted)
 	relayed := func(suffix string, c plan.Counters) {
 		o.Int("relayedpackets"+suffix, int64(c.Packets))
 		o.Int("relayedpacketerrors"+suffix, int64(c.Errors))
@@ -110,16 +111,15 @@ func (s *Snapshot) totals(o *ng.Object) {
 	relayed("", s.In)
 	o.Int("zerowaystreams", int64(s.ZeroWay))
 	o.Int("onewaystreams", int64(s.OneWay))
-	var mean, deviation float64
-	if s.Managed > 0 {
-		n := float64(s.Managed)
-		mean = s.Seconds / n
-		deviation = math.Sqrt(max(0, s.Squares/n-mean*mean))
-	}
-	o.Float("avgcallduration", mean)
 	o.Float("totalcallsduration", s.Seconds)
 	o.Float("totalcallsduration2", s.Squares)
-	o.Float("totalcallsduration_stddev", deviation)
+	if s.Managed == 0 {
+		return // nothing has a mean
+	}
+	n := float64(s.Managed)
+	mean := s.Seconds / n
+	o.Float("avgcallduration", mean)
+	o.Float("totalcallsduration_stddev", math.Sqrt(max(0, s.Squares/n-mean*mean)))
 }
 
 func (i *Interface) fill(o *ng.Object) {
@@ -136,34 +136,4 @@ func (i *Interface) fill(o *ng.Object) {
 	p.Str("used_pct", strconv.FormatFloat(pct, 'f', 2, 64))
 	p.Int("free", int64(i.Free))
 	p.Int("totals", int64(i.Total))
-	o.Int("packets_lost", 0)
-	o.Int("duplicates", 0)
-	m := o.Obj("voip_metrics")
-	sample(m, "mos")
-	samples(m)
-	counters(o.Obj("ingress"), i.In)
-	counters(o.Obj("egress"), i.Out)
-}
-
-// voip fills what is known from RTCP reports and from gaps in sequence numbers: nothing, as neither is looked into.
-func voip(o *ng.Object) {
-	samples(o)
-	for _, key := range [...]string{"packets_lost", "rtp_duplicates", "rtp_skips", "rtp_seq_resets", "rtp_reordered"} {
-		o.Int(key, 0)
-	}
-}
-
-func samples(o *ng.Object) {
-	for _, name := range [...]string{"jitter", "rtt_e2e", "rtt_dsct", "packetloss", "jitter_measured"} {
-		sample(o, name)
-	}
-}
-
-// sample fills the keys of one measured quantity.
-func sample(o *ng.Object, name string) {
-	o.Float(name+"_total", 0)
-	o.Float(name+"2_total", 0)
-	o.Int(name+"_samples_total", 0)
-	o.Float(name+"_average", 0)
-	o.Float(name+"_stddev", 0)
 }

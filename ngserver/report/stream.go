@@ -9,8 +9,9 @@ import (
 	"rtpjet/relay/plan"
 )
 
-// stream fills the dictionary of one component of a section. Both components are listed, with or without a socket.
-func stream(o *ng.Object, m *events.Media, rtcp bool, st plan.Stats) {
+// stream fills the dictionary of one component of a section. Both components are listed, with or without a socket. known says
+// whether st was measured.
+func stream(o *ng.Object, m *events.Media, rtcp bool, st plan.Stats, known bool) {
 	local, remote, learned, confirmed := m.Local.RTP, m.Remote.RTP, m.Learned.RTP, m.Confirmed[0]
 	if rtcp {
 		local, remote, learned, confirmed = m.Local.RTCP, m.Remote.RTCP, m.Learned.RTCP, m.Confirmed[1]
@@ -35,16 +36,20 @@ func stream(o *ng.Object, m *events.Media, rtcp bool, st plan.Stats) {
 	if s := suite(m); s != "" {
 		o.Str("crypto suite", s)
 	}
-	last := max(m.SignalAt, st.LastPacket) / 1e6
-	o.Int("last packet", last)
-	o.Int("last kernel packet", m.SignalAt/1e6)
-	o.Int("last user packet", last)
+	if known { // these begin at the time of signalling, as rtpengine has it; nothing goes through a kernel module
+		last := max(m.SignalAt, st.LastPacket) / 1e6
+		o.Int("last packet", last)
+		o.Int("last kernel packet", m.SignalAt/1e6)
+		o.Int("last user packet", last)
+	}
 	if s := st.IngressSSRC; s.Seen {
 		o.Int("SSRC", int64(s.SSRC))
 	}
 	o.Strs("flags", streamFlags(m, rtcp, now.IsValid(), confirmed || st.Confirmed)...)
-	counters(o.Obj("stats"), st.In)
-	counters(o.Obj("stats_out"), st.Out)
+	if known {
+		counters(o.Obj("stats"), st.In)
+		counters(o.Obj("stats_out"), st.Out)
+	}
 }
 
 // suite is how we encrypt towards the party, or would if it took what we put first.

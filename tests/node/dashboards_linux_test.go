@@ -32,6 +32,7 @@ func wholeScrape(t *testing.T) scrape {
 	s := serve(t, "--listen-http", host.String()+":8080", "--float", fmt.Sprintf("default/%s/32@lo", float), "--float-provider", "none",
 		"--cluster-key-file", key, "--region-listen", here.String()+":7422", "--region-peer", "elsewhere="+there.String()+":7422")
 	s.place("counted").talk()
+	s.ok(remove(s.place("over").id))
 	var all scrape
 	eventually(t, "the node does not hold its float", func() error {
 		all = scrapeURL(t, "http://"+netip.AddrPortFrom(host, 8080).String()+"/metrics")

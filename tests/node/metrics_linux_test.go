@@ -459,6 +459,7 @@ func tableRow(text, name string) string {
 func driveForMetrics(t testing.TB, n *ng) {
 	t.Helper()
 	n.place("metrics").talk()
+	n.ok(remove(n.place("over").id))
 	n.do(answer("never", newPhone(t).body()))
 	n.do(dict{"command": "statistics"})
 }

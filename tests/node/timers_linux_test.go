@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -222,4 +223,49 @@ func TestRetire(t *testing.T) {
 		t.Errorf("%d events of the call in all, want 6", got)
 	}
 	n.idle()
+}
+
+// A call lasts from its first offer to its delete. That its sockets stay open for a while is no part of it, and who has hung up
+// is not silent.
+func TestDurationEndsWithTheDelete(t *testing.T) {
+	t.Parallel()
+	n := startNode(t, func(s *settings) { s.LegSilence = 20 * time.Second })
+	c := n.place("short")
+	c.talk()
+	n.clock.advance(10 * time.Second)
+	n.ok(remove(c.id, dict{"delete delay": 50}))
+	n.clock.advance(30 * time.Second)
+	n.alive(c.id) // and its silence was looked at
+	n.clock.advance(30 * time.Second)
+	if got := n.ended(c.id); got != events.ReasonDeleted {
+		t.Errorf("ended by %s", got)
+	}
+	var at, until int64
+	for _, env := range n.events(c.id) {
+		switch ev := env.Event.(type) {
+		case events.DeletionScheduled:
+			at = env.At
+		case events.LegSilent:
+			t.Errorf("who has hung up is silent: %+v", ev)
+		case events.Ended:
+			if until = ev.Until; env.At-until < 50_000_000 || until-ev.Created < 10_000_000 || until-ev.Created > 30_000_000 {
+				t.Errorf("ended at %d: %+v", env.At, ev)
+			}
+		}
+	}
+	if at == 0 || until != at {
+		t.Errorf("deleted at %d, over at %d", at, until)
+	}
+	want := 0.0
+	for _, id := range []string{c.id, "canary"} {
+		for _, env := range n.events(id) {
+			if ev, ok := env.Event.(events.Ended); ok {
+				want += float64(ev.Until-ev.Created) / 1e6
+			}
+		}
+	}
+	totals := n.ok(dict{"command": "statistics"})["statistics"].(dict)["totalstatistics"].(dict)
+	if got := totals["totalcallsduration"]; got != fmt.Sprintf("%.6f", want) || totals["managedsessions"] != int64(4) {
+		t.Errorf("the calls lasted for %f s; statistics say %v", want, totals)
+	}
 }

@@ -89,8 +89,8 @@ func (c *cluster) serveStatus(ctx context.Context, m embed.Msg) {
 
 // load is what the node has to do at the moment.
 func (n *Node) load(ctx context.Context) (l Load) {
-	l.PacketsIn, _, _ = n.rate.now()
-	l.PacketsOut, _, _ = n.rateOut.now()
+	totals, uptime := n.engine.Totals(), n.clock().Sub(n.started)
+	l.PacketsIn, l.PacketsOut = n.rate.now(totals.In, uptime).Packets, n.rateOut.now(totals.Out, uptime).Packets
 	if log := n.probeLog(ctx); log.err == nil {
 		l.Lag = log.lag.Microseconds()
 		if followed := n.followed.Load(); log.head > followed {

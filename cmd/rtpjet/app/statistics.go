@@ -3,6 +3,7 @@ package app
 import (
 	"maps"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"rtpjet/cmd/rtpjet/metrics"
@@ -29,11 +30,11 @@ func (n *Node) report(calls metrics.Calls, totals relay.Totals, commands ngserve
 		SessionsOwn: calls.Here(), SessionsForeign: calls.Elsewhere(),
 		Rejected: n.tally.rejected.Load(),
 		In:       totals.In, Out: totals.Out,
+		Rate:       n.rate.now(totals.In, n.clock().Sub(n.started)),
 		Medias:     totals.Streams,
 		Interfaces: n.interfaceUse(totals.Pools),
 		Control:    commands.ControlStatistics,
 	}
-	s.PacketRate, s.ByteRate, s.ErrorRate = n.rate.now()
 	n.tally.mu.Lock()
 	s.Managed, s.Seconds, s.Squares = n.tally.managed, n.tally.seconds, n.tally.squares
 	s.ZeroWay, s.OneWay = n.tally.zeroWay, n.tally.oneWay
@@ -63,23 +64,36 @@ func (n *Node) interfaceUse(pools []relay.PoolUsage) []report.Interface {
 	return out
 }
 
-// rates are the packets, bytes and errors a second, from one sweep to the next. The sweep alone measures.
+// rates are what is counted a second, from one sweep to the next. The sweep alone measures.
 type rates struct {
 	last plan.Counters
 	at   time.Time
 
-	packets, bytes, errors counter
+	rate atomic.Pointer[plan.Counters]
 }
 
 func (r *rates) measure(now time.Time, c plan.Counters) {
-	if d := now.Sub(r.at).Seconds(); !r.at.IsZero() && d > 0 {
-		r.packets.Store(uint64(float64(c.Packets-r.last.Packets) / d))
-		r.bytes.Store(uint64(float64(c.Bytes-r.last.Bytes) / d))
-		r.errors.Store(uint64(float64(c.Errors-r.last.Errors) / d))
+	if !r.at.IsZero() {
+		rate := perSecond(c, r.last, now.Sub(r.at))
+		r.rate.Store(&rate)
 	}
 	r.last, r.at = c, now
 }
 
-func (r *rates) now() (packets, bytes, errors uint64) {
-	return r.packets.Load(), r.bytes.Load(), r.errors.Load()
+// now is the rate of the moment. Before the sweep has measured one it is the mean since the node began, from what was counted.
+func (r *rates) now(c plan.Counters, uptime time.Duration) plan.Counters {
+	if rate := r.rate.Load(); rate != nil {
+		return *rate
+	}
+	return perSecond(c, plan.Counters{}, uptime)
+}
+
+func perSecond(now, last plan.Counters, d time.Duration) plan.Counters {
+	if d <= 0 {
+		return plan.Counters{}
+	}
+	per := func(now, last uint64) uint64 { return uint64(float64(now-last) / d.Seconds()) }
+	return plan.Counters{
+		Packets: per(now.Packets, last.Packets), Bytes: per(now.Bytes, last.Bytes), Errors: per(now.Errors, last.Errors),
+	}
 }

@@ -20,7 +20,7 @@ func full() *Snapshot {
 	addr := netip.MustParseAddr("192.0.2.1")
 	return &Snapshot{
 		Running: true, Ready: true,
-		Report: report.Snapshot{Interfaces: []report.Interface{{Name: "\xff", Addr: addr, Used: 2, Free: 6, Total: 10}}},
+		Report: report.Snapshot{Managed: 1, Interfaces: []report.Interface{{Name: "\xff", Addr: addr, Used: 2, Free: 6, Total: 10}}},
 		NG: ngserver.Stats{Proxies: []ngserver.ProxyStats{
 			{Commands: make([]ngserver.CommandCount, len(ng.Commands))},
 			{Proxy: addr, Commands: make([]ngserver.CommandCount, len(ng.Commands))},
@@ -31,7 +31,7 @@ func full() *Snapshot {
 		Floats:  []Float{{ID: "192.0.2.100", Held: true}},
 		Leases:  []Lease{{Node: "n1", State: "up"}},
 		Peers:   []Peer{{Node: "n2", Verdict: "alive", UDP: -1}},
-		Regions: []Region{{Name: "us", State: "up"}},
+		Regions: []Region{{Name: "us", State: "up", RTT: time.Millisecond}},
 	}
 }
 
@@ -87,6 +87,22 @@ func TestStarting(t *testing.T) {
 		case name == "rtpjet_ready" && f.Metric[0].GetGauge().GetValue() == 0, name == "rtpjet_build_info":
 		case strings.HasPrefix(name, "rtpengine_") || f.Metric[0].Gauge != nil:
 			t.Errorf("there is %v already", f)
+		}
+	}
+}
+
+// TestNothingMeasured: what nobody has measured is not there, and no 0 in its place.
+func TestNothingMeasured(t *testing.T) {
+	s := &Snapshot{Running: true, Peers: []Peer{{Node: "n2", NATS: -1, UDP: -1}}, Regions: []Region{{Name: "us", Age: -1}}}
+	families, err := gather(t, func() *Snapshot { return s }).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, no := range []string{"mos", "duration_avg", "log_head", "projection_lag", "_clock_", "round_trip", "region_lag", "mirror_age", "heard"} {
+			if strings.Contains(f.GetName(), no) {
+				t.Errorf("there is %v", f)
+			}
 		}
 	}
 }

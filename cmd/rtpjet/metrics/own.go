@@ -153,7 +153,9 @@ var own = []metric{
 	{name: "rtpjet_peer_clock_seconds", kind: gauge, labels: []string{"node"}, help: "The clock of another node minus this one's.",
 		fill: func(s *Snapshot, emit emit) {
 			for _, p := range s.Peers {
-				emit(p.Skew.Seconds(), p.Node)
+				if p.NATS >= 0 || p.UDP >= 0 {
+					emit(p.Skew.Seconds(), p.Node)
+				}
 			}
 		}},
 
@@ -174,11 +176,11 @@ var own = []metric{
 			}
 		}},
 	{name: "rtpjet_region_lag_entries", kind: gauge, labels: []string{"region"}, help: "Entries that its mirror was behind when the region was heard last.",
-		fill: regionValue(func(r Region) float64 { return float64(r.Lag) })},
-	{name: "rtpjet_region_round_trip_seconds", kind: gauge, labels: []string{"region"}, help: "How long its last greeting took.",
-		fill: regionValue(func(r Region) float64 { return r.RTT.Seconds() })},
+		fill: greeted(func(r Region) float64 { return float64(r.Lag) })},
+	{name: "rtpjet_region_round_trip_seconds", kind: gauge, labels: []string{"region"}, help: "How long its last greeting took; absent before the first.",
+		fill: greeted(func(r Region) float64 { return r.RTT.Seconds() })},
 	{name: "rtpjet_region_clock_seconds", kind: gauge, labels: []string{"region"}, help: "The clock of another region minus this node's.",
-		fill: regionValue(func(r Region) float64 { return r.Skew.Seconds() })},
+		fill: greeted(func(r Region) float64 { return r.Skew.Seconds() })},
 	{name: "rtpjet_region_calls", kind: gauge, labels: []string{"region"}, help: "Live calls in its mirror.",
 		fill: regionValue(func(r Region) float64 { return float64(r.Calls) })},
 	{name: "rtpjet_region_cuts_total", kind: counter, labels: []string{"region"}, help: "How often this node lost another region.",
@@ -189,6 +191,17 @@ func regionValue(what func(Region) float64) func(*Snapshot, emit) {
 	return func(s *Snapshot, emit emit) {
 		for _, r := range s.Regions {
 			emit(what(r), r.Name)
+		}
+	}
+}
+
+// greeted makes the values of what greetings tell, of the regions that have answered one.
+func greeted(what func(Region) float64) func(*Snapshot, emit) {
+	return func(s *Snapshot, emit emit) {
+		for _, r := range s.Regions {
+			if r.RTT > 0 {
+				emit(what(r), r.Name)
+			}
 		}
 	}
 }

@@ -7,7 +7,8 @@ import (
 )
 
 // fromRTPEngine are the metrics of rtpengine 10.5: its names, types and labels, and help of our own. What it can do and rtpjet
-// cannot is 0 where rtpengine has a series in any case, and absent where it has one for each use.
+// cannot has happened 0 times where rtpengine has a series in any case, and is absent where it has one for each use. What is not
+// measured is absent.
 var fromRTPEngine = []metric{
 	{name: "rtpengine_sessions", kind: gauge, labels: []string{"type"},
 		help: "Live calls: those that this node carries (own), and those of other nodes that it knows of (foreign).",
@@ -50,21 +51,18 @@ var fromRTPEngine = []metric{
 	{name: "rtpengine_one_way_sessions_total", kind: counter,
 		help: "Media sections of ended calls in which one side only has sent something.",
 		fill: func(s *Snapshot, emit emit) { emit(float64(s.Report.OneWay)) }},
-	{name: "rtpengine_call_duration_avg", kind: gauge, help: "Mean duration of the calls that have ended, in seconds.",
+	{name: "rtpengine_call_duration_avg", kind: gauge,
+		help: "Mean duration of the calls that have ended, in seconds; absent while none has.",
 		fill: func(s *Snapshot, emit emit) {
-			mean := 0.0
 			if n := s.Report.Managed; n > 0 {
-				mean = s.Report.Seconds / float64(n)
+				emit(s.Report.Seconds / float64(n))
 			}
-			emit(mean)
 		}},
-	{name: "rtpengine_call_duration_total", kind: counter, help: "Sum of the durations of ended calls, in seconds.",
+	{name: "rtpengine_call_duration_total", kind: counter,
+		help: "Sum of the durations of ended calls, in seconds: from the first offer to the delete, or to the timeout.",
 		fill: func(s *Snapshot, emit emit) { emit(s.Report.Seconds) }},
 	{name: "rtpengine_call_duration2_total", kind: counter, help: "Sum of the squares of those durations.",
 		fill: func(s *Snapshot, emit emit) { emit(s.Report.Squares) }},
-	{name: "rtpengine_mos_total", kind: counter, help: "Sum of MOS values: always 0, RTCP is not looked into.", fill: zero()},
-	{name: "rtpengine_mos2_total", kind: counter, help: "Sum of the squares of MOS values: always 0.", fill: zero()},
-	{name: "rtpengine_mos_samples_total", kind: counter, help: "Number of MOS values: always 0.", fill: zero()},
 	{name: "rtpengine_requests_total", kind: counter, labels: []string{"proxy", "request"},
 		help: "NG commands that were executed, by the address that they came from. A command that was sent again is not executed again.",
 		fill: requests(func(n uint64, _ float64) float64 { return float64(n) })},

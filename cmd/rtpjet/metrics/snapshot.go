@@ -109,7 +109,7 @@ type Region struct {
 	State string
 	Age   time.Duration // of the mirror; negative: it was never complete
 	Lag   uint64        // entries
-	RTT   time.Duration
+	RTT   time.Duration // of the last greeting; 0: there was none
 	Skew  time.Duration // its clock minus ours
 	Calls int           // live in its mirror
 	Cuts  int           // since the node began
