@@ -30,8 +30,8 @@ type shard struct {
 	news news
 	mono func() int64 // monotonic, but in tests
 
-	// What packets are decrypted into and encrypted into.
-	opened, sealed []byte
+	// What packets are decrypted into, stripped of feedback into, and encrypted into.
+	opened, filtered, sealed []byte
 
 	pools      []poolSums // by stream.pool
 	shed       [numShed]uint64
@@ -58,8 +58,9 @@ type news struct {
 // newShard makes a shard for streams of so many pools.
 func newShard(tx sender, news news, pools int) shard {
 	return shard{
-		tx: tx, news: news, mono: monotonic, opened: make([]byte, 0, maxDatagram), sealed: make([]byte, 0, maxDatagram+srtp.Overhead),
-		pools: make([]poolSums, pools+1), published: published{pools: make([]poolTally, pools+1)},
+		tx: tx, news: news, mono: monotonic, opened: make([]byte, 0, maxDatagram), filtered: make([]byte, 0, maxDatagram),
+		sealed: make([]byte, 0, maxDatagram+srtp.Overhead),
+		pools:  make([]poolSums, pools+1), published: published{pools: make([]poolTally, pools+1)},
 	}
 }
 
@@ -87,8 +88,7 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 	}
 	in.Packets++
 	in.Bytes += uint64(len(pkt))
-	var sealed []byte   // plain as it leaves from a stream that encrypts
-	var by *srtp.Sender // and by whom
+	var w wire
 	for _, sink := range sinks {
 		if sink.permit != s.permit && !h.permitted(sink) {
 			h.notSent(sink, ShedNotHeld)
@@ -102,12 +102,10 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 			h.shed[ShedNoAddress]++ // no error: that of the call, if any
 			continue
 		}
-		leaving := plain
-		if r := sink.cur.Load(); r.plan.Encrypt != nil {
-			if by == nil || r.out != by { // sinks with the same sender stand next to each other
-				sealed, by = h.protect(sink, r.out, k, plain, now), r.out
-			}
-			leaving = sealed
+		leaving, ok := h.prepare(&w, sink, k, plain, now)
+		if !ok {
+			h.shed[ShedFeedback]++
+			continue
 		}
 		switch {
 		case leaving == nil:
@@ -120,11 +118,37 @@ func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 			h.notSent(sink, ShedNotSent)
 			continue
 		}
-		sink.count(&sink.out, &sink.outSSRC, k, leaving)
+		sink.countOut(k, leaving)
 		out := &h.at(sink).out
 		out.Packets++
 		out.Bytes += uint64(len(leaving))
 	}
+}
+
+// wire is how a packet was last protected: sinks with the same sender stand next to each other.
+type wire struct {
+	sealed   []byte
+	by       *srtp.Sender
+	filtered bool // what was protected has no feedback
+}
+
+// prepare makes of a packet what is to leave from sink, nil if it cannot be protected. ok is false if nothing of it is for its party.
+func (h *shard) prepare(w *wire, sink *stream, k kind, plain []byte, now int64) (leaving []byte, ok bool) {
+	r := sink.cur.Load()
+	leaving = plain
+	filters := k == kindRTCP && r.plan.NoFeedback
+	if filters {
+		if leaving = withoutFeedback(h.filtered, plain); len(leaving) == 0 {
+			return nil, false
+		}
+	}
+	if r.plan.Encrypt == nil {
+		return leaving, true
+	}
+	if w.by == nil || w.by != r.out || w.filtered != filters {
+		w.sealed, w.by, w.filtered = h.protect(sink, r.out, k, leaving, now), r.out, filters
+	}
+	return w.sealed, true
 }
 
 // notSent counts a packet that should have left from sink.

@@ -15,6 +15,10 @@ const (
 	ShedNotHeld
 	// ShedBlocked: a command has blocked media or DTMF of its party.
 	ShedBlocked
+	// ShedLoop: it has come again and again, on a stream whose party named one of our own addresses.
+	ShedLoop
+	// ShedFeedback: it was RTCP feedback only, and the party that it is for knows none.
+	ShedFeedback
 	// ShedNoAddress: the party that it is for has no address yet, or is on hold.
 	ShedNoAddress
 	// ShedUnsealed: it cannot be encrypted for the party that it is for.
@@ -26,7 +30,7 @@ const (
 )
 
 var shedNames = [numShed]string{
-	"malformed", "source", "not_authentic", "not_held", "blocked", "no_address", "unsealed", "not_sent",
+	"malformed", "source", "not_authentic", "not_held", "blocked", "loop", "feedback", "no_address", "unsealed", "not_sent",
 }
 
 // String returns a short name.

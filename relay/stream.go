@@ -16,6 +16,7 @@ type route struct {
 	rtp, rtcp []*stream
 	dtmf      payloadTypes
 	clocks    []plan.Clock
+	masked    *extensionIDs // nil: none
 
 	// feeders are local addresses that must not become the remote: a packet sent there would come back here, for ever.
 	feeders []netip.AddrPort
@@ -33,13 +34,17 @@ func newRoute(call string, st *plan.Stream, all []plan.Stream, open map[netip.Ad
 	r := &route{call: call, plan: *st, dtmf: newPayloadTypes(st.DTMF), clocks: st.Clocks}
 	r.plan.Signalled = plain(st.Signalled)
 	r.plan.Learned = plain(st.Learned)
-	r.plan.RTPSinks, r.plan.RTCPSinks, r.plan.DTMF = nil, nil, nil
-	if st.Echo {
+	r.plan.RTPSinks, r.plan.RTCPSinks, r.plan.DTMF, r.plan.Clocks, r.plan.MaskExtensions = nil, nil, nil, nil, nil
+	if st.Echo { // what the party hears of itself it has asked for
 		r.rtp = []*stream{open[st.Local]}
 		r.rtcp = r.rtp
 	} else {
 		r.rtp = lookUp(st.RTPSinks, open)
 		r.rtcp = lookUp(st.RTCPSinks, open)
+		r.masked = newExtensionIDs(st.MaskExtensions)
+	}
+	if s := open[st.Local]; s != nil && s.sources == nil && !st.RTCP && s.route.Load() == nil {
+		s.sources = new(sources)
 	}
 	r.feeders = append(r.feeders, st.Local)
 	for i := range all {
@@ -99,17 +104,18 @@ type stream struct {
 
 	route atomic.Pointer[route] // written by the control side; nil once the socket is to be closed
 
+	// Constant since the first route. nil for a socket of RTCP, which has none.
+	sources *sources
+
 	// Written by the shard, read by anybody.
-	cur             atomic.Pointer[route] // the route that the state below belongs to
-	in, out         tally
-	inSSRC, outSSRC sourceTable
-	received        receptionTally
-	last            counter              // µs of Unix time of the last packet
-	aimed           addrBox              // remote and whether it is confirmed
-	listeners       [maxSources]listener // of the sources in inSSRC
+	cur     atomic.Pointer[route] // the route that the state below belongs to
+	in, out tally
+	last    counter // µs of Unix time of the last packet
+	aimed   addrBox // remote and whether it is confirmed
 
 	// Touched by the shard only.
 	latch     latch
+	loop      loopGuard
 	remote    netip.AddrPort
 	sockaddr  sockaddr // remote as the system wants it
 	open      bool     // remote may be sent to
@@ -236,7 +242,14 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 			return k, plain, nil, true
 		}
 	}
-	if r.plan.RTCP || k == kindRTCP && r.plan.Mux {
+	if r.plan.LoopCheck && s.loop.stops(pkt, now) {
+		h.shed[ShedLoop]++
+		return k, plain, nil, true
+	}
+	if k == kindRTP && r.masked != nil {
+		plain = r.masked.without(plain)
+	}
+	if r.plan.RTCP || k == kindRTCP {
 		return k, plain, r.rtcp, true
 	}
 	return k, plain, r.rtp, true
@@ -245,23 +258,13 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 // ready tells whether a packet can be sent to the party now.
 func (s *stream) ready() bool { return s.sync() != nil && s.open }
 
-func (s *stream) count(t *tally, src *sourceTable, k kind, pkt []byte) {
-	if k == kindRTP {
-		src.note(pkt, t)
-	}
-	t.packets.add(1)
-	t.bytes.add(uint64(len(pkt)))
-	if k != kindRTP {
-		src.pass(len(pkt))
-	}
-}
-
 // stats may be called by anybody.
 func (s *stream) stats() plan.Stats {
-	st := plan.Stats{In: s.in.read(), Out: s.out.read(), LastPacket: int64(s.last.load()), Received: s.received.read()}
-	st.EgressSSRC, _ = s.outSSRC.read(&s.out)
-	st.IngressSSRC = s.ingress()
+	st := plan.Stats{In: s.in.read(), Out: s.out.read(), LastPacket: int64(s.last.load())}
 	r, cur := s.route.Load(), s.cur.Load()
+	if (r != nil || cur != nil) && s.sources != nil { // without a route they may just be made
+		s.sources.read(s, &st)
+	}
 	if r == nil {
 		return st
 	}

@@ -59,7 +59,8 @@ type Stream struct {
 	PierceNAT     bool // send a probe to Signalled until something was received
 
 	// RTPSinks are the local addresses of the sockets from which RTP (or opaque) packets received here leave;
-	// RTCPSinks likewise for RTCP. Each names a Stream of the same call. Empty: the packet is counted and dropped.
+	// RTCPSinks likewise for RTCP, wherever it arrives: some send it to the RTP port without having agreed on that. Each names a
+	// Stream of the same call. Empty: the packet is counted and dropped.
 	RTPSinks  []netip.AddrPort
 	RTCPSinks []netip.AddrPort
 

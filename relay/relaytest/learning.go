@@ -114,6 +114,7 @@ func strictSource(f *fixture) {
 func mediaHandover(f *fixture) {
 	p := newPair(f, "call")
 	p.sa.MediaHandover, p.sa.Mode = true, plan.LearnImmediate
+	p.sa.RTCPSinks = p.sa.RTPSinks
 	p.apply()
 	p.toB(p.a, p.b)
 	moved := NewPhone(f, loopback4)
