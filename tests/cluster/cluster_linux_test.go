@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -41,6 +42,7 @@ type node struct {
 	alone bool     // it is no member of a cluster
 	key   string   // the file with the key of the cluster
 	under []string // a program that starts it, with its arguments
+	build string   // the program, if it is another one than that of the tree
 }
 
 // start starts a cluster of so many nodes on loopback addresses and waits until all answer.
@@ -104,7 +106,7 @@ func (n *node) url() string   { return "nats://" + netip.AddrPortFrom(n.where.na
 
 func (n *node) line() []string {
 	args := []string{
-		program(n.c.t), "serve", "--config-file", "none", "--foreground", "--log-stderr", "--log-level", "6", "--node-id", n.id,
+		cmp.Or(n.build, program(n.c.t)), "serve", "--config-file", "none", "--foreground", "--log-stderr", "--log-level", "6", "--node-id", n.id,
 		"--interface", n.where.media.String(), "--listen-ng", n.ng(), "--nats-listen", strings.TrimPrefix(n.url(), "nats://"),
 		"--data-dir", n.dir, "--timeout", "3600",
 	}

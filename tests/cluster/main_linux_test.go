@@ -20,7 +20,9 @@ func TestMain(m *testing.M) {
 	if err := lab.RaiseFileLimit(8192); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
-	os.Exit(built.Main(m))
+	code := built.Main(m)
+	earlier.Remove()
+	os.Exit(code)
 }
 
 var built = procs.Program{Name: "cluster", Options: "RTPJET_CLUSTER_BUILD"}

@@ -38,17 +38,20 @@ type adminReply struct {
 
 // Status is what a node says of itself and of its peers.
 type Status struct {
-	Node       string         `json:"node"`
-	Epoch      uint64         `json:"epoch"`
-	Draining   bool           `json:"draining"`
-	Own        int64          `json:"own"`
-	Foreign    int64          `json:"foreign"`
-	Followed   uint64         `json:"followed"` // sequence up to which every event is known
-	Unreadable uint64         `json:"unreadable"`
-	Held       int            `json:"held"`     // reservations that the log is still to be asked about
-	Unlogged   int64          `json:"unlogged"` // events that took effect and wait for the log
-	Peers      []members.Peer `json:"peers"`
-	Floats     []FloatStatus  `json:"floats,omitempty"`
+	Node       string `json:"node"`
+	Epoch      uint64 `json:"epoch"`
+	Draining   bool   `json:"draining"`
+	Own        int64  `json:"own"`
+	Foreign    int64  `json:"foreign"`
+	Followed   uint64 `json:"followed"` // sequence up to which every event is known
+	Unreadable uint64 `json:"unreadable"`
+	Held       int    `json:"held"`     // reservations that the log is still to be asked about
+	Unlogged   int64  `json:"unlogged"` // events that took effect and wait for the log
+	Writes     int    `json:"writes"`   // the level of events that it writes, see events.Level
+	// WritesFor is who reads no higher level than that; empty: the build has no higher one.
+	WritesFor string         `json:"writes_for,omitempty"`
+	Peers     []members.Peer `json:"peers"`
+	Floats    []FloatStatus  `json:"floats,omitempty"`
 	// Regions are the other regions, as this node sees them.
 	Regions []regions.Status `json:"regions,omitempty"`
 	Load    Load             `json:"load"`
@@ -70,6 +73,7 @@ func (n *Node) Status() Status {
 		Followed: n.followed.Load(), Unreadable: n.unreadable.Load(), Held: int(n.uncertain.num.Load()),
 		Unlogged: n.unlogged.num.Load(),
 	}
+	s.Writes, s.WritesFor = n.level()
 	s.Floats = n.floats.status()
 	s.Regions = n.regions.status()
 	if c := n.cluster; c != nil {

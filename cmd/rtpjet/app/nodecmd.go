@@ -136,7 +136,16 @@ func printNodes(w io.Writer, rows []NodeRow) error {
 		fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\n", r.Epoch, own, known,
 			time.UnixMicro(r.Started).UTC().Format("2006-01-02 15:04:05"), strings.Join(r.NG, " "), r.Version)
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if r.Status != nil && r.Status.WritesFor != "" {
+			_, err := fmt.Fprintf(w, "Events are written as %s reads them (level %d): upgrade it.\n", r.Status.WritesFor, r.Status.Writes)
+			return err
+		}
+	}
+	return nil
 }
 
 // askNode sends a request of an operator to a node.
