@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"rtpjet/tests/lab"
 )
 
 // wraps is a node with calls that wrap.
@@ -88,6 +90,7 @@ func (w *wraps) die(crossing uint64) {
 // TestSRTPWraps has the sequence numbers of calls wrap five times, with kills between, before, at and behind the wraps. All
 // that comes out of the relay must be authentic, and once the node answers nothing is missing.
 func TestSRTPWraps(t *testing.T) {
+	lab.Only(t, "five wraps of the sequence numbers, with kills between")
 	t.Parallel()
 	w := &wraps{service: serve(t)}
 	for i, suites := range [][2]string{

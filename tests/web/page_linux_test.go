@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // missing skips the test, or fails it where everything must be there.
@@ -31,6 +33,7 @@ type wish struct {
 
 // TestPage looks at the page as an operator does. WEB_SHOTS names a folder to put the screenshots of docs/ into.
 func TestPage(t *testing.T) {
+	lab.Only(t, "a browser, three nodes and two minutes")
 	if testing.Short() {
 		t.Skip("starts processes and a browser; not with -short")
 	}
