@@ -13,11 +13,13 @@ import (
 	"rtpjet/events"
 	"rtpjet/projection/history/historytest"
 	"rtpjet/projection/replay"
+	"rtpjet/tests/lab"
 )
 
 // TestChangedRule: a build whose rules for SDP are not those of the build that made a call finds that out from a bundle, on a
 // machine that has neither NATS nor a configuration; and the build that made it finds nothing.
 func TestChangedRule(t *testing.T) {
+	lab.Only(t, "builds the program three times")
 	if testing.Short() {
 		t.Skip("builds the program twice")
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rtpjet/projection/floats"
+	"rtpjet/tests/lab"
 )
 
 // Times of the simulation of floats, in µs.
@@ -513,6 +514,7 @@ func TestFloatSeeds(t *testing.T) {
 
 // TestFloatBugs puts faults in and expects the simulation to find them.
 func TestFloatBugs(t *testing.T) {
+	lab.Only(t, "up to four hundred seeds for each of four bugs")
 	for _, tt := range []struct {
 		name string
 		bug  floatBug

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 // regionBug is a fault that is put in on purpose.
@@ -122,6 +124,7 @@ func TestRegionsDeterministic(t *testing.T) {
 
 // TestRegionBugs puts faults in and expects the simulation to find them.
 func TestRegionBugs(t *testing.T) {
+	lab.Only(t, "up to eighty seeds for each of nine bugs")
 	for _, tt := range []struct {
 		name string
 		bug  regionBug

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"rtpjet/tests/lab"
 )
 
 var (
@@ -17,7 +19,18 @@ var (
 	firstFlag = flag.Uint64("sim.first", 1, "the seed to begin with")
 )
 
-func init() {
+// usualSeeds is how many fit in a test that is run all the time; the other worlds have fewer.
+var usualSeeds uint64 = 200
+
+// TestManySeeds runs enough of them in each world to find what is rare.
+func TestManySeeds(t *testing.T) {
+	lab.Only(t, "a thousand seeds")
+	usual := usualSeeds
+	usualSeeds = 1000
+	defer func() { usualSeeds = usual }()
+	t.Run("calls", TestSeeds)
+	t.Run("floats", TestFloatSeeds)
+	t.Run("regions", TestRegionSeeds)
 }
 
 // seeds is how many to run.
@@ -31,7 +44,7 @@ func seeds(t *testing.T) uint64 {
 	case testing.Short():
 		return 60
 	}
-	return 1000
+	return usualSeeds
 }
 
 func TestSeeds(t *testing.T) {

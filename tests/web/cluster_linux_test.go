@@ -25,12 +25,16 @@ const (
 	token                                 = "a-token-for-tests-only-0123456789"
 )
 
+// buildDir is where program has put it; "" if no test needed it.
+var buildDir string
+
 // program builds rtpjet once.
 var program = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "rtpjet-web-test-")
 	if err != nil {
 		return "", err
 	}
+	buildDir = dir
 	name := filepath.Join(dir, "rtpjet")
 	if out, err := exec.Command("go", "build", "-o", name, "rtpjet/cmd/rtpjet").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
@@ -40,9 +44,7 @@ var program = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if name, err := program(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(name))
-	}
+	_ = os.RemoveAll(buildDir)
 	os.Exit(code)
 }
 
