@@ -421,6 +421,7 @@ func (w *writer) media(m *Media) {
 	w.optUint("signal", m.Signal)
 	w.optInt("signal_at", m.SignalAt)
 	w.flag("extmaps", m.Extmaps)
+	w.flag("no_allow_mixed", m.NoAllowMixed)
 	w.flag("loop_check", m.LoopCheck)
 	w.flag("ice", m.ICE)
 	w.flag("controlling", m.Controlling)

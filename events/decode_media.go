@@ -122,6 +122,8 @@ func (r *reader) media(m *Media, told *lists) {
 		case "former":
 			bit, m.Former = 1<<46, new(Ports)
 			r.ports(m.Former)
+		case "no_allow_mixed":
+			bit, m.NoAllowMixed = 1<<47, r.bool()
 		}
 		r.once(&seen, bit)
 	}

@@ -112,7 +112,7 @@ type Party struct {
 type In struct {
 	// SessionName is the first s= line seen from the party (replace "session name").
 	SessionName string `json:"session_name,omitempty"`
-	// NoAllowMixed is true if the SDP listed extmaps without a=extmap-allow-mixed (ng-reference §5.2).
+	// NoAllowMixed is true if a section of the SDP listed extmaps without a=extmap-allow-mixed. Media says which.
 	NoAllowMixed bool `json:"no_allow_mixed,omitempty"`
 }
 
@@ -200,6 +200,8 @@ type Media struct {
 	SignalAt int64 `json:"signal_at,omitempty"`
 	// Extmaps says that header extensions were negotiated on this side.
 	Extmaps bool `json:"extmaps,omitempty"`
+	// NoAllowMixed is true if the party's last SDP listed extmaps of the section without a=extmap-allow-mixed.
+	NoAllowMixed bool `json:"no_allow_mixed,omitempty"`
 	// LoopCheck says that the party's SDP named an address of the relay itself.
 	LoopCheck bool `json:"loop_check,omitempty"`
 	// ICE says that the party's SDP used ICE, so that its addresses mean little.

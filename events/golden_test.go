@@ -81,7 +81,7 @@ func samples() map[string]events.Envelope {
 		Number: 2, At: 1_700_000_000_000_000, From: placed, To: events.Party{ID: 2}, Pending: true, Answered: true, First: true,
 	}}})
 	out["offered_extmap"] = env(events.Offered{Signalling: events.Signalling{Parties: []events.Party{{Medias: []events.Media{{
-		Type: "audio", Protocol: "RTP/AVP", Extmaps: true, LoopCheck: true, Withheld: &[]events.Extmap{
+		Type: "audio", Protocol: "RTP/AVP", Extmaps: true, NoAllowMixed: true, LoopCheck: true, Withheld: &[]events.Extmap{
 			{ID: 3, URI: "urn:ietf:params:rtp-hdrext:sdes:mid", Direction: "sendonly", Masked: true}, {ID: 4, URI: "urn:x"},
 		},
 	}}}}}})

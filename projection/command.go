@@ -37,7 +37,8 @@ type Description struct {
 // Section is one m= section of a Description.
 type Section struct {
 	Type      string
-	Protocol  string // as received
+	Class     string // the type as sdp-media-remove names it: audio, video, …, or other
+	Protocol  string // as received; empty if a rejected section has none
 	RTP       bool   // an RTP profile
 	Formats   []string
 	Rejected  bool // port 0
@@ -48,7 +49,9 @@ type Section struct {
 	Codecs    []events.Codec
 	Mid       string
 	ICE       bool
-	Extmaps   bool
+	// Extmaps are the header extensions; NoAllowMixed is true if there are some, and no a=extmap-allow-mixed.
+	Extmaps      []events.Extmap
+	NoAllowMixed bool
 	// Crypto are the usable a=crypto lines. DTLS is true if there is a fingerprint.
 	Crypto []events.Crypto
 	DTLS   bool
@@ -72,6 +75,8 @@ type Resources interface {
 	Local(name, family string) (LocalAddress, bool)
 	// Reserve binds n sockets on an address: one, or an even port and the next.
 	Reserve(bind netip.Addr, n int) ([]netip.AddrPort, error)
+	// Own tells whether an address is one at which the owner relays, for this call or another.
+	Own(a netip.AddrPort) bool
 	// Random returns n bytes for a key, which nobody can guess.
 	Random(n int) []byte
 }

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -121,9 +122,13 @@ func (d *mediaDecision) section(sec *Section, m, o *events.Media, index int) err
 	m.SignalAt, o.SignalAt = d.Now, d.Now
 	d.protocols(sec, m, o)
 	d.mids(sec, m, o, index)
-	m.Formats = cloneStrings(sec.Formats)
+	if !sec.Rejected || len(m.Formats) == 0 {
+		m.Formats = cloneStrings(sec.Formats)
+	}
 	m.Direction = sec.Direction
-	m.Extmaps, m.ICE = sec.Extmaps, sec.ICE
+	m.ICE = sec.ICE
+	d.extmaps(sec, m, o)
+	m.LoopCheck = !sec.Rejected && !sec.Copied && (d.res.Own(sec.Remote.RTP) || d.res.Own(sec.Remote.RTCP))
 	if !d.Answer {
 		m.Twin = sec.Twin
 	}
@@ -131,7 +136,7 @@ func (d *mediaDecision) section(sec *Section, m, o *events.Media, index int) err
 		o.Direction = events.SendRecv
 	}
 	if !d.Answer {
-		o.Hidden = slices.ContainsFunc(req.SDPMediaRemove, func(t string) bool { return strings.EqualFold(t, sec.Type) })
+		o.Hidden = slices.ContainsFunc(req.SDPMediaRemove, func(t string) bool { return t == sec.Class })
 	}
 	d.flags(m, o)
 	d.codecs(sec, m, o)
@@ -187,6 +192,11 @@ func (d *mediaDecision) reject(m *events.Media) {
 
 // protocols applies §4.6: the receiver keeps its profile, which an explicit transport-protocol changes.
 func (d *mediaDecision) protocols(sec *Section, m, o *events.Media) {
+	if sec.Rejected && (d.Answer && m.Protocol != "" || sec.Protocol == "") {
+		// What a section that is not there says means nothing: a later offer goes on from what both sides had.
+		sec.Protocol = cmp.Or(m.Protocol, o.Protocol, "RTP/AVP")
+		sec.RTP = IsRTP(sec.Protocol)
+	}
 	if m.Protocol != "" && !strings.EqualFold(m.Protocol, sec.Protocol) && !d.Answer {
 		o.Protocol = "" // a sender that changes its own profile resets the receiver's
 	}
@@ -261,7 +271,9 @@ func (d *mediaDecision) flags(m, o *events.Media) {
 // codecs fills in what each side may send; the list for the receiver is o.Offered.
 func (d *mediaDecision) codecs(sec *Section, m, o *events.Media) {
 	if !sec.RTP {
-		o.Formats = m.Formats
+		if !sec.Rejected || !d.Answer {
+			o.Formats = m.Formats
+		}
 		m.Codecs, o.Offered, o.Stripped = nil, nil, nil
 		return
 	}

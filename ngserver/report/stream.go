@@ -125,6 +125,7 @@ func mediaFlags(c *projection.Call, p *events.Party, i int) []string {
 		{m.SRTP != nil, "SDES"},
 		{m.Controlling, "ICE controlling"}, // set on the callee's side even without ICE (§8)
 		{m.Unidirectional, "unidirectional"},
+		{m.LoopCheck, "loop check"},
 		{m.Echo == "echo", "echo"},
 		{m.Echo == "blackhole", "blackhole"},
 		{m.Twin != 0, "legacy OSRTP"},

@@ -26,6 +26,7 @@ func Describe(s *sdp.Session, req *ng.Request, sipSource bool) projection.Descri
 			Type:     m.Type,
 			Protocol: protocol(m),
 			RTP:      m.IsRTP(),
+			Class:    m.Class(),
 			Formats:  m.Formats,
 			Rejected: m.Port == 0,
 			Copied:   copied(m),
@@ -33,7 +34,6 @@ func Describe(s *sdp.Session, req *ng.Request, sipSource bool) projection.Descri
 			Mux:      m.IsRTP() && m.RTCPMux(),
 			Mid:      m.Mid(),
 			ICE:      ice,
-			Extmaps:  m.Lookup(sdp.KindExtmap) != nil,
 			DTLS:     m.Lookup(sdp.KindFingerprint) != nil,
 		}
 		if sec.RTP && !sec.Rejected {
@@ -51,8 +51,8 @@ func Describe(s *sdp.Session, req *ng.Request, sipSource bool) projection.Descri
 			}
 			sec.Codecs = append(sec.Codecs, e)
 		}
-		if sec.Extmaps && m.Lookup(sdp.KindExtmapAllowMixed) == nil && s.First(sdp.KindExtmapAllowMixed) == nil {
-			d.NoAllowMixed = true
+		if sec.Extmaps = extmaps(m); len(sec.Extmaps) > 0 && m.Lookup(sdp.KindExtmapAllowMixed) == nil {
+			sec.NoAllowMixed, d.NoAllowMixed = true, true
 		}
 		d.Sections = append(d.Sections, sec)
 	}
@@ -65,6 +65,20 @@ func Describe(s *sdp.Session, req *ng.Request, sipSource bool) projection.Descri
 		}
 	}
 	return d
+}
+
+// extmaps are the header extensions that hold for a section. The number 0 stands for none (RFC 8285 §4.2).
+func extmaps(m *sdp.Media) []events.Extmap {
+	if !m.IsRTP() || m.Lookup(sdp.KindExtmap) == nil {
+		return nil
+	}
+	var out []events.Extmap
+	for _, e := range m.Extmaps() {
+		if e.ID != 0 {
+			out = append(out, events.Extmap{ID: e.ID, URI: e.URI, Direction: e.Direction})
+		}
+	}
+	return out
 }
 
 // direction is what the sender of the section wants. An unspecified address is the old way to say hold: the sender does

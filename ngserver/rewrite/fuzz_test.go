@@ -59,6 +59,14 @@ func play(t rapid.TB, d *projectiontest.Driver, command, from, to, flags, body s
 	if strings.Contains(strings.ReplaceAll(text, "\r\n", ""), "\n") || !strings.HasSuffix(text, "\r\n") {
 		t.Fatalf("a line does not end in CRLF in %q", text)
 	}
+	if err := out.Check(); err != nil {
+		t.Fatalf("%v in\n%s\nmade from\n%s", err, text, body)
+	}
+	for i := range out.Media {
+		if m := &out.Media[i]; m.Port == 0 && !usable(m) {
+			t.Fatalf("section %d is %q in\n%s\nmade from\n%s", i+1, m.Line, text, body)
+		}
+	}
 	if recounts(d.Log[len(d.Log)-1].Event) {
 		return
 	}
@@ -73,6 +81,16 @@ func play(t rapid.TB, d *projectiontest.Driver, command, from, to, flags, body s
 			t.Fatalf("section %d was rejected and is not:\n%s\nmade from\n%s", i+1, text, body)
 		}
 	}
+}
+
+// usable tells whether an m= line is one by the grammar of RFC 8866 §9, with payload types for an RTP profile.
+func usable(m *sdp.Media) bool {
+	for _, f := range m.Formats {
+		if _, ok := sdp.ParsePT(f); m.IsRTP() && !ok {
+			return false
+		}
+	}
+	return m.Protocol != "" && len(m.Formats) > 0 && m.Line == strings.Join(strings.Fields(m.Line), " ")
 }
 
 // recounts tells whether a party sees another number of sections than the other one.
@@ -133,6 +151,7 @@ func TestRandomDialogues(t *testing.T) {
 	sections := []string{
 		"m=audio 4000 RTP/AVP 0 8 101\na=rtpmap:101 telephone-event/8000\n", "m=audio 4000 RTP/AVP 8\na=rtcp-mux\n",
 		"m=audio 4010 RTP/AVP 96\na=rtpmap:96 opus/48000/2\na=rtcp:4020\n", "m=audio 0 RTP/AVP 0\n", "m=image 4000 udptl t38\n",
+		"m=video 0 RTP/AVP 255\n", "m=audio 0 RTP/SAVP\nc=IN IP4 host.example.com\n", "m=application 0 *\n", "m=image 0\n", "m=message 0 TCP/MSRP  \n",
 		"m=message 4000 TCP/MSRP *\n", "m=audio 4000 RTP/AVP 0\nc=IN IP4 0.0.0.0\n", "m=video 4002 RTP/SAVP 34\na=recvonly\n",
 		"m=audio 4000 RTP/AVP 0\na=ice-ufrag:abcd\na=ice-pwd:abcdefghijklmnopqrstuv\n", "m=audio 4000 RTP/AVP\n",
 		"m=audio 4000 RTP/SAVP 0\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + key30 + "|2^31|1:4\n",

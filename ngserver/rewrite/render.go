@@ -133,9 +133,13 @@ func unspecified(like netip.Addr) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
+// rejected writes a section with port 0. Of the two that are the older form of OSRTP the one that is not in use has no c=.
 func (r *renderer) rejected(typ, proto, formats string, o *events.Media, m *sdp.Media) {
+	proto, formats = absentFormats(proto, formats, o.Formats)
 	r.out = sdp.AppendMedia(r.out, typ, 0, 1, proto, formats)
-	r.out = sdp.AppendConnection(r.out, unspecified(r.family(o, m)))
+	if o.Twin == 0 {
+		r.out = sdp.AppendConnection(r.out, unspecified(r.family(o, m)))
+	}
 	if m == nil {
 		return
 	}
@@ -144,18 +148,43 @@ func (r *renderer) rejected(typ, proto, formats string, o *events.Media, m *sdp.
 	r.value("label", m.Label())
 }
 
+// absentFormats are transport and formats of a section with port 0. They mean nothing (RFC 3264 §6), but an m= line must have
+// both (RFC 8866 §9), and browsers refuse the whole SDP otherwise. Where those given are none, the receiver's own serve.
+func absentFormats(proto, formats string, own []string) (string, string) {
+	if proto == "" {
+		proto = "RTP/AVP"
+	}
+	rtp := sdp.LookupProto(proto).IsRTP()
+	for _, list := range [][]string{strings.Fields(formats), own} {
+		list = slices.DeleteFunc(slices.Clone(list), func(f string) bool {
+			_, ok := sdp.ParsePT(f)
+			return rtp && !ok
+		})
+		if len(list) > 0 {
+			return proto, strings.Join(list, " ")
+		}
+	}
+	switch {
+	case rtp:
+		return proto, "0"
+	case sdp.LookupProto(proto) == sdp.UDPTL:
+		return proto, "t38"
+	}
+	return proto, "*"
+}
+
 // section writes one section: s is the sender's side of it, o the receiver's.
 func (r *renderer) section(m *sdp.Media, s, o *events.Media) {
 	start := len(r.out)
 	defer func() { r.manipulate(start, m.Class()) }()
 	rtp := m.IsRTP()
-	if copied(m) || !rtp && !o.Rejected {
+	if !o.Rejected && (copied(m) || !rtp) {
 		r.copied(m, s, o)
 		return
 	}
 	codecs := r.codecs(m, o)
 	if o.Rejected {
-		formats := m.FormatText
+		formats := strings.Join(m.Formats, " ")
 		if rtp && len(codecs) > 0 && m.Port != 0 {
 			formats = payloadTypes(codecs)
 		}
@@ -172,7 +201,7 @@ func (r *renderer) section(m *sdp.Media, s, o *events.Media) {
 	for i := range codecs {
 		r.out = sdp.AppendCodec(r.out, &codecs[i])
 	}
-	r.extmaps(m)
+	r.extmaps(m, s, o)
 	for i := range m.Attributes {
 		a := &m.Attributes[i]
 		if a.Kind == sdp.KindUnknown || r.Req.OriginalSendrecv && a.IsDirection() {
@@ -214,7 +243,7 @@ func (r *renderer) copied(m *sdp.Media, s, o *events.Media) {
 	if copied(m) {
 		port, addr = m.Port, m.Address()
 	}
-	r.out = sdp.AppendMedia(r.out, m.Type, port, 1, protocol(m), m.FormatText)
+	r.out = sdp.AppendMedia(r.out, m.Type, port, 1, protocol(m), strings.Join(m.Formats, " "))
 	r.lines('i', m.Info)
 	r.out = sdp.AppendConnection(r.out, addr)
 	r.out = sdp.AppendBandwidth(r.out, m.Bandwidth)
@@ -255,31 +284,6 @@ func (r *renderer) rtcp(o *events.Media) {
 	}
 	if mux {
 		r.out = sdp.AppendAttribute(r.out, "rtcp-mux", "")
-	}
-}
-
-// extmaps writes the sender's header extensions, of the section or else of its session (§4.9, §5.2).
-func (r *renderer) extmaps(m *sdp.Media) {
-	out := func(name string) bool {
-		return slices.ContainsFunc(slices.Concat(r.Req.ExtmapStrip, r.Req.ExtmapMask), func(s string) bool {
-			return s == "all" || strings.EqualFold(s, name)
-		})
-	}
-	list := m.All(sdp.KindExtmap)
-	if m.First(sdp.KindExtmap) == nil {
-		list = m.Session().All(sdp.KindExtmap)
-	}
-	first := true
-	for a := range list {
-		f := strings.Fields(a.Value)
-		if len(f) > 1 && out(f[1]) {
-			continue
-		}
-		if first && !r.Receiver.In.NoAllowMixed {
-			r.out = sdp.AppendAttribute(r.out, "extmap-allow-mixed", "")
-		}
-		first = false
-		r.out = sdp.AppendLine(r.out, 'a', a.Line)
 	}
 }
 

@@ -88,7 +88,7 @@ func describe(body []byte) string {
 				m.EndOfCandidates())
 		}
 		if !m.IsRTP() {
-			fmt.Fprintf(&b, "  formats %q\n", m.FormatText)
+			fmt.Fprintf(&b, "  formats %q\n", strings.Join(m.Formats, " "))
 		}
 		for _, c := range m.Codecs() {
 			fmt.Fprintf(&b, "  %d %s/%d/%d mapped=%v fmtp=%q fb=%q\n", c.PT, c.Name, c.Rate, c.Channels, c.Mapped, c.FMTP, c.Feedback)

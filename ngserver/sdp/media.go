@@ -195,8 +195,8 @@ func (m *Media) rtcpAttr() (r RTCPAttr, ok, bad bool) {
 }
 
 // Check reports the first section that nothing can be relayed for (ng-reference §4.1): one without any c= line; an RTP
-// section with a format that is no payload type from 0 to 127; or one with an a=rtcp that is no endpoint. Errors are *Error
-// and wrap ErrIncomplete.
+// section with a format that is no payload type from 0 to 127; or one with an a=rtcp that is no endpoint. A section with
+// port 0 is not there, whatever it says. Errors are *Error and wrap ErrIncomplete.
 func (s *Session) Check() error {
 	for i := range s.Media {
 		if problem := s.Media[i].check(); problem != "" {
@@ -207,6 +207,9 @@ func (s *Session) Check() error {
 }
 
 func (m *Media) check() (problem string) {
+	if m.Port == 0 {
+		return ""
+	}
 	if m.ConnectionLine() == nil {
 		return "no c= line"
 	}
@@ -218,11 +221,8 @@ func (m *Media) check() (problem string) {
 			return "format is no payload type from 0 to 127"
 		}
 	}
-	// The endpoints of a rejected section are of no interest.
-	if m.Port != 0 {
-		if _, _, bad := m.rtcpAttr(); bad {
-			return "a=rtcp is no port or address"
-		}
+	if _, _, bad := m.rtcpAttr(); bad {
+		return "a=rtcp is no port or address"
 	}
 	return ""
 }

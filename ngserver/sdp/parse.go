@@ -45,7 +45,7 @@ func parse(text string, fragment bool) (*Session, error) {
 			break
 		}
 		p.line++
-		if problem := p.read(line); problem != "" {
+		if problem := p.read(line); problem != "" && !p.absent(line) {
 			e := &Error{Kind: ErrSyntax, Line: p.line, Problem: problem}
 			if p.open != nil {
 				e.Section = len(p.media)
@@ -98,6 +98,12 @@ func (p *parser) reserve(text string) {
 	p.media = make([]Media, 0, media)
 	p.conns = make([]Connection, 0, conns)
 	p.bands = make([]Bandwidth, 0, bands)
+}
+
+// absent tells whether a line belongs to a section with port 0, which is not there (RFC 3264 §6, §8.2): whatever is wrong
+// with it harms nobody, and the line is left out. A line that begins another section or block does not belong to it.
+func (p *parser) absent(line string) bool {
+	return p.open != nil && p.open.Port == 0 && !strings.HasPrefix(line, "m=") && !strings.HasPrefix(line, "v=")
 }
 
 // read takes one line and returns what is wrong with it, "" if nothing is.
@@ -258,27 +264,47 @@ func (p *parser) readMedia(m *Media, text string) (problem string) {
 	m.Line = text
 	typ, rest := nextField(text)
 	port, rest := nextField(rest)
-	proto, rest := nextField(rest)
-	if proto == "" {
-		return "m= has fewer than three fields"
-	}
-	m.Type, m.Protocol, m.Proto = typ, proto, LookupProto(proto)
-
-	m.Ports = 1
+	m.Type, m.Ports = typ, 1
 	port, count, many := strings.Cut(port, "/")
 	n, ok := parseUint(port, 65535)
 	if !ok {
 		return "m= port is no number from 0 to 65535"
 	}
 	m.Port = uint16(n)
+	if m.Port == 0 && transportMissing(rest) {
+		p.readFormats(m, rest)
+		return ""
+	}
+	proto, rest := nextField(rest)
+	if proto == "" {
+		return "m= has fewer than three fields"
+	}
+	m.Protocol, m.Proto = proto, LookupProto(proto)
 	if many {
-		if n, ok = parseUint(count, MaxPorts); !ok || n == 0 {
+		switch n, ok = parseUint(count, MaxPorts); {
+		case ok && n > 0:
+			m.Ports = n
+		case m.Port != 0:
 			return "m= port count is no number from 1 to 10"
 		}
-		m.Ports = n
 	}
 
-	m.FormatText = rest
+	p.readFormats(m, rest)
+	return ""
+}
+
+// transportMissing tells whether what follows the port of an m= line begins with a format, as in "m=application 0 *", or is
+// nothing at all.
+func transportMissing(rest string) bool {
+	first, rest := nextField(rest)
+	if next, _ := nextField(rest); next != "" {
+		return false
+	}
+	_, number := parseUint(first, 255)
+	return first == "" || first == "*" || number
+}
+
+func (p *parser) readFormats(m *Media, rest string) {
 	start := len(p.formats)
 	for {
 		var f string
@@ -290,7 +316,6 @@ func (p *parser) readMedia(m *Media, text string) (problem string) {
 	if end := len(p.formats); end > start {
 		m.Formats = p.formats[start:end:end]
 	}
-	return ""
 }
 
 // parseOrigin counts from the right, because user names with spaces occur and the five fields after it have none.

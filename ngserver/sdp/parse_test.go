@@ -84,8 +84,9 @@ func TestParseAcceptsOrRefuses(t *testing.T) {
 		{"empty attribute", head + audio + "a=\n", nil},
 
 		{"no c=", noC + audio, ErrIncomplete},
-		{"no c= and port 0", noC + "m=audio 0 RTP/AVP 0\n", ErrIncomplete},
-		{"no c= in one of two", noC + audio + "c=IN IP4 192.0.2.9\nm=video 0 RTP/AVP 31\n", ErrIncomplete},
+		{"no c= and port 0", noC + "m=audio 0 RTP/AVP 0\n", nil},
+		{"no c= in one of two", noC + audio + "c=IN IP4 192.0.2.9\nm=video 4002 RTP/AVP 31\n", ErrIncomplete},
+		{"no c= in one of two, which is not there", noC + audio + "c=IN IP4 192.0.2.9\nm=video 0 RTP/AVP 31\n", nil},
 		{"no c= in second session", head + audio + noC + audio, ErrIncomplete},
 		{"c= lower case", noC + "c=in ip4 192.0.2.9\n" + audio, nil},
 		{"c= with more spaces", noC + "c=IN  IP4 192.0.2.9 \n" + audio, nil},
@@ -115,6 +116,7 @@ func TestParseAcceptsOrRefuses(t *testing.T) {
 		{"count empty", head + "m=audio 4000/ RTP/AVP 0\n", ErrSyntax},
 		{"no formats", head + "m=audio 4000 RTP/AVP\n", nil},
 		{"no transport", head + "m=audio 4000\n", ErrSyntax},
+		{"format for transport", head + "m=application 4000 *\n", nil},
 		{"m= empty", head + "m=\n", ErrSyntax},
 		{"unknown type", head + "m=foo 4000 RTP/AVP 0\n", nil},
 		{"unknown transport", head + "m=audio 4000 FOO/BAR 200 x\n", nil},
@@ -122,7 +124,7 @@ func TestParseAcceptsOrRefuses(t *testing.T) {
 		{"MSRP", head + "m=message 4000 TCP/MSRP *\n", nil},
 		{"PT 127", head + "m=audio 4000 RTP/AVP 127\n", nil},
 		{"PT 128", head + "m=audio 4000 RTP/AVP 128\n", ErrIncomplete},
-		{"PT 200 in port 0", head + "m=audio 0 RTP/SAVPF 0 200\n", ErrIncomplete},
+		{"PT 200 in port 0", head + "m=audio 0 RTP/SAVPF 0 200\n", nil},
 		{"PT word", head + "m=audio 4000 RTP/AVP abc\n", ErrIncomplete},
 		{"PT negative", head + "m=audio 4000 RTP/AVP -1\n", ErrIncomplete},
 

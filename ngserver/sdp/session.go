@@ -37,13 +37,11 @@ type Media struct {
 	Port uint16
 	// Ports is the number of port pairs, 1 to MaxPorts; 1 if the line did not say.
 	Ports int
-	// Protocol is the transport as written, Proto what it means.
+	// Protocol is the transport as written, Proto what it means. It is "" if a section with port 0 has none.
 	Protocol string
 	Proto    Proto
 	// Formats are the formats of the m= line: payload types for RTP.
 	Formats []string
-	// FormatText is everything after the transport, with its spaces as they came.
-	FormatText string
 	// Info are the texts of the section's i= lines.
 	Info []string
 	// Connection is the section's own c= line, nil if there was none; Address knows the session's too.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/netip"
+	"slices"
 
 	"rtpjet/projection"
 )
@@ -77,6 +78,11 @@ func (r *Resources) Reserve(bind netip.Addr, n int) ([]netip.AddrPort, error) {
 	}
 	r.Reserved = append(r.Reserved, out...)
 	return out, nil
+}
+
+// Own implements projection.Resources.
+func (r *Resources) Own(a netip.AddrPort) bool {
+	return a.Port() >= 30000 && slices.ContainsFunc(r.Interfaces, func(l projection.LocalAddress) bool { return a.Addr() == l.Bind || a.Addr() == l.Advertised })
 }
 
 // Random implements projection.Resources: the n-th result begins with n and is all zeros from there, so that keys can be told

@@ -140,7 +140,7 @@ func faces(before *projection.Call, parties []events.Party, fresh func(*events.M
 	var list []plan.Interface
 	alias := map[string]string{}
 	add := func(m *events.Media) {
-		a := plan.Interface{Name: m.Interface, Addr: m.Local.RTP.Addr(), Advertised: m.Advertised, Ports: plan.PortRange{Min: 1, Max: 65535}}
+		a := plan.Interface{Name: m.Interface, Addr: m.Local.RTP.Addr(), Advertised: m.Advertised, Ports: noPorts}
 		if a.Name == "" || !a.Addr.IsValid() || a.Addr.IsUnspecified() || a.Addr.IsMulticast() || slices.ContainsFunc(list, func(b plan.Interface) bool {
 			return a.Name == b.Name && a.Addr == b.Addr
 		}) {
@@ -173,6 +173,7 @@ func faces(before *projection.Call, parties []events.Party, fresh func(*events.M
 	if len(list) == 0 {
 		return nil
 	}
+	list = own(list, parties)
 	known := func(name string) bool {
 		return slices.ContainsFunc(list, func(a plan.Interface) bool { return a.Name == name })
 	}
@@ -199,6 +200,32 @@ func faces(before *projection.Call, parties []events.Party, fresh func(*events.M
 		t, _ = plan.NewInterfaces(list, nil)
 	}
 	return t
+}
+
+// noPorts is a range that no party has a port of: which ones the node had, the log does not say.
+var noPorts = plan.PortRange{Min: 1, Max: 2}
+
+// own makes the addresses of parties that were found to be the node's own ones of the table.
+func own(list []plan.Interface, parties []events.Party) []plan.Interface {
+	for _, p := range parties {
+		for i := range p.Medias {
+			at := p.Medias[i].Remote.RTP
+			if !p.Medias[i].LoopCheck || at.Port() < 2 {
+				continue
+			}
+			ports := plan.PortRange{Min: at.Port() - 1, Max: at.Port()}
+			k := slices.IndexFunc(list, func(a plan.Interface) bool { return a.Addr == at.Addr() || a.Advertised == at.Addr() })
+			switch {
+			case k < 0:
+				list = append(list, plan.Interface{Name: "its own address", Addr: at.Addr(), Ports: ports})
+			case list[k].Ports == noPorts:
+				list[k].Ports = ports
+			default:
+				list[k].Ports = plan.PortRange{Min: min(list[k].Ports.Min, ports.Min), Max: max(list[k].Ports.Max, ports.Max)}
+			}
+		}
+	}
+	return list
 }
 
 // byDefault tells whether a party got the default interface: no name asks for it, and so do two old names for its families

@@ -48,6 +48,12 @@ func (r *reservation) Reserve(bind netip.Addr, n int) ([]netip.AddrPort, error) 
 	return got, nil
 }
 
+// Own implements [projection.Resources].
+func (r *reservation) Own(a netip.AddrPort) bool {
+	t := r.fx.Interfaces(r.owner)
+	return t != nil && t.Own(a)
+}
+
 // Random implements [projection.Resources].
 func (r *reservation) Random(n int) []byte { return r.fx.Random(n) }
 

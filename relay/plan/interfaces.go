@@ -178,6 +178,14 @@ func (t *Interfaces) Local(name, family string) (Interface, bool) {
 	return a, true
 }
 
+// Own tells whether an address is one of the table, with a port of its range.
+func (t *Interfaces) Own(a netip.AddrPort) bool {
+	in := func(r PortRange) bool { return r.Min <= a.Port() && a.Port() <= r.Max }
+	return slices.ContainsFunc(t.list, func(i Interface) bool {
+		return (i.Addr == a.Addr() || i.Advertised == a.Addr()) && in(i.Ports) && !slices.ContainsFunc(i.Exclude, in)
+	})
+}
+
 // Addrs returns all addresses of an interface, the first of each family before the others; ICE offers them all. For a
 // group, the name of the member that was chosen has to be given.
 func (t *Interfaces) Addrs(name string) []Interface { return slices.Clone(t.names[t.resolve(name)]) }

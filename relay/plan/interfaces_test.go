@@ -137,3 +137,26 @@ func TestInterfacesPools(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestInterfacesOwn: an address with a port that media may come to, as it is bound or as SDPs say it.
+func TestInterfacesOwn(t *testing.T) {
+	a := iface("a", "10.0.0.1")
+	a.Advertised, a.Exclude = netip.MustParseAddr("203.0.113.1"), []PortRange{{31000, 31009}}
+	b := iface("b", "10.0.0.1")
+	b.Ports = PortRange{50000, 50100}
+	table, err := NewInterfaces([]Interface{a, b, iface("six", "2001:db8::6")}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr, want := range map[string]bool{
+		"10.0.0.1:30000": true, "203.0.113.1:39999": true, "10.0.0.1:50050": true, "[2001:db8::6]:30001": true,
+		"10.0.0.1:29999": false, "10.0.0.1:40000": false, "10.0.0.1:31005": false, "10.0.0.2:30000": false, "[2001:db8::7]:30000": false,
+	} {
+		if got := table.Own(netip.MustParseAddrPort(addr)); got != want {
+			t.Errorf("%s: %t", addr, got)
+		}
+	}
+	if table.Own(netip.AddrPort{}) {
+		t.Error("no address at all is one of ours")
+	}
+}
