@@ -60,6 +60,19 @@ type DispatcherConfig struct {
 	// ng.Commands, -1 for none, its result, how long it took from its arrival, and how long its reply is. It must be quick. nil:
 	// nobody.
 	Observe func(command int, result string, took time.Duration, replyBytes int)
+	// Trace is told of each message with a cookie and its reply, also of pings and of what came again. nil: nobody.
+	Trace func(Exchange)
+}
+
+// Exchange is a message and what was answered. Its bytes are for the time of the call only.
+type Exchange struct {
+	Source         netip.AddrPort // of the client
+	Cookie         []byte         // empty on transports without cookies
+	Command        string         // empty if it could not be read, or was not because it came again
+	CallID         string
+	Request, Reply []byte        // without the cookie
+	Took           time.Duration // from the arrival to the reply
+	Again          bool          // the reply is that of before
 }
 
 // Dispatcher takes messages from any transport to the Handler and the replies back: it splits off the cookie, answers
@@ -73,6 +86,7 @@ type Dispatcher struct {
 	cache   *Cache
 	stats   commandStats
 	observe func(command int, result string, took time.Duration, replyBytes int)
+	trace   func(Exchange)
 
 	ignored, overloaded, panics, tooLarge, stale atomic.Uint64
 
@@ -92,6 +106,7 @@ func NewDispatcher(cfg DispatcherConfig) (*Dispatcher, error) {
 		clock:       cfg.Clock,
 		budget:      cfg.Budget,
 		observe:     cfg.Observe,
+		trace:       cfg.Trace,
 		cache:       NewCache(cfg.CacheRetention, cfg.CacheBytes),
 		badMessages: rate.Sometimes{First: 10, Interval: time.Second},
 	}
@@ -138,6 +153,7 @@ func (d *Dispatcher) Do(ctx context.Context, data []byte, source netip.AddrPort)
 	outcome, ticket, reply := d.cache.Claim(cookie, payload, now, w)
 	switch outcome {
 	case Known:
+		d.traceAgain(source, cookie, payload, reply)
 		return reply
 	case Joined:
 		select {
@@ -195,8 +211,31 @@ func (d *Dispatcher) execute(ctx context.Context, m *Message, cookie []byte, tic
 		ticket.Finish(out, now)
 		finished = true
 	}
-	d.count(m.Source, index, reply.Result(), now.Sub(m.Received), len(out))
+	took := now.Sub(m.Received)
+	d.count(m.Source, index, reply.Result(), took, len(out))
+	if d.trace != nil {
+		x := Exchange{Source: m.Source, Cookie: cookie, CallID: callID(m), Request: m.Raw, Reply: body(out, cookie), Took: took}
+		if m.Request != nil {
+			x.Command = m.Command
+		}
+		d.trace(x)
+	}
 	return out
+}
+
+// traceAgain tells of a message that came again, and of the reply that is kept for it.
+func (d *Dispatcher) traceAgain(source netip.AddrPort, cookie, payload, reply []byte) {
+	if d.trace != nil {
+		d.trace(Exchange{Source: source, Cookie: cookie, Request: payload, Reply: body(reply, cookie), Again: true})
+	}
+}
+
+// body is a reply without its envelope.
+func body(reply, cookie []byte) []byte {
+	if cookie == nil {
+		return reply
+	}
+	return reply[len(cookie)+1:]
 }
 
 // callID is that of a message, empty if it could not be read.
@@ -267,6 +306,9 @@ func (d *Dispatcher) refuse(cookie, payload []byte, source netip.AddrPort) []byt
 	d.overloaded.Add(1)
 	d.badMessages.Do(func() { d.log.Error("NG commands refused: too many at once", "source", source) })
 	reply := ng.Error(ng.ReasonLoadLimit).Append(appendEnvelope(nil, cookie), ng.DetectEncoding(payload))
+	if d.trace != nil {
+		d.trace(Exchange{Source: source, Cookie: cookie, Request: payload, Reply: body(reply, cookie)})
+	}
 	d.count(source, -1, ng.ResultError, 0, len(reply))
 	return reply
 }
@@ -291,6 +333,9 @@ func isPing(payload []byte) bool { return string(payload) == pingPayload }
 // appendPong answers a ping without the cache: there is nothing to execute twice.
 func (d *Dispatcher) appendPong(dst, cookie []byte, source netip.AddrPort) []byte {
 	dst = append(appendEnvelope(dst, cookie), pongPayload...)
+	if d.trace != nil {
+		d.trace(Exchange{Source: source, Cookie: cookie, Command: ng.CommandPing, Request: []byte(pingPayload), Reply: []byte(pongPayload)})
+	}
 	d.count(source, pingIndex, ng.ResultPong, 0, len(dst))
 	return dst
 }

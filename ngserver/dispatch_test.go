@@ -3,6 +3,7 @@ package ngserver_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"strings"
@@ -70,6 +71,35 @@ func TestDispatcher(t *testing.T) {
 	}
 	if got := d.DoPlain(ctx, nil, client); !bytes.Contains(got, []byte(ng.ReasonNoPayload)) {
 		t.Errorf("plain and empty: %q", got)
+	}
+}
+
+// TestTrace: each message and its reply are told of, without the cookies, and what came again as such.
+func TestTrace(t *testing.T) {
+	var told []string
+	d := dispatcher(t, ngserver.DispatcherConfig{Trace: func(x ngserver.Exchange) {
+		told = append(told, fmt.Sprintf("%s %s %q %q %s %s %t", x.Source, x.Cookie, x.Command, x.CallID, x.Request, x.Reply, x.Again))
+	}})
+	for _, in := range []string{
+		"a d7:command4:pinge", `b {"command":"query","call-id":"x"}`, `b {"command":"query","call-id":"x"}`, `c {"command":`, "nocookie",
+	} {
+		d.Do(context.Background(), []byte(in), client)
+	}
+	d.DoPlain(context.Background(), []byte(`{"command":"query","call-id":"y"}`), client)
+	at := client.String()
+	for i, want := range []string{
+		at + ` a "ping" "" d7:command4:pinge d6:result4:ponge false`,
+		at + ` b "query" "x" {"command":"query","call-id":"x"} {"command":"query","call-id":"x","result":"ok"} false`,
+		at + ` b "" "" {"command":"query","call-id":"x"} {"command":"query","call-id":"x","result":"ok"} true`,
+		at + ` c "" "" {"command": {"result":"error",`,
+		at + `  "query" "y" {"command":"query","call-id":"y"} {"command":"query","call-id":"y","result":"ok"} false`,
+	} {
+		if i >= len(told) || !strings.HasPrefix(told[i], want) {
+			t.Errorf("told of\n%s\nwant as number %d\n%s", strings.Join(told, "\n"), i, want)
+		}
+	}
+	if len(told) != 5 {
+		t.Errorf("told %d times", len(told))
 	}
 }
 

@@ -54,6 +54,7 @@ type Config struct {
 	CacheRetention time.Duration                                                        // 0: DefaultCacheRetention
 	CacheBytes     int                                                                  // 0: DefaultCacheBytes
 	Observe        func(command int, result string, took time.Duration, replyBytes int) // see DispatcherConfig
+	Trace          func(Exchange)                                                       // likewise
 }
 
 // Server serves NG over UDP. Its methods are safe for concurrent use.
@@ -76,7 +77,7 @@ func Listen(cfg Config) (*Server, error) {
 		var err error
 		d, err = NewDispatcher(DispatcherConfig{
 			Handler: cfg.Handler, Logger: cfg.Logger, Clock: cfg.Clock, Budget: cfg.Budget,
-			CacheRetention: cfg.CacheRetention, CacheBytes: cfg.CacheBytes, Observe: cfg.Observe,
+			CacheRetention: cfg.CacheRetention, CacheBytes: cfg.CacheBytes, Observe: cfg.Observe, Trace: cfg.Trace,
 		})
 		if err != nil {
 			return nil, err
@@ -270,6 +271,7 @@ func (s *Server) read(sock *socket) error {
 		outcome, ticket, reply := s.d.cache.Claim(cookie, payload, now, j)
 		switch outcome {
 		case Known:
+			s.d.traceAgain(source, cookie, payload, reply)
 			j.send(reply)
 			continue
 		case Refused:

@@ -162,7 +162,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	}
 	server, err := ngserver.Listen(ngserver.Config{
 		Listen: cfg.Listen, Floating: cfg.ListenFloat, ControlTOS: cfg.ControlTOS, Handler: n, Logger: n.log, Clock: n.clock, Budget: budget,
-		Observe: n.counters.Command,
+		Observe: n.counters.Command, Trace: n.tracer(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for NG commands: %w", err)

@@ -58,6 +58,13 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		return err
 	}
 	var closers []func()
+	var node *Node
+	began := time.Now()
+	closers = append(closers, func() { // the last of them
+		if node != nil {
+			log.Info("rtpjet has ended", "node", c.NodeID, "uptime", time.Since(began).Round(time.Second), "calls", node.ownCalls())
+		}
+	})
 	defer func() {
 		for i := len(closers) - 1; i >= 0; i-- {
 			closers[i]()
@@ -127,7 +134,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 	}
 	closers = append(closers, func() { _ = engine.Close() })
 
-	node, err := NewNode(NodeConfig{
+	node, err = NewNode(NodeConfig{
 		ID: c.NodeID, Interfaces: c.Interfaces, Zone: c.Zone, Listen: c.Listen, ControlTOS: int(c.ControlTOS),
 		Defaults: projection.RouteDefaults{Learning: c.Learning, TOS: c.TOS},
 		Timeouts: projection.Timeouts{

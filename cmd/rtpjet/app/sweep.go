@@ -172,7 +172,6 @@ func (n *Node) due(c *projection.Call, now int64) events.Event {
 	if !over {
 		return nil
 	}
-	n.log.Info("call timed out", "call-id", c.ID, "reason", reason)
 	return events.Ended{Reason: reason}
 }
 

@@ -2,11 +2,14 @@ package app
 
 import (
 	"cmp"
+	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 
 	"rtpjet/events"
 	"rtpjet/projection"
+	"rtpjet/projection/members"
 )
 
 type counter = atomic.Uint64
@@ -39,10 +42,11 @@ func (n *Node) account(was liveness, c *projection.Call, env events.Envelope) {
 		n.news.taken(c.ID, was.owner, now.owner, taken.Why)
 	}
 	end, ok := env.Event.(events.Ended)
-	if !ok || !was.live || now.live || !n.carries(was.owner) || !n.relaying.Load() {
+	if !ok || !was.live || now.live || !n.relaying.Load() || !n.sums(was.owner, env) {
 		return
 	}
 	d := float64(cmp.Or(end.Until, was.until, env.At)-was.created) / 1e6
+	n.tellEnd(c.ID, was, end, d)
 	n.tally.mu.Lock()
 	defer n.tally.mu.Unlock()
 	if n.tally.ended == nil {
@@ -54,6 +58,28 @@ func (n *Node) account(was liveness, c *projection.Call, env events.Envelope) {
 	n.tally.squares += d * d
 	n.tally.zeroWay += uint64(end.ZeroWay)
 	n.tally.oneWay += uint64(end.OneWay)
+}
+
+// sums tells whether the end of an owner's call is for this node to count: it has carried the call, or it wrote the end since
+// the owner is gone.
+func (n *Node) sums(owner string, env events.Envelope) bool {
+	return n.carries(owner) || env.Node == n.id && n.judge(owner) == members.Gone
+}
+
+// tellEnd writes the line of the log about the end of a call, which lasted for some seconds.
+func (n *Node) tellEnd(callID string, was liveness, end events.Ended, seconds float64) {
+	var lost, zero, one slog.Attr // without a key they are left out
+	if end.RTP.Packets > 0 {      // else nobody has counted any
+		lost = slog.Uint64("lost", end.Lost)
+	}
+	if end.ZeroWay > 0 {
+		zero = slog.Int("sections that nobody sent in", end.ZeroWay)
+	}
+	if end.OneWay > 0 {
+		one = slog.Int("sections that one side sent in", end.OneWay)
+	}
+	n.log.Info("call ended", "call-id", callID, "reason", end.Reason, "seconds", math.Round(seconds*1000)/1000, "parties", was.parties,
+		"packets", end.RTP.Packets, lost, "rtcp packets", end.RTCP.Packets, "refused", end.RTP.Errors+end.RTCP.Errors, zero, one)
 }
 
 // gauge counts the live calls of an owner.
@@ -89,8 +115,9 @@ type liveness struct {
 	owner   string
 	created int64
 	until   int64 // see projection.Call
+	parties int   // who are or were in it
 }
 
 func livenessOf(c *projection.Call) liveness {
-	return liveness{live: c.Live(), owner: c.Owner, created: c.Created, until: c.Until}
+	return liveness{live: c.Live(), owner: c.Owner, created: c.Created, until: c.Until, parties: len(c.Parties)}
 }
