@@ -223,6 +223,12 @@ func ssrc(o *ng.Object, s plan.SSRC) {
 	o.Int("packets", int64(s.Packets))
 	o.Int("last RTP timestamp", int64(s.LastTimestamp))
 	o.Int("last RTP seq", int64(s.LastSeq))
+	if s.Received.Counted {
+		o.Int("cumulative loss", int64(s.Received.Lost))
+	}
+	if s.JitterKnown {
+		o.Int("jitter us", s.Jitter) // no key of rtpengine
+	}
 }
 
 func add(to *plan.Counters, c plan.Counters) {

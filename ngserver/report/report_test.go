@@ -90,8 +90,12 @@ func stats(l netip.AddrPort) (plan.Stats, bool) {
 	return plan.Stats{
 		In: plan.Counters{Packets: 5, Bytes: 860, Errors: 1}, Out: plan.Counters{Packets: 4, Bytes: 688},
 		LastPacket: projectiontest.Start + 9_000_000, Remote: netip.MustParseAddrPort("192.0.2.9:9100"), Confirmed: true,
-		IngressSSRC: plan.SSRC{SSRC: 4_000_000_000, Seen: true, Packets: 5, Bytes: 860, LastTimestamp: 800, LastSeq: 5},
-		EgressSSRC:  plan.SSRC{SSRC: 7, Seen: true, Packets: 4, Bytes: 688},
+		IngressSSRC: plan.SSRC{
+			SSRC: 4_000_000_000, Seen: true, Packets: 5, Bytes: 860, LastTimestamp: 800, LastSeq: 5,
+			Received: plan.Reception{Counted: true, Lost: 1}, Jitter: 1500, JitterKnown: true,
+		},
+		Received:   plan.Reception{Counted: true, Lost: 2, Gaps: 3, Reordered: 4, Duplicates: 5, Resets: 6},
+		EgressSSRC: plan.SSRC{SSRC: 7, Seen: true, Packets: 4, Bytes: 688},
 	}, true
 }
 
@@ -192,9 +196,14 @@ func TestStatistics(t *testing.T) {
 		In:    plan.Counters{Packets: 10, Bytes: 1720, Errors: 1}, Out: plan.Counters{Packets: 9, Bytes: 1548},
 		Rate: plan.Counters{Packets: 50, Bytes: 8600, Errors: 2}, Medias: 5,
 		Interfaces: []report.Interface{
-			{Name: "pub", Addr: netip.MustParseAddr("10.0.0.1"), Min: 30000, Max: 30002, Used: 1, Free: 2, Total: 3},
+			{
+				Name: "pub", Addr: netip.MustParseAddr("10.0.0.1"), Min: 30000, Max: 30002, Used: 1, Free: 2, Total: 3,
+				Traffic: true, In: plan.Counters{Packets: 10, Bytes: 1720, Errors: 1}, Out: plan.Counters{Packets: 9, Bytes: 1548},
+				Received: plan.Reception{Counted: true, Lost: 1, Duplicates: 2}, Jitter: plan.Samples{Count: 2, Sum: 8000, Squares: 34_000_000},
+			},
 			{Name: "none", Addr: netip.MustParseAddr("2001:db8::1")},
 		},
+		Received: plan.Reception{Counted: true, Lost: 1, Gaps: 2, Reordered: 3, Duplicates: 4, Resets: 5}, Jitter: plan.Samples{Count: 2, Sum: 8000, Squares: 34_000_000},
 		Control: func(o *ng.Object) { o.Int("totalpingcount", 1) },
 	})
 	golden(t, "statistics", o)

@@ -27,6 +27,9 @@ type Snapshot struct {
 
 	// In are the packets received; their Errors are those refused. Out are the packets sent.
 	In, Out plan.Counters
+	// Received and Jitter are what was measured of received RTP.
+	Received plan.Reception
+	Jitter   plan.Samples
 	// Rate is what is received per second at present.
 	Rate plan.Counters
 	// Medias are the sections that are being relayed.
@@ -43,6 +46,12 @@ type Interface struct {
 	Addr              netip.Addr
 	Min, Max          uint16
 	Used, Free, Total int
+
+	// What was counted and measured on the address. Traffic is false if it carries none of ours.
+	Traffic  bool
+	In, Out  plan.Counters
+	Received plan.Reception
+	Jitter   plan.Samples
 }
 
 // Statistics fills o with the reply of statistics. jambonz reads sessionstotal and sessionsown of currentstatistics.
@@ -51,7 +60,11 @@ func Statistics(o *ng.Object, s Snapshot) {
 	s.current(t.Obj("currentstatistics"))
 	s.totals(t.Obj("totalstatistics"))
 	t.Obj("mos") // RTCP is not looked into
-	t.Obj("voip_metrics")
+	voip := t.Obj("voip_metrics")
+	if s.Received.Counted {
+		jitter(voip, s.Jitter)
+		reception(voip, s.Received)
+	}
 	control := t.Obj("controlstatistics")
 	if s.Control != nil {
 		s.Control(control)
@@ -136,4 +149,12 @@ func (i *Interface) fill(o *ng.Object) {
 	p.Str("used_pct", strconv.FormatFloat(pct, 'f', 2, 64))
 	p.Int("free", int64(i.Free))
 	p.Int("totals", int64(i.Total))
+	if !i.Traffic {
+		return
+	}
+	o.Int("packets_lost", int64(i.Received.Lost))
+	o.Int("duplicates", int64(i.Received.Duplicates))
+	jitter(o.Obj("voip_metrics"), i.Jitter)
+	counters(o.Obj("ingress"), i.In)
+	counters(o.Obj("egress"), i.Out)
 }

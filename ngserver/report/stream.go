@@ -49,6 +49,9 @@ func stream(o *ng.Object, m *events.Media, rtcp bool, st plan.Stats, known bool)
 	if known {
 		counters(o.Obj("stats"), st.In)
 		counters(o.Obj("stats_out"), st.Out)
+		if !rtcp && st.Received.Counted {
+			reception(o.Obj("reception"), st.Received) // no key of rtpengine
+		}
 	}
 }
 

@@ -319,9 +319,10 @@ func counted(reply []byte) func(netip.AddrPort) (plan.Stats, bool) {
 	}
 }
 
+// statsOf is false for a socket whose counters were not known.
 func statsOf(s *ng.Dict) (st plan.Stats, local netip.AddrPort, ok bool) {
 	addr := ng.ParseAddr(word(s, "local address"))
-	if !addr.IsValid() {
+	if !addr.IsValid() || dict(s, "stats") == nil {
 		return st, local, false
 	}
 	local = netip.AddrPortFrom(addr.Unmap(), uint16(number(s, "local port")))
@@ -338,6 +339,12 @@ func statsOf(s *ng.Dict) (st plan.Stats, local netip.AddrPort, ok bool) {
 	v, _ := s.Get("flags")
 	st.Confirmed = slices.Contains(ng.Strings(v), "confirmed")
 	st.In, st.Out = countersOf(dict(s, "stats")), countersOf(dict(s, "stats_out"))
+	if r := dict(s, "reception"); r != nil {
+		st.Received = plan.Reception{
+			Counted: true, Lost: uint64(number(r, "packets_lost")), Duplicates: uint64(number(r, "rtp_duplicates")), Gaps: uint64(number(r, "rtp_skips")),
+			Resets: uint64(number(r, "rtp_seq_resets")), Reordered: uint64(number(r, "rtp_reordered")),
+		}
+	}
 	return st, local, true
 }
 
@@ -346,6 +353,11 @@ func ssrcOf(media *ng.Dict, key string, to *plan.SSRC) {
 		*to = plan.SSRC{
 			SSRC: uint32(number(s, "SSRC")), Seen: true, Packets: uint64(number(s, "packets")), Bytes: uint64(number(s, "bytes")),
 			LastTimestamp: uint32(number(s, "last RTP timestamp")), LastSeq: uint16(number(s, "last RTP seq")),
+			Jitter: number(s, "jitter us"),
+		}
+		_, to.JitterKnown = s.Get("jitter us")
+		if _, counted := s.Get("cumulative loss"); counted {
+			to.Received = plan.Reception{Counted: true, Lost: uint64(number(s, "cumulative loss"))}
 		}
 	}
 }

@@ -30,6 +30,7 @@ func (n *Node) report(calls metrics.Calls, totals relay.Totals, commands ngserve
 		SessionsOwn: calls.Here(), SessionsForeign: calls.Elsewhere(),
 		Rejected: n.tally.rejected.Load(),
 		In:       totals.In, Out: totals.Out,
+		Received: totals.Received, Jitter: totals.Jitter,
 		Rate:       n.rate.now(totals.In, n.clock().Sub(n.started)),
 		Medias:     totals.Streams,
 		Interfaces: n.interfaceUse(totals.Pools),
@@ -55,10 +56,11 @@ func (n *Node) interfaceUse(pools []relay.PoolUsage) []report.Interface {
 		all = append(all, u.own.Interfaces.All()...)
 	}
 	for _, i := range all {
-		p := byAddr[i.Addr]
+		p, ours := byAddr[i.Addr]
 		out = append(out, report.Interface{
 			Name: i.Name, Addr: i.Addr, Min: i.Ports.Min, Max: i.Ports.Max,
 			Used: p.Used, Free: p.Free, Total: p.Total,
+			Traffic: ours, In: p.In, Out: p.Out, Received: p.Received, Jitter: p.Jitter,
 		})
 	}
 	return out

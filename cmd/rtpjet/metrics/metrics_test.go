@@ -13,6 +13,7 @@ import (
 	"rtpjet/ngserver/ng"
 	"rtpjet/ngserver/report"
 	"rtpjet/relay"
+	"rtpjet/relay/plan"
 )
 
 // full is a snapshot with something of everything.
@@ -25,7 +26,7 @@ func full() *Snapshot {
 			{Commands: make([]ngserver.CommandCount, len(ng.Commands))},
 			{Proxy: addr, Commands: make([]ngserver.CommandCount, len(ng.Commands))},
 		}},
-		Relay:   relay.Totals{},
+		Relay:   relay.Totals{Pools: []relay.PoolUsage{{Addr: addr, Sums: relay.Sums{Received: plan.Reception{Counted: true, Lost: 1}}}}},
 		Pools:   []Pool{{Addr: addr, Used: 2, Free: 6, Resting: 2}},
 		Log:     Log{Reachable: true, Head: 5, Followed: 4, Lag: time.Second},
 		Floats:  []Float{{ID: "192.0.2.100", Held: true}},
@@ -99,7 +100,7 @@ func TestNothingMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, f := range families {
-		for _, no := range []string{"mos", "duration_avg", "log_head", "projection_lag", "_clock_", "round_trip", "region_lag", "mirror_age", "heard"} {
+		for _, no := range []string{"mos", "duration_avg", "log_head", "projection_lag", "_clock_", "round_trip", "region_lag", "mirror_age", "heard", "rtpjet_rtp_"} {
 			if strings.Contains(f.GetName(), no) {
 				t.Errorf("there is %v", f)
 			}

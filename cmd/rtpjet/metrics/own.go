@@ -45,6 +45,23 @@ var own = []metric{
 				emit(float64(n), relay.Shed(i).String())
 			}
 		}},
+	{name: "rtpjet_rtp_irregular_total", kind: counter, labels: []string{"address", "kind"},
+		help: "RTP packets that did not follow the one before them, by the address of the node on which they arrived: gaps, reordered and duplicate ones, and sources that began anew.",
+		fill: onAddress(func(p *relay.PoolUsage, addr string, emit emit) {
+			emit(float64(p.Received.Gaps), addr, "gap")
+			emit(float64(p.Received.Reordered), addr, "reordered")
+			emit(float64(p.Received.Duplicates), addr, "duplicate")
+			emit(float64(p.Received.Resets), addr, "reset")
+		})},
+	// No counter: what comes late after all is taken off.
+	{name: "rtpjet_rtp_lost_packets", kind: gauge, labels: []string{"address"},
+		help: "RTP packets that are missing between those that arrived on the address since the start. One that arrives late is taken off again.",
+		fill: onAddress(func(p *relay.PoolUsage, addr string, emit emit) { emit(float64(p.Received.Lost), addr) })},
+	{name: "rtpjet_rtp_jitter_seconds_total", kind: counter, labels: []string{"address"},
+		help: "Sum of the samples of interarrival jitter (RFC 3550): one of each source that sends, every five seconds.",
+		fill: onAddress(func(p *relay.PoolUsage, addr string, emit emit) { emit(float64(p.Jitter.Sum)/1e6, addr) })},
+	{name: "rtpjet_rtp_jitter_samples_total", kind: counter, labels: []string{"address"}, help: "Number of those samples.",
+		fill: onAddress(func(p *relay.PoolUsage, addr string, emit emit) { emit(float64(p.Jitter.Count), addr) })},
 
 	{name: "rtpjet_ng_repeats_total", kind: counter, labels: []string{"outcome"},
 		help: "NG commands that came again: answered from memory, joined to the one in progress, or refused.",
@@ -210,6 +227,17 @@ func directions(what func(plan.Counters) uint64) func(*Snapshot, emit) {
 	return func(s *Snapshot, emit emit) {
 		emit(float64(what(s.Report.In)), "in")
 		emit(float64(what(s.Report.Out)), "out")
+	}
+}
+
+// onAddress makes the values of the RTP that has arrived on each address.
+func onAddress(what func(p *relay.PoolUsage, addr string, emit emit)) func(*Snapshot, emit) {
+	return func(s *Snapshot, emit emit) {
+		for i := range s.Relay.Pools {
+			if p := &s.Relay.Pools[i]; p.Received.Counted {
+				what(p, p.Addr.String(), emit)
+			}
+		}
 	}
 }
 
