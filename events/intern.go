@@ -233,6 +233,10 @@ func suite(b []byte) string {
 		return "AEAD_AES_128_GCM"
 	case "AEAD_AES_256_GCM":
 		return "AEAD_AES_256_GCM"
+	case "F8_128_HMAC_SHA1_80":
+		return "F8_128_HMAC_SHA1_80"
+	case "F8_128_HMAC_SHA1_32":
+		return "F8_128_HMAC_SHA1_32"
 	case "NULL_HMAC_SHA1_80":
 		return "NULL_HMAC_SHA1_80"
 	case "NULL_HMAC_SHA1_32":

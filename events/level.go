@@ -8,7 +8,8 @@ package events
 const (
 	// LevelFirst is that of all builds before levels were announced.
 	LevelFirst = 1
-	// LevelProposals: an offer is a proposal until it is answered. A build before applies such an offer at once.
+	// LevelProposals: an offer is a proposal until it is answered, and keys may be of the suites with f8. A build before applies
+	// such an offer at once, and lets nothing pass under such keys.
 	LevelProposals = 2
 	// Level is the highest that this build reads, and writes if all others read it too.
 	Level = LevelProposals

@@ -111,7 +111,7 @@ func (d *mediaDecision) offerKeys(sec *Section, m, o *events.Media) {
 	}
 	opt := sdesOptionsOf(d.Req)
 	from, to := m.Keys(), o.Keys()
-	received := cloneCryptos(sec.Crypto)
+	received := slices.DeleteFunc(cloneCryptos(sec.Crypto), func(c events.Crypto) bool { return !d.knows(c.Suite) })
 	byPreference(received, opt.pref)
 	from.Received = slices.DeleteFunc(slices.Clone(received), func(c events.Crypto) bool { return !opt.passes(c.Suite) })
 	if len(from.Received) == 0 && len(received) > 0 {
@@ -171,7 +171,7 @@ func (d *mediaDecision) offerLines(opt *sdesOptions, received, sent []events.Cry
 		list = append(list, c)
 	}
 	for _, s := range suites {
-		if !opt.nonew && !has(s.Name) && opt.allows(s.Name) {
+		if !opt.nonew && !has(s.Name) && opt.allows(s.Name) && d.knows(s.Name) {
 			list = append(list, events.Crypto{Tag: unassigned, Suite: s.Name, Key: d.freshKey(s)})
 		}
 	}

@@ -14,7 +14,7 @@ type Suite struct {
 	Key, Salt int // bytes of the master key and salt
 }
 
-// suites are those that we offer, in the order of ng-reference §4.6. F8 is not among them: nothing else has it either.
+// suites are those that we offer, in the order of ng-reference §4.6; f8 comes last, because hardly anything else has it.
 var suites = [...]Suite{
 	{"AEAD_AES_256_GCM", 32, 12},
 	{"AEAD_AES_128_GCM", 16, 12},
@@ -26,6 +26,13 @@ var suites = [...]Suite{
 	{"AES_CM_128_HMAC_SHA1_32", 16, 14},
 	{"NULL_HMAC_SHA1_80", 16, 14},
 	{"NULL_HMAC_SHA1_32", 16, 14},
+	{"F8_128_HMAC_SHA1_80", 16, 14},
+	{"F8_128_HMAC_SHA1_32", 16, 14},
+}
+
+// knows tells whether all nodes that may relay the call have a suite: builds that read events of the first level only have no f8.
+func (d *mediaDecision) knows(suite string) bool {
+	return d.Level >= events.LevelProposals || !strings.HasPrefix(suite, "F8_")
 }
 
 // LookupSuite finds a suite by its name, in any case.

@@ -12,7 +12,7 @@ import (
 var suites = []string{
 	"AES_CM_128_HMAC_SHA1_80", "AES_CM_128_HMAC_SHA1_32", "AES_192_CM_HMAC_SHA1_80", "AES_192_CM_HMAC_SHA1_32",
 	"AES_256_CM_HMAC_SHA1_80", "AES_256_CM_HMAC_SHA1_32", "AEAD_AES_128_GCM", "AEAD_AES_256_GCM",
-	"NULL_HMAC_SHA1_80", "NULL_HMAC_SHA1_32",
+	"F8_128_HMAC_SHA1_80", "F8_128_HMAC_SHA1_32", "NULL_HMAC_SHA1_80", "NULL_HMAC_SHA1_32",
 }
 
 // keys are SRTP keys that differ by their seed.
@@ -287,7 +287,7 @@ func secureDTMF(f *fixture) {
 
 func secureBadKeys(f *fixture) {
 	p := newPair(f, "call")
-	p.sa.Decrypt, p.sb.Decrypt = &plan.SRTP{Suite: "F8_128_HMAC_SHA1_80"}, nil
+	p.sa.Decrypt, p.sb.Decrypt = &plan.SRTP{Suite: "F8_192_HMAC_SHA1_80"}, nil
 	p.sa.Encrypt = &plan.SRTP{Suite: "AEAD_AES_128_GCM", Key: "short"}
 	if err := f.Set("call", []plan.Stream{p.sa, p.sb}); err == nil {
 		f.Error("a plan with unusable keys has no error")

@@ -11,7 +11,7 @@ import (
 	"rtpjet/relay/plan"
 )
 
-// cm is AES in counter mode, or no encryption, with HMAC-SHA1 (RFC 3711 §4, RFC 6188).
+// cm is AES in counter mode or in f8 mode, or no encryption, with HMAC-SHA1 (RFC 3711 §4, RFC 6188).
 //
 // An SRTP packet is header, encrypted payload, MKI, tag; an SRTCP packet is header, encrypted rest, index, MKI, tag.
 type cm struct {
@@ -30,6 +30,7 @@ type cmSession struct {
 	sum    [sha1.Size]byte
 	roc    [4]byte
 	stream [keystream]byte
+	iv, f8 [aes.BlockSize]byte
 }
 
 // keystream is how much of the key stream is made at a time: enough for 20 ms of G.711 at once.
@@ -51,6 +52,24 @@ func newCM(s suite, p *plan.SRTP) (transform, error) {
 		c.rtp.tag = 0
 	}
 	return c, nil
+}
+
+// cryptRTP appends data, a part of the RTP packet pkt with that index, encrypted or decrypted.
+func (s *cmSession) cryptRTP(dst, data, pkt []byte, index uint64) []byte {
+	if s.masked == nil {
+		return s.crypt(dst, data, ssrcOfRTP(pkt), index)
+	}
+	s.headerRTP(pkt, index)
+	return s.cryptF8(dst, data)
+}
+
+// cryptRTCP is cryptRTP for SRTCP; word is the E bit with the index.
+func (s *cmSession) cryptRTCP(dst, data, pkt []byte, word uint32) []byte {
+	if s.masked == nil {
+		return s.crypt(dst, data, ssrcOfRTCP(pkt), uint64(word&^encryptedRTCP))
+	}
+	s.headerRTCP(pkt, word)
+	return s.cryptF8(dst, data)
 }
 
 // crypt appends data, encrypted or decrypted under the key stream of a packet (RFC 3711 §4.1.1). For SRTP index has 48
@@ -101,7 +120,7 @@ func (c *cm) sealRTP(dst, pkt []byte, header int, index uint64) []byte {
 		dst = append(dst, pkt...)
 	} else {
 		dst = append(dst, pkt[:header]...)
-		dst = c.rtp.crypt(dst, pkt[header:], ssrcOfRTP(pkt), index)
+		dst = c.rtp.cryptRTP(dst, pkt[header:], pkt, index)
 	}
 	tag := c.rtp.tagRTP(dst[from:], index)
 	dst = append(dst, c.mki...)
@@ -123,7 +142,7 @@ func (c *cm) openRTP(dst, pkt []byte, header int, index uint64) ([]byte, bool) {
 		return append(dst, pkt[:body]...), true
 	}
 	dst = append(dst, pkt[:header]...)
-	return c.rtp.crypt(dst, pkt[header:body], ssrcOfRTP(pkt), index), true
+	return c.rtp.cryptRTP(dst, pkt[header:body], pkt, index), true
 }
 
 func (c *cm) sealRTCP(dst, pkt []byte, index uint32) []byte {
@@ -134,7 +153,7 @@ func (c *cm) sealRTCP(dst, pkt []byte, index uint32) []byte {
 	} else {
 		word |= encryptedRTCP
 		dst = append(dst, pkt[:rtcpClear]...)
-		dst = c.rtcp.crypt(dst, pkt[rtcpClear:], ssrcOfRTCP(pkt), uint64(index))
+		dst = c.rtcp.cryptRTCP(dst, pkt[rtcpClear:], pkt, word)
 	}
 	dst = binary.BigEndian.AppendUint32(dst, word)
 	c.rtcp.authenticate(dst[from:])
@@ -177,5 +196,5 @@ func (c *cm) openRTCP(dst, pkt []byte) ([]byte, bool) {
 		return append(dst, pkt[:at]...), true
 	}
 	dst = append(dst, pkt[:rtcpClear]...)
-	return c.rtcp.crypt(dst, pkt[rtcpClear:at], ssrcOfRTCP(pkt), uint64(word&^encryptedRTCP)), true
+	return c.rtcp.cryptRTCP(dst, pkt[rtcpClear:at], pkt, word), true
 }

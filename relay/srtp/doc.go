@@ -15,5 +15,5 @@
 // # Parts
 //
 // suite.go has the suites and the derivation of session keys, cm.go counter mode and NULL with HMAC-SHA1 (RFC 3711,
-// RFC 6188), gcm.go AES-GCM (RFC 7714), source.go the indices and the replay window, srtp.go strings them together.
+// RFC 6188), f8.go f8 mode in place of counter mode, gcm.go AES-GCM (RFC 7714), source.go the indices and the replay window, srtp.go strings them together.
 package srtp

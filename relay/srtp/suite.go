@@ -16,6 +16,7 @@ type suite struct {
 	rtcpTag   int // and of SRTCP, which is never cut to 32 bits (RFC 4568 §6.2)
 	null      bool
 	aead      bool
+	f8        bool
 }
 
 var suites = map[string]suite{
@@ -27,6 +28,8 @@ var suites = map[string]suite{
 	"AES_256_CM_HMAC_SHA1_32": {key: 32, salt: 14, tag: 4, rtcpTag: 10},
 	"AEAD_AES_128_GCM":        {key: 16, salt: 12, tag: 16, rtcpTag: 16, aead: true},
 	"AEAD_AES_256_GCM":        {key: 32, salt: 12, tag: 16, rtcpTag: 16, aead: true},
+	"F8_128_HMAC_SHA1_80":     {key: 16, salt: 14, tag: 10, rtcpTag: 10, f8: true},
+	"F8_128_HMAC_SHA1_32":     {key: 16, salt: 14, tag: 4, rtcpTag: 10, f8: true},
 	"NULL_HMAC_SHA1_80":       {key: 16, salt: 14, tag: 10, rtcpTag: 10, null: true},
 	"NULL_HMAC_SHA1_32":       {key: 16, salt: 14, tag: 4, rtcpTag: 10, null: true},
 }
@@ -83,9 +86,10 @@ func derive(master cipher.Block, salt string, label byte, out []byte) {
 
 // session is what both transforms of a direction have: the keys of SRTP or those of SRTCP.
 type session struct {
-	block cipher.Block
-	auth  [20]byte
-	salt  [14]byte
+	block  cipher.Block
+	masked cipher.Block // of the suites with f8, which encrypt the IV under another key; else nil
+	auth   [20]byte
+	salt   [14]byte
 }
 
 func newSession(s suite, p *plan.SRTP, labels byte) (*session, error) {
@@ -101,6 +105,11 @@ func newSession(s suite, p *plan.SRTP, labels byte) (*session, error) {
 	}
 	derive(master, p.Salt, labelAuth+labels, ses.auth[:])
 	derive(master, p.Salt, labelSalt+labels, ses.salt[:s.salt])
+	if s.f8 {
+		if ses.masked, err = maskedCipher(key, ses.salt[:s.salt]); err != nil {
+			return nil, err
+		}
+	}
 	return ses, nil
 }
 

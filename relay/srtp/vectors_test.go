@@ -90,6 +90,40 @@ func TestKeyStream(t *testing.T) {
 	}
 }
 
+// TestF8 has the vectors of RFC 3711 §B.1. Their salt is of 32 bits, and the key is the session's.
+func TestF8(t *testing.T) {
+	key, salt := unhex(t, "234829008467be186c3de14aae72d62c"), unhex(t, "32f2870d")
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	masked, err := maskedCipher(key, salt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := cmSession{session: &session{block: block, masked: masked}}
+	pkt := append(unhex(t, "806e5cba50681de55c621599"), "pseudorandomness is the next best thing"...)
+	s.headerRTP(pkt, 0xd462564a<<16|0x5cba)
+	if want := unhex(t, "006e5cba50681de55c621599d462564a"); !bytes.Equal(s.iv[:], want) {
+		t.Errorf("IV %x, want %x", s.iv, want)
+	}
+	want := unhex(t, "019ce7a26e7854014a6366aa95d4eefd 1ad4172a14f9faf455b7f1d4b62bd08f 562c0eef7c4802")
+	got := s.cryptRTP(nil, pkt[12:], pkt, 0xd462564a<<16|0x5cba)
+	if !bytes.Equal(got, want) {
+		t.Errorf("%x, want %x", got, want)
+	}
+	if want := unhex(t, "595b699bbd3bc0df26062093c1ad8f73"); !bytes.Equal(s.iv[:], want) {
+		t.Errorf("IV' %x, want %x", s.iv, want)
+	}
+	if back := s.cryptRTP(nil, got, pkt, 0xd462564a<<16|0x5cba); !bytes.Equal(back, pkt[12:]) {
+		t.Errorf("%q back", back)
+	}
+	s.headerRTCP(unhex(t, "81c8000d4d617273"), 0x800005d4)
+	if want := unhex(t, "00000000800005d481c8000d4d617273"); !bytes.Equal(s.iv[:], want) {
+		t.Errorf("IV of RTCP %x, want %x", s.iv, want)
+	}
+}
+
 // TestGCM has the vectors of RFC 7714 §16 and §17, which begin at session keys.
 func TestGCM(t *testing.T) {
 	rtp := unhex(t, `8040f17b 8041f8d3 5501a0b2 47616c6c 69612065 7374206f 6d6e6973 20646976 69736120 696e2070 61727465 73207472 6573`)
