@@ -122,9 +122,8 @@ type Config struct {
 	// Loops is the number of threads that move packets. Default: GOMAXPROCS.
 	Loops int
 	// PortRest is how long a freed port is kept from being given out again, so that the last packets of one call do not
-	// reach the next. It is a minimum, never undercut: the port that has rested longest is always taken first, so in a
-	// pool that is not full ports rest much longer. A pool of p pairs can therefore give out at most p/PortRest pairs a
-	// second. Default: 1 s; negative: no rest.
+	// reach the next. The port that has rested longest is always taken first, so in a pool that is not full ports rest much
+	// longer; only where nothing else is left may it have rested for less. Default: 1 s; negative: no rest.
 	PortRest time.Duration
 	// ReceiveBuffer is the size of a socket's receive queue in bytes, as for SO_RCVBUF (Linux doubles it for its own
 	// bookkeeping). It bounds how old a packet may get under overload: small packets of 20 ms audio take about 0.8 kB

@@ -6,7 +6,7 @@ import "math/rand/v2"
 // port can be bound is tried by the caller, times come as arguments.
 //
 // Free pairs stand in a queue in the order in which they were freed, so the one at the head has rested longest, and if it
-// has not rested long enough then none has. The queue starts in random order, which keeps ports from being guessed and
+// has not rested long enough then none has but those that need not. The queue starts in random order, which keeps ports from being guessed and
 // two programs on one range from trying the same ports in step.
 type ports struct {
 	first int   // an even port
@@ -48,15 +48,29 @@ func newPorts(low, high, skip uint16, rest int64, perm func(n int) []int) *ports
 	return p
 }
 
-// take gives out n = 1 (the even port; its neighbour stays idle) or 2 ports of a pair, false if no pair has rested.
+// take gives out n = 1 (the even port; its neighbour stays idle) or 2 ports of a pair, false if all are bound. A pair that has not
+// rested is given only if none has: somebody may still send to it, but a call with a few strange packets is better than none.
 func (p *ports) take(n int, now int64) (even uint16, ok bool) {
-	i := p.pairs[p.sentinel()].next
-	if i == p.sentinel() || p.pairs[i].free > now {
+	i := p.longestRested(now)
+	if i == p.sentinel() {
 		return 0, false
 	}
 	p.unlink(i)
 	p.pairs[i].bound = uint8(1)<<n - 1
 	return uint16(p.first + 2*int(i)), true
+}
+
+// longestRested is the head of the queue, unless that has not rested and another one need not: a refund, behind it. It is the
+// sentinel if the queue is empty.
+func (p *ports) longestRested(now int64) int32 {
+	end := p.sentinel()
+	head := p.pairs[end].next
+	for i := head; i != end; i = p.pairs[i].next {
+		if p.pairs[i].free <= now {
+			return i
+		}
+	}
+	return head
 }
 
 // excluded is the bit in pair.bound of a pair that is not to be given out. It is never cleared.
@@ -98,7 +112,7 @@ func (p *ports) refund(even uint16, now int64) {
 }
 
 // busy returns a pair that take has given out and that somebody else turned out to have bound. It goes to the end of the
-// queue and is not tried again before it has rested.
+// queue and is not tried again before it has rested, unless nothing else is left.
 func (p *ports) busy(even uint16, now int64) {
 	p.put(even, now+p.rest)
 	p.put(even+1, now+p.rest)

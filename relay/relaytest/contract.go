@@ -267,11 +267,18 @@ func portsRest(f *fixture) {
 		f.Errorf("%v was given out again at once", first[0])
 	}
 	f.Release(second...)
-	if _, err := f.Reserve(loopback4, 2); !errors.Is(err, relay.ErrNoPorts) {
-		f.Errorf("all ports at rest: %v, want ErrNoPorts", err)
-	}
 	if got := f.Totals().Pools[0]; got.Total != 4 || got.Used != 0 || got.Free != 0 || got.Resting != 4 {
 		f.Errorf("pool %+v, want all 4 ports at rest", got)
+	}
+	// Nothing else is left: the one that has rested longest, rather than no call.
+	if third := f.reserve(loopback4, 2); third[0] != first[0] {
+		f.Errorf("%v was given out with all at rest, want %v, which has rested longest", third[0], first[0])
+	}
+	if fourth := f.reserve(loopback4, 2); fourth[0] != second[0] {
+		f.Errorf("%v was given out, want %v", fourth[0], second[0])
+	}
+	if _, err := f.Reserve(loopback4, 2); !errors.Is(err, relay.ErrNoPorts) {
+		f.Errorf("all ports in use: %v, want ErrNoPorts", err)
 	}
 	if err := f.Close(); err != nil {
 		f.Fatal(err)
