@@ -146,7 +146,7 @@ func (o *Outcome) command(list []history.Moment, i int, before *projection.Call,
 	}
 	set := transact.Settings{
 		Node: m.Node, InstanceID: instanceOf(m.Cause.Reply), SIPSource: sipSource, DeleteDelay: delayOf(m), MaxReply: math.MaxInt,
-		Level: events.Level,
+		Level: levelOf(m.Event),
 	}
 	var result transact.Result
 	switch msg.Command {
@@ -162,6 +162,14 @@ func (o *Outcome) command(list []history.Moment, i int, before *projection.Call,
 	}
 	o.apply(list, i, s, result.Err)
 	o.reply(m.Cause.Reply, result.Reply.Append(nil, msg.Encoding))
+}
+
+// levelOf is the level of events at which a decision was made, as far as that shows: it depends on who was in the cluster then.
+func levelOf(ev events.Event) int {
+	if o, ok := ev.(events.Offered); ok && !o.Pending {
+		return events.LevelFirst
+	}
+	return events.Level
 }
 
 // delayOf is the delay of delete that was configured, as far as it can be told: a command that names one does not need it.

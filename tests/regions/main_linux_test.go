@@ -17,7 +17,9 @@ func TestMain(m *testing.M) {
 	if err := lab.RaiseFileLimit(8192); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
-	os.Exit(built.Main(m))
+	code := built.Main(m)
+	earlier.Remove()
+	os.Exit(code)
 }
 
 var built = procs.Program{Name: "regions", Options: "RTPJET_REGIONS_BUILD"}

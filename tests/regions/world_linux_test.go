@@ -1,6 +1,7 @@
 package regions
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"os"
@@ -41,6 +42,7 @@ type world struct {
 	nodes   []*node
 	links   map[[2]string][]*proxy // from who dials to who is dialled
 	proxies int
+	mixed   bool // an earlier build has decided: it may come out otherwise by now
 }
 
 // region is one of them.
@@ -51,6 +53,7 @@ type region struct {
 	nodes []*node
 	args  []string // of all its nodes
 	alone bool     // it knows nothing of other regions
+	build string   // the program, if it is another one than that of the tree
 }
 
 // node is one node, whether it runs or not.
@@ -220,7 +223,7 @@ func (n *node) name() string { return n.r.name + "/" + n.id }
 
 func (n *node) line() []string {
 	args := []string{
-		program(n.r.w.t), "serve", "--config-file", "none", "--foreground", "--log-stderr", "--log-level", "6", "--node-id", n.id,
+		cmp.Or(n.r.build, program(n.r.w.t)), "serve", "--config-file", "none", "--foreground", "--log-stderr", "--log-level", "6", "--node-id", n.id,
 		"--interface", n.addr.String(), "--listen-ng", n.ng(), "--nats-listen", n.at(4222), "--data-dir", n.dir,
 		"--timeout", "3600", "--region", n.r.name, "--cluster-key-file", n.r.key,
 	}
@@ -259,7 +262,7 @@ func (n *node) rerun(p *lab.Proc) {
 		return
 	default:
 	}
-	if n.proc == p && !n.r.w.t.Failed() {
+	if n.proc == p && !n.r.w.t.Failed() && !n.r.w.mixed {
 		rerun.Server(n.r.w.t, program(n.r.w.t), n.at(4222), "--region", n.r.name, "--cluster-key-file", n.r.key)
 	}
 }
