@@ -41,6 +41,7 @@ type parser struct {
 	slots     int             // direction slots that single names have filled
 	transport transportTokens // partial transport words of rtpp-flags so far
 	depth     int             // of rtpp-flags inside of rtpp-flags
+	lenient   bool            // nothing of what is read fails the request
 	fatal     *ReasonError
 }
 
@@ -89,7 +90,10 @@ func (p *parser) badValue(key string, v any) {
 
 // fail keeps the first structure error.
 func (p *parser) fail(reason string) {
-	if p.fatal == nil {
+	switch {
+	case p.lenient:
+		p.unknown(reason, "")
+	case p.fatal == nil:
 		p.fatal = &ReasonError{reason}
 	}
 }

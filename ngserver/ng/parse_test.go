@@ -389,7 +389,37 @@ func TestRTPPFlags(t *testing.T) {
 		{"]] reset [a b] =x fast =[c] fatal", func(r *Request) { r.Reset, r.Fast, r.Fatal = true, true, true }},
 		{"codec=[strip=[PCMA", func(r *Request) { r.Codec.Strip = []string{"PCMA"} }},
 		{"reset codec=" + strings.Repeat("[", 50) + " fast", func(r *Request) {
-			r.Reset, r.Unknown = true, []string{`codec="?"`}
+			r.Reset, r.Fast, r.Unknown = true, true, []string{`codec="?"`}
+		}},
+		{"reset codec=" + strings.Repeat("[", 20) + "x" + strings.Repeat("]", 20) + " fast", func(r *Request) {
+			r.Reset, r.Fast, r.Unknown = true, true, []string{`codec="?"`}
+		}},
+		// A group that nothing closes ends where the next word means something by itself.
+		{"replace=[origin trust-address ICE=remove fast", func(r *Request) {
+			r.Replace.Origin, r.TrustAddress, r.ICE, r.Fast = true, true, "remove", true
+		}},
+		{"codec=[strip=[PCMA G722] offer=[opus] ICE=remove RTP/AVPF", func(r *Request) {
+			r.Codec, r.ICE, r.TransportProtocol = Codec{Strip: []string{"PCMA", "G722"}, Offer: []string{"opus"}}, "remove", "RTP/AVPF"
+		}},
+		{"codec=[strip=[PCMA ICE=remove", func(r *Request) { r.Codec.Strip, r.ICE = []string{"PCMA"}, "remove" }},
+		{"sdp-attr=[audio=[add=[x] trust-address", func(r *Request) {
+			r.SDPAttr, r.TrustAddress = []SDPAttr{{Scope: "audio", Add: []string{"x"}}}, true
+		}},
+		// Brackets that close nothing mean nothing.
+		{"codec=[strip=[PCMA]]] ICE=remove] fast]] ]", func(r *Request) {
+			r.Codec.Strip, r.ICE, r.Fast = []string{"PCMA"}, "remove", true
+		}},
+		// No broken syntax fails the request, whatever comes out of it.
+		{"sdp-attr=[audio] ] fast", func(r *Request) { r.Fast, r.Unknown = true, []string{ReasonWrongType} }},
+		{"sdp-media-remove=[audio wobble fast", func(r *Request) {
+			r.SDPMediaRemove, r.Fast, r.Unknown = []string{"audio"}, true, []string{ReasonUnsupportedSection}
+		}},
+		// A key without its value does not take away what the request says elsewhere.
+		{"to-tag= label= ICE= fast", func(r *Request) { r.Fast, r.Unknown = true, []string{"to-tag=", "label=", "ICE="} }},
+		// A word among keys, and a key among words.
+		{"codec=[strip=[PCMA] nonsense offer=[opus]]", func(r *Request) { r.Codec = Codec{Strip: []string{"PCMA"}, Offer: []string{"opus"}} }},
+		{"flags=[reset codec-set-opus/48000=x fast]", func(r *Request) {
+			r.Reset, r.Fast, r.Codec.Set = true, true, []string{"opus/48000=x"}
 		}},
 		{"rtpp-flags=reset", func(r *Request) {}},
 	}

@@ -1,6 +1,9 @@
 package ng
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // readRTPPFlags reads rtpp-flags (ng-reference §1.10): words, key=value, key=[a b] and key=[k=[a b] k2=[c]] between blanks.
 // Kamailio sends its flags in this form, unparsed, when its script gives a via-branch. Parts that make no sense are skipped.
@@ -13,10 +16,18 @@ func readRTPPFlags(p *parser, v any) {
 	if p.depth > 0 {
 		return // rtpp-flags=… inside of rtpp-flags
 	}
+	p.readWords(s)
+}
+
+// readWords reads a flags string, of a request or of a template. One of broken syntax never fails the request, whatever its
+// parts turn out to be: what can be told apart counts.
+func (p *parser) readWords(s string) {
+	lenient := p.lenient
 	p.depth++
-	defer func() { p.depth-- }()
+	defer func() { p.depth--; p.lenient = lenient }()
 	p.slots = 0
-	sc := rtppScanner{s: s}
+	sc := newRTPPScanner(s)
+	p.lenient = sc.broken
 	for {
 		key, value, ok := sc.next(false)
 		if !ok {
@@ -53,6 +64,10 @@ func (p *parser) rtppWord(s string) {
 
 // rtppKey reads key=value.
 func (p *parser) rtppKey(key string, value any) {
+	if value == "" {
+		p.unknown(key+"=", "")
+		return
+	}
 	var buf [maxWord]byte
 	folded := string(fold(buf[:], key))
 	f, ok := keyTable[folded]
@@ -128,8 +143,37 @@ func (t *transportTokens) name() string {
 
 // rtppScanner splits a flags string.
 type rtppScanner struct {
-	s     string
+	s     string // what is left
+	n     int    // length of the whole
 	depth int
+	// open has the positions of opening brackets that nothing closes, in ascending order; broken is true if there are any, or
+	// closing ones that close nothing.
+	open   []int
+	broken bool
+}
+
+func newRTPPScanner(s string) *rtppScanner {
+	sc := &rtppScanner{s: s, n: len(s)}
+	for i := range len(s) {
+		switch s[i] {
+		case '[':
+			sc.open = append(sc.open, i)
+		case ']':
+			if len(sc.open) == 0 {
+				sc.broken = true
+				continue
+			}
+			sc.open = sc.open[:len(sc.open)-1]
+		}
+	}
+	sc.broken = sc.broken || len(sc.open) > 0
+	return sc
+}
+
+// closes tells whether the group whose bracket was read just now has an end.
+func (sc *rtppScanner) closes() bool {
+	_, open := slices.BinarySearch(sc.open, sc.n-len(sc.s)-1)
+	return !open
 }
 
 // maxRTPPDepth bounds the nesting; sdp-attr=[audio=[substitute=[[a b]]]] needs 4.
@@ -153,10 +197,13 @@ func (sc *rtppScanner) next(inGroup bool) (key, value any, ok bool) {
 		case '[':
 			sc.s = sc.s[1:]
 			g := sc.group()
-			if inGroup && g != nil {
-				return g, nil, true
+			if !inGroup {
+				continue // a group without a key
 			}
-			continue // a group without a key
+			if g == nil {
+				g = List{}
+			}
+			return g, nil, true
 		}
 		end := strings.IndexAny(sc.s, wordEnd(inGroup))
 		if end < 0 {
@@ -164,7 +211,13 @@ func (sc *rtppScanner) next(inGroup bool) (key, value any, ok bool) {
 		}
 		k := sc.s[:end]
 		sc.s = sc.s[end:]
+		if !inGroup {
+			k = trimClosing(k)
+		}
 		if sc.s == "" || sc.s[0] != '=' {
+			if k == "" {
+				continue
+			}
 			return k, nil, true
 		}
 		sc.s = sc.s[1:]
@@ -176,6 +229,9 @@ func (sc *rtppScanner) next(inGroup bool) (key, value any, ok bool) {
 			}
 		} else {
 			v = sc.plainValue(inGroup)
+			if !inGroup {
+				v = trimClosing(v.(string))
+			}
 		}
 		if k == "" {
 			continue // a value without a key
@@ -203,33 +259,80 @@ func (sc *rtppScanner) plainValue(inGroup bool) string {
 	return v
 }
 
-// group reads to the closing bracket: a *Dict if there is a key=value in it, else a List. It returns nil for one that is
-// nested too deeply.
+// trimClosing cuts closing brackets off that close nothing.
+func trimClosing(word string) string {
+	if strings.Contains(word, "[") {
+		return word
+	}
+	return strings.TrimRight(word, "]")
+}
+
+// group reads to the closing bracket: a *Dict if the first thing in it is a key=value, else a List; what does not fit is left
+// out of a *Dict, and a word with its value in a List. Where nothing closes the group, it ends before the next word that means
+// something by itself. It returns nil for one that is nested too deeply.
 func (sc *rtppScanner) group() any {
+	closes := sc.closes()
 	if sc.depth >= maxRTPPDepth {
-		sc.s = "" // nothing after it can be told apart
+		sc.skip(closes)
 		return nil
 	}
 	sc.depth++
 	defer func() { sc.depth-- }()
 	list := List{}
 	var dict *Dict
-	for {
+	for closes || !sc.startsAnew() {
 		k, v, ok := sc.next(true)
 		if !ok {
 			break
 		}
-		if v == nil {
+		text, isText := v.(string)
+		switch {
+		case v == nil && dict == nil:
 			list = append(list, k)
-			continue
+		case v == nil: // a word between keys
+		case dict != nil || len(list) == 0:
+			if dict == nil {
+				dict = &Dict{}
+			}
+			dict.Add(k.(string), v)
+		case isText:
+			list = append(list, k.(string)+"="+text)
 		}
-		if dict == nil {
-			dict = &Dict{}
-		}
-		dict.Add(k.(string), v)
 	}
 	if dict != nil {
 		return dict
 	}
 	return list
+}
+
+// skip passes over a group, or over a word where nothing closes it.
+func (sc *rtppScanner) skip(closes bool) {
+	if !closes {
+		sc.s = sc.s[min(len(sc.s), max(0, strings.IndexAny(sc.s+" ", " \t\r\n"))):]
+		return
+	}
+	for depth := 1; depth > 0; sc.s = sc.s[1:] {
+		switch sc.s[0] {
+		case '[':
+			depth++
+		case ']':
+			depth--
+		}
+	}
+}
+
+// startsAnew tells whether what comes next is a key or a flag by itself.
+func (sc *rtppScanner) startsAnew() bool {
+	sc.s = strings.TrimLeft(sc.s, " \t\r\n")
+	end := strings.IndexAny(sc.s, " \t\r\n=[]")
+	if end < 0 {
+		end = len(sc.s)
+	}
+	word := sc.s[:end]
+	var buf [maxWord]byte
+	folded := string(fold(buf[:], word))
+	if strings.HasPrefix(sc.s[end:], "=") {
+		return keyTable[folded] != nil
+	}
+	return flagTable[folded] != nil || transportName(word) != ""
 }
