@@ -53,6 +53,8 @@ type DispatcherConfig struct {
 	Clock   func() time.Time // nil: time.Now
 	Budget  time.Duration    // of a command; 0: DefaultBudget
 
+	Templates ng.Templates // that requests name, or have by themselves
+
 	CacheRetention time.Duration // 0: DefaultCacheRetention
 	CacheBytes     int           // 0: DefaultCacheBytes
 
@@ -84,6 +86,9 @@ type Dispatcher struct {
 	clock   func() time.Time
 	budget  time.Duration
 	cache   *Cache
+
+	templates ng.Templates
+
 	stats   commandStats
 	observe func(command int, result string, took time.Duration, replyBytes int)
 	trace   func(Exchange)
@@ -105,6 +110,7 @@ func NewDispatcher(cfg DispatcherConfig) (*Dispatcher, error) {
 		log:         cfg.Logger,
 		clock:       cfg.Clock,
 		budget:      cfg.Budget,
+		templates:   cfg.Templates,
 		observe:     cfg.Observe,
 		trace:       cfg.Trace,
 		cache:       NewCache(cfg.CacheRetention, cfg.CacheBytes),
@@ -261,7 +267,7 @@ func (d *Dispatcher) run(ctx context.Context, m *Message) (reply ng.Reply, index
 	m.Encoding = enc
 	index = -1
 	if err == nil {
-		m.Request, err = ng.Parse(dict)
+		m.Request, err = d.templates.Parse(dict)
 		if m.Request != nil {
 			index = ng.CommandIndex(m.Command)
 		}

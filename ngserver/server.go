@@ -11,6 +11,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"rtpjet/ngserver/ng"
 )
 
 const (
@@ -51,6 +53,7 @@ type Config struct {
 	Logger         *slog.Logger                                                         // nil: slog.Default()
 	Clock          func() time.Time                                                     // nil: time.Now
 	Budget         time.Duration                                                        // of a command; 0: DefaultBudget
+	Templates      ng.Templates                                                         // see DispatcherConfig
 	CacheRetention time.Duration                                                        // 0: DefaultCacheRetention
 	CacheBytes     int                                                                  // 0: DefaultCacheBytes
 	Observe        func(command int, result string, took time.Duration, replyBytes int) // see DispatcherConfig
@@ -76,7 +79,7 @@ func Listen(cfg Config) (*Server, error) {
 	if d == nil {
 		var err error
 		d, err = NewDispatcher(DispatcherConfig{
-			Handler: cfg.Handler, Logger: cfg.Logger, Clock: cfg.Clock, Budget: cfg.Budget,
+			Handler: cfg.Handler, Logger: cfg.Logger, Clock: cfg.Clock, Budget: cfg.Budget, Templates: cfg.Templates,
 			CacheRetention: cfg.CacheRetention, CacheBytes: cfg.CacheBytes, Observe: cfg.Observe, Trace: cfg.Trace,
 		})
 		if err != nil {

@@ -404,3 +404,28 @@ func TestStopFinishesCommands(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTemplates: what the configuration says of a command reaches its handler, and the command's own words win.
+func TestTemplates(t *testing.T) {
+	srv := serve(t, ngserver.Config{
+		Templates: ng.Templates{"default": "label=theirs", "query": "from-tag=t", "x": "to-tag=x"},
+		Handler: ngserver.HandlerFunc(func(_ context.Context, m *ngserver.Message) ng.Reply {
+			return ng.Error(m.Label + " " + m.FromTag + " " + m.ToTag)
+		}),
+	})
+	c := dialServer(t, srv)
+	for _, tt := range []struct {
+		in   map[string]any
+		want string
+	}{
+		{map[string]any{"command": "query"}, "theirs t "},
+		{map[string]any{"command": "query", "label": "mine"}, "mine t "},
+		{map[string]any{"command": "query", "template": "x"}, "theirs t x"},
+		{map[string]any{"command": "offer", "rtpp-flags": "template=x"}, "theirs  x"},
+	} {
+		got, err := c.Do(tt.in)
+		if err != nil || got["error-reason"] != tt.want {
+			t.Errorf("%v: %v, %v", tt.in, got, err)
+		}
+	}
+}

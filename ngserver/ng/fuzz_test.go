@@ -28,7 +28,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		r, err := Parse(d)
+		r, err := Templates{"default": "template=b", "offer": "codec=[strip=[x", "b": "template=default fast template=b"}.Parse(d)
 		if err != nil {
 			if _, ok := err.(*ReasonError); !ok {
 				t.Fatalf("error of type %T", err)

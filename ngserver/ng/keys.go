@@ -22,7 +22,7 @@ var extraKeys = []string{
 	// subscriptions, connect, mesh, create, inject, transform (§14, §15)
 	"to-call-id", "source-tag", "source-call-id", "calls", "tags", "media", "medias", "instance",
 	// the rest
-	"passthrough", "t.38-version", "template", "xmlrpc-callback", "dtmf-log-dest", "body",
+	"passthrough", "t.38-version", "xmlrpc-callback", "dtmf-log-dest", "body",
 }
 
 // Keys and flags that were once something, or that are orders to the SIP proxy's module: read and dropped without a word.
@@ -111,6 +111,7 @@ func init() {
 		"supports": func(p *parser, v any) { p.r.Supports = Strings(v) },
 
 		"flags":      func(p *parser, v any) { eachString(v, p.flag) },
+		"template":   func(p *parser, v any) { eachString(v, p.template) },
 		"rtpp-flags": readRTPPFlags,
 	}
 	for _, k := range extraKeys {

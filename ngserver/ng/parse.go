@@ -8,7 +8,11 @@ import "strconv"
 // sdp-media-remove of a wrong structure. With an error of the last kind the request is returned as well, for its command and
 // call-id. The request keeps d, and its SDP aliases the payload that d came from. Parse is safe for concurrent use, also on
 // one d.
-func Parse(d *Dict) (*Request, error) {
+func Parse(d *Dict) (*Request, error) { return Templates(nil).Parse(d) }
+
+// Parse is [Parse] with templates: the one named "default", the one named like the command, and those that the request names are
+// read before what the request says itself, so that this wins.
+func (t Templates) Parse(d *Dict) (*Request, error) {
 	v, _ := d.Get("command")
 	name, ok := str(v)
 	if !ok {
@@ -25,7 +29,10 @@ func Parse(d *Dict) (*Request, error) {
 		Limit:       LimitUnset,
 		Dict:        d,
 	}
-	p := parser{r: r}
+	p := parser{r: r, templates: t}
+	if len(t) > 0 {
+		p.readTemplates(d)
+	}
 	for i, k := range d.Keys {
 		p.key(k, d.Values[i])
 	}
@@ -42,6 +49,8 @@ type parser struct {
 	transport transportTokens // partial transport words of rtpp-flags so far
 	depth     int             // of rtpp-flags inside of rtpp-flags
 	lenient   bool            // nothing of what is read fails the request
+	templates Templates
+	expanded  []string // names of templates that were read
 	fatal     *ReasonError
 }
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"rtpjet/embed"
+	"rtpjet/ngserver/ng"
 	"rtpjet/relay/plan"
 )
 
@@ -46,6 +47,8 @@ type Config struct {
 	// Listen is where NG commands are answered over UDP: ADDRESS:PORT, or a PORT alone for all addresses. ListenFloat are
 	// addresses that this machine need not have.
 	Listen, ListenFloat []string
+	// Templates are the flags that commands name, or have by themselves.
+	Templates ng.Templates
 	// ListenHTTP is where metrics and probes are answered, in the same form. Empty: nowhere.
 	ListenHTTP []string
 	// HTTPToken is what operators say on the web page to change something. Empty: it is for looking only.
@@ -179,6 +182,7 @@ func loadConfig(ctx context.Context, line settings, dev bool, env Env) (*Config,
 	d.resolve(ctx, c, specs, alias, env)
 	d.floats(c, specs, alias)
 	d.listen(ctx, c, dev, env)
+	c.Templates = d.templates(file)
 	return c, d.faults.err()
 }
 

@@ -18,6 +18,7 @@ import (
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/ngserver"
+	"rtpjet/ngserver/ng"
 	"rtpjet/projection"
 	"rtpjet/projection/transact"
 	"rtpjet/relay"
@@ -46,6 +47,7 @@ type NodeConfig struct {
 	Zone       string   // where the node is; may be empty
 	Listen     []string // NG over UDP, [ADDR:]PORT
 	ControlTOS int
+	Templates  ng.Templates // the same on all nodes
 
 	Defaults    projection.RouteDefaults
 	Timeouts    projection.Timeouts
@@ -162,7 +164,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	}
 	server, err := ngserver.Listen(ngserver.Config{
 		Listen: cfg.Listen, Floating: cfg.ListenFloat, ControlTOS: cfg.ControlTOS, Handler: n, Logger: n.log, Clock: n.clock, Budget: budget,
-		Observe: n.counters.Command, Trace: n.tracer(),
+		Observe: n.counters.Command, Trace: n.tracer(), Templates: cfg.Templates,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for NG commands: %w", err)

@@ -230,7 +230,7 @@ func (r *regionState) serveCommand(ctx context.Context, m embed.Msg) {
 		_ = m.Respond([]byte{answerBusy})
 		return
 	}
-	msg, head, err := parseForwarded(m.Data, r.n.clock())
+	msg, head, err := parseForwarded(m.Data, r.n.clock(), r.n.cfg.Templates)
 	if err != nil {
 		r.log.Warn("a command of another region cannot be read", "err", err)
 		_ = m.Respond([]byte{answerUnknown})
@@ -268,7 +268,7 @@ func (r *regionState) sentAgo(head forwarded) int64 {
 }
 
 // parseForwarded reads what forward sends.
-func parseForwarded(data []byte, now time.Time) (*ngserver.Message, forwarded, error) {
+func parseForwarded(data []byte, now time.Time, templates ng.Templates) (*ngserver.Message, forwarded, error) {
 	line, raw, ok := bytes.Cut(data, []byte{'\n'})
 	var head forwarded
 	if !ok {
@@ -284,7 +284,7 @@ func parseForwarded(data []byte, now time.Time) (*ngserver.Message, forwarded, e
 	if err != nil {
 		return nil, head, fmt.Errorf("a forwarded command: %w", err)
 	}
-	req, err := ng.Parse(dict)
+	req, err := templates.Parse(dict)
 	if err != nil {
 		return nil, head, fmt.Errorf("a forwarded command: %w", err)
 	}

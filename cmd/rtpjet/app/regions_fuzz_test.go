@@ -23,7 +23,7 @@ func FuzzForwarded(f *testing.F) {
 	}
 	now := time.Unix(1_700_000_000, 0)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		m, head, err := parseForwarded(data, now)
+		m, head, err := parseForwarded(data, now, nil)
 		if err != nil {
 			if m != nil {
 				t.Fatalf("%v, and a message %+v", err, m)
@@ -37,7 +37,7 @@ func FuzzForwarded(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, head2, err := parseForwarded(append(append(line, '\n'), m.Raw...), now)
+		again, head2, err := parseForwarded(append(append(line, '\n'), m.Raw...), now, nil)
 		if err != nil {
 			t.Fatalf("%q is read, and as it is forwarded again not: %v", data, err)
 		}

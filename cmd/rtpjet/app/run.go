@@ -141,7 +141,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 			Media: c.Timeout.Microseconds(), Silent: c.SilentTimeout.Microseconds(),
 			Offer: c.OfferTimeout.Microseconds(), Final: c.FinalTimeout.Microseconds(),
 		},
-		DeleteDelay: int(c.DeleteDelay / time.Second), MaxSessions: c.MaxSessions, SIPSource: c.SIPSource,
+		DeleteDelay: int(c.DeleteDelay / time.Second), MaxSessions: c.MaxSessions, SIPSource: c.SIPSource, Templates: c.Templates,
 		InstanceID: instance, LegSilence: c.LegSilence, KeepEnded: keepEnded, Journal: journal, Link: journal, ClusterKey: c.ClusterKey, SealKeys: keys,
 		Floats:      FloatConfig{Floats: c.Floats, Start: keepers.start, Keeper: first},
 		ListenFloat: c.ListenFloat,
