@@ -358,6 +358,7 @@ func BenchmarkRelay(b *testing.B) {
 				party := listen(b)
 				locals := reserve(b, e, 2)
 				streams := between(locals[0], locals[1], addrOf(party))
+				streams[0].Clocks = []plan.Clock{{PT: 0, Rate: 8000}, {PT: 8, Rate: 8000}}
 				streams[0].Decrypt, streams[1].Encrypt = secureKeys(in), secureKeys(out)
 				packets, buf, next := numbered(b, in, 100_000), make([]byte, 1500), 0
 				b.ReportAllocs()

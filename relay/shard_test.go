@@ -346,6 +346,7 @@ func BenchmarkHandle(b *testing.B) {
 	} {
 		b.Run(v.name, func(b *testing.B) {
 			pa, pb := twoParties()
+			pa.Clocks = []plan.Clock{{PT: 0, Rate: 8000}, {PT: 8, Rate: 8000}}
 			packets := make([][]byte, 50_000)
 			for i := range packets {
 				packets[i] = bytes.Clone(voice)
