@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"rtpjet/events"
@@ -113,21 +114,47 @@ func rerun(list []history.Moment, i int) (out Outcome, ok bool) {
 	}
 	out.Command = req.Command
 	msg := transact.Message{Request: req, Encoding: enc, Cookie: m.Cause.Cookie, Source: m.Cause.From, Raw: m.Cause.Request}
-	first := out
-	first.command(list, i, before.Snapshot(), msg, false)
-	if first.differs() && req.ReceivedFrom.IsValid() { // whether the node had --sip-source, the log does not say
-		second := out
-		if second.command(list, i, before.Snapshot(), msg, true); !second.differs() {
-			return second, true
+	var first Outcome
+	for k, g := range guesses(m.Event, req) {
+		try := out
+		try.command(list, i, before.Snapshot(), msg, g)
+		if !try.differs() {
+			return try, true
+		}
+		if k == 0 {
+			first = try
 		}
 	}
 	return first, true
 }
 
+// guess is what a decision depends on and the log does not say.
+type guess struct {
+	sipSource bool // the node had --sip-source
+	level     int  // of the events that all nodes read then
+}
+
+// guesses are those that make sense, the likeliest first: an offer that is no proposal was decided where some node read none.
+func guesses(ev events.Event, req *ng.Request) (out []guess) {
+	levels := []int{events.Level, events.LevelFirst}
+	if o, ok := ev.(events.Offered); ok && !o.Pending {
+		slices.Reverse(levels)
+	}
+	for _, level := range levels {
+		out = append(out, guess{level: level})
+	}
+	if req.ReceivedFrom.IsValid() {
+		for _, level := range levels {
+			out = append(out, guess{sipSource: true, level: level})
+		}
+	}
+	return out
+}
+
 func (r *recorded) table(string) *plan.Interfaces { return r.faces }
 
 // command carries a command out once more.
-func (o *Outcome) command(list []history.Moment, i int, before *projection.Call, msg transact.Message, sipSource bool) {
+func (o *Outcome) command(list []history.Moment, i int, before *projection.Call, msg transact.Message, g guess) {
 	m := &list[i]
 	res := record(before, m.Event, msg.Request)
 	s := &Shadow{
@@ -145,8 +172,8 @@ func (o *Outcome) command(list []history.Moment, i int, before *projection.Call,
 		s.Owner = ev.Owner
 	}
 	set := transact.Settings{
-		Node: m.Node, InstanceID: instanceOf(m.Cause.Reply), SIPSource: sipSource, DeleteDelay: delayOf(m), MaxReply: math.MaxInt,
-		Level: levelOf(m.Event),
+		Node: m.Node, InstanceID: instanceOf(m.Cause.Reply), SIPSource: g.sipSource, DeleteDelay: delayOf(m), MaxReply: math.MaxInt,
+		Level: g.level,
 	}
 	var result transact.Result
 	switch msg.Command {
@@ -162,14 +189,6 @@ func (o *Outcome) command(list []history.Moment, i int, before *projection.Call,
 	}
 	o.apply(list, i, s, result.Err)
 	o.reply(m.Cause.Reply, result.Reply.Append(nil, msg.Encoding))
-}
-
-// levelOf is the level of events at which a decision was made, as far as that shows: it depends on who was in the cluster then.
-func levelOf(ev events.Event) int {
-	if o, ok := ev.(events.Offered); ok && !o.Pending {
-		return events.LevelFirst
-	}
-	return events.Level
 }
 
 // delayOf is the delay of delete that was configured, as far as it can be told: a command that names one does not need it.

@@ -18,6 +18,7 @@ type bucket struct {
 	w    *world
 	have [8]members.Lease // by node
 	rev  [8]uint64
+	at   [8]int64 // when it was written
 }
 
 // put writes a lease if nobody else has since.
@@ -31,8 +32,9 @@ func (b *bucket) put(i int, l members.Lease, rev uint64) bool {
 	b.w.trace.add(b.w.now, "kv", "lease of %s: epoch %d, %s %s", l.Node, l.Epoch, l.State, l.By)
 	b.have[i] = l
 	b.rev[i]++
+	b.at[i] = b.w.now
 	for _, n := range b.w.nodes {
-		b.w.fromLog(n, func() { n.watch(i, l) })
+		b.w.toWatcher(n, func() { n.watch(i, l) })
 	}
 	return true
 }
@@ -48,18 +50,27 @@ func (n *node) watch(i int, l members.Lease) {
 	}
 }
 
-// level is what level of events the node may write.
-func (n *node) level() int {
-	level, _ := n.table.Level(n.reads, patience, n.w.now)
-	return level
-}
-
 // watchAll reads all leases, at the start and when NATS is there again.
 func (n *node) watchAll() {
 	for i := range n.view {
 		l := n.w.leases.have[i]
-		n.w.fromLog(n, func() { n.watch(i, l) })
+		n.w.toWatcher(n, func() { n.watch(i, l) })
 	}
+}
+
+// toWatcher brings a change of the bucket to a node that watches it. What is lost comes again; what a node that is cut off misses, it
+// reads when it is back.
+func (w *world) toWatcher(n *node, f func()) {
+	if w.lost() && !n.cutNATS {
+		inc := n.inc
+		w.after(100*ms, func() {
+			if n.inc == inc {
+				w.toWatcher(n, f)
+			}
+		})
+		return
+	}
+	w.fromLog(n, f)
 }
 
 func (w *world) index(id string) int {
@@ -86,7 +97,7 @@ func (n *node) claim(then func()) {
 		}
 		have, rev := n.w.leases.have[i], n.w.leases.rev[i]
 		n.after(n.w.delay(), func() {
-			l := members.Lease{Node: n.id, Epoch: have.Epoch + 1, State: members.Up, At: n.wall(), Level: n.reads}
+			l := members.Lease{Node: n.id, Epoch: have.Epoch + 1, State: members.Up, At: n.wall(), Level: announces(n.reads)}
 			if n.cutNATS || !n.w.leases.put(i, l, rev) {
 				n.after(20*ms, try)
 				return

@@ -29,6 +29,7 @@ type node struct {
 	skew, drift     int64 // of its wall clock: µs, and µs a second
 
 	reads    int    // the level of events that its build reads
+	hears    int64  // since when it has neither been cut off from NATS nor frozen
 	epoch    uint64 // of its lease
 	claiming bool
 	view     []members.Lease // of the leases, by node
@@ -72,7 +73,7 @@ type grant struct {
 }
 
 func newNode(w *world, i int) *node {
-	n := &node{w: w, id: fmt.Sprintf("n%d", i+1), addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), room: -1, reads: events.Level}
+	n := &node{w: w, id: fmt.Sprintf("n%d", i+1), addr: netip.AddrFrom4([4]byte{10, 0, 0, byte(i + 1)}), room: -1, reads: w.firstBuild(i)}
 	zone := ""
 	if w.cfg.zones {
 		zone = [...]string{"eu", "us"}[i%2]
@@ -129,7 +130,8 @@ func (n *node) crash() {
 // boot starts a process: it claims its lease, folds the log, takes its calls up, and then answers.
 func (n *node) boot() {
 	n.clear()
-	n.up, n.dark, n.booted = true, false, n.w.now
+	n.up, n.dark, n.booted, n.hears = true, false, n.w.now, n.w.now
+	n.reads = n.nextBuild()
 	var free int64
 	if n.w.now > start { // there was a process before
 		free = n.w.now + bootRest

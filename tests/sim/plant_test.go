@@ -22,6 +22,7 @@ const (
 	bugNoRebind          // a restart does not open the sockets of its calls
 	bugFenceBlind        // a lease is claimed without looking
 	bugOwnPorts          // an alternate takes ports of its own for a call of another node
+	bugLevel             // a node writes what it reads itself, whoever else is there
 )
 
 var planted = []struct {
@@ -44,6 +45,7 @@ var planted = []struct {
 	{"restart without sockets", bugNoRebind, 300},
 	{"lease claimed blindly", bugFenceBlind, 300},
 	{"ports of the wrong node", bugOwnPorts, 100},
+	{"own level of events", bugLevel, 100},
 }
 
 func TestPlantedBugs(t *testing.T) {

@@ -56,6 +56,7 @@ func (w *world) finish() {
 	if w.broken == nil {
 		w.checkOwned()
 	}
+	w.checkLevels()
 	w.everyCall("delete")
 	w.runUntil(w.now+bootRest+2*sec, nil)
 	if w.broken == nil {

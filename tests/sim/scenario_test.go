@@ -92,6 +92,7 @@ func (n *node) thaw(inc int) {
 	}
 	n.w.trace.add(n.w.now, n.id, "runs again, %d things wait", len(n.frozen))
 	n.paused = false
+	n.hears = n.w.now
 	waiting := n.frozen
 	n.frozen = nil
 	for _, f := range waiting {
@@ -110,6 +111,9 @@ func (w *world) cut(n *node, nats, udp bool, d int64) {
 
 func (n *node) mend(nats, udp bool) {
 	n.cutNATS, n.cutUDP = n.cutNATS && !nats, n.cutUDP && !udp
+	if nats {
+		n.hears = n.w.now
+	}
 	if nats && n.up {
 		n.w.trace.add(n.w.now, n.id, "has NATS again")
 		n.after(0, n.wake)
