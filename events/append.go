@@ -268,6 +268,7 @@ func (w *writer) signalling(s *Signalling) {
 	w.open('{')
 	w.flag("pending", s.Pending)
 	w.optInt("answers", int64(s.Answers))
+	w.optStr("branch", s.Branch)
 	w.optStr("owner", s.Owner)
 	w.parties(s.Parties)
 	w.int("from", int64(s.From))
@@ -309,10 +310,11 @@ func (w *writer) proposals(list []Proposal) {
 		w.open('{')
 		w.int("number", int64(p.Number))
 		w.int("at", p.At)
-		w.key("from")
-		w.party(&p.From)
-		w.key("to")
-		w.party(&p.To)
+		w.optStr("branch", p.Branch)
+		w.int("from", int64(p.From))
+		w.int("to", int64(p.To))
+		w.medias("from_medias", p.FromMedias)
+		w.medias("to_medias", p.ToMedias)
 		w.flag("pending", p.Pending)
 		w.flag("answered", p.Answered)
 		w.flag("first", p.First)
@@ -331,15 +333,7 @@ func (w *writer) party(p *Party) {
 	w.optStr("metadata", p.Metadata)
 	w.int("created", p.Created)
 	w.ints("peers", p.Peers)
-	if len(p.Medias) > 0 {
-		w.key("medias")
-		w.open('[')
-		for i := range p.Medias {
-			w.element()
-			w.media(&p.Medias[i])
-		}
-		w.close(']')
-	}
+	w.medias("medias", p.Medias)
 	if p.Out != (Out{}) {
 		w.key("out")
 		w.open('{')
@@ -361,6 +355,19 @@ func (w *writer) party(p *Party) {
 	w.optStr("key", p.Key)
 	w.addr("seen", p.Seen)
 	w.close('}')
+}
+
+func (w *writer) medias(k string, list []Media) {
+	if len(list) == 0 {
+		return
+	}
+	w.key(k)
+	w.open('[')
+	for i := range list {
+		w.element()
+		w.media(&list[i])
+	}
+	w.close(']')
 }
 
 func (w *writer) media(m *Media) {

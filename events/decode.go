@@ -147,6 +147,8 @@ func (r *reader) signalling(node string) (s Signalling) {
 			bit, s.Pending = 1<<9, r.bool()
 		case "answers":
 			bit, s.Answers = 1<<10, r.int()
+		case "branch":
+			bit, s.Branch = 1<<11, string(r.text())
 		}
 		r.once(&seen, bit)
 	}

@@ -63,12 +63,16 @@ func (r *reader) proposal(p *Proposal, told *lists) {
 			bit, p.Number = 1<<0, r.int()
 		case "at":
 			bit, p.At = 1<<1, r.int64()
+		case "branch":
+			bit, p.Branch = 1<<9, string(r.text())
 		case "from":
-			bit = 1 << 2
-			r.party(&p.From, told)
+			bit, p.From = 1<<2, r.int()
 		case "to":
-			bit = 1 << 3
-			r.party(&p.To, told)
+			bit, p.To = 1<<3, r.int()
+		case "from_medias":
+			bit, p.FromMedias = 1<<7, r.medias(told)
+		case "to_medias":
+			bit, p.ToMedias = 1<<8, r.medias(told)
 		case "pending":
 			bit, p.Pending = 1<<4, r.bool()
 		case "answered":

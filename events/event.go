@@ -64,6 +64,8 @@ type Signalling struct {
 	// Answers is the number of the offer that an answer answers: offers of a call are counted from 1. 0: it is not known, or there
 	// was none.
 	Answers int `json:"answers,omitempty"`
+	// Branch is the via-branch of an offer's command: its answer has the same.
+	Branch string `json:"branch,omitempty"`
 
 	// Owner is the node whose ports the call uses; set by the event that creates the call.
 	Owner string `json:"owner,omitempty"`
@@ -249,9 +251,14 @@ type Proposal struct {
 	// Number counts the offers of the call, from 1.
 	Number int   `json:"number"`
 	At     int64 `json:"at"` // µs of Unix time
-	// From has made the offer, To has got it. Of the parties there are only the ids and the sections.
-	From Party `json:"from"`
-	To   Party `json:"to"`
+	// Branch is that of the offer.
+	Branch string `json:"branch,omitempty"`
+	// From is the id of the party that has made the offer, To of the one that has got it.
+	From int `json:"from"`
+	To   int `json:"to"`
+	// FromMedias and ToMedias are the sections of the two; without them they are those that are in force.
+	FromMedias []Media `json:"from_medias,omitempty"`
+	ToMedias   []Media `json:"to_medias,omitempty"`
 	// Pending is that of the offer: its sockets are open, whether they are in force or not.
 	Pending bool `json:"pending,omitempty"`
 	// Answered says that an answer was there, which may not have been the last one (RFC 3261 §13.2.1, RFC 6337 §2.2).
@@ -259,6 +266,17 @@ type Proposal struct {
 	// First says that the offer began the dialogue and that later ones have not replaced it: other answers to it may come, of other
 	// branches, after offers that were about one of them only.
 	First bool `json:"first,omitempty"`
+}
+
+// Side returns the sections of one of the two parties; nil for anybody else.
+func (p *Proposal) Side(party int) []Media {
+	switch party {
+	case p.From:
+		return p.FromMedias
+	case p.To:
+		return p.ToMedias
+	}
+	return nil
 }
 
 // Twin says which of two sections that are one stands first.

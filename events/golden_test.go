@@ -75,10 +75,10 @@ func samples() map[string]events.Envelope {
 		},
 	}}}}}})
 	placed := events.Party{ID: 1, Medias: []events.Media{{Type: "audio", Protocol: "RTP/AVP", Place: 2, Proposed: events.ProposedAgain}}}
-	out["offered_pending"] = env(events.Offered{Signalling: events.Signalling{Parties: []events.Party{placed}, From: 1, Pending: true}})
+	out["offered_pending"] = env(events.Offered{Signalling: events.Signalling{Parties: []events.Party{placed}, From: 1, Pending: true, Branch: "z9hG4bK2"}})
 	out["answered_offer"] = env(events.Answered{Signalling: events.Signalling{Parties: []events.Party{placed}, To: 1, Answers: 3}})
 	out["taken_over_proposals"] = env(events.TakenOver{Owner: "n2", From: "n1", Epoch: 2, Parties: []events.Party{placed}, Proposals: []events.Proposal{{
-		Number: 2, At: 1_700_000_000_000_000, From: placed, To: events.Party{ID: 2}, Pending: true, Answered: true, First: true,
+		Number: 2, At: 1_700_000_000_000_000, Branch: "z9hG4bK2", From: 1, To: 2, FromMedias: placed.Medias, ToMedias: placed.Medias, Pending: true, Answered: true, First: true,
 	}}})
 	out["offered_extmap"] = env(events.Offered{Signalling: events.Signalling{Parties: []events.Party{{Medias: []events.Media{{
 		Type: "audio", Protocol: "RTP/AVP", Extmaps: true, NoAllowMixed: true, LoopCheck: true, Withheld: &[]events.Extmap{

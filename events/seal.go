@@ -216,11 +216,11 @@ func mapPartySecrets(list []Party, f func(Secret) (Secret, error)) ([]Party, err
 func mapProposalSecrets(list []Proposal, f func(Secret) (Secret, error)) ([]Proposal, error) {
 	out := slices.Clone(list)
 	for i := range out {
-		both, err := mapPartySecrets([]Party{out[i].From, out[i].To}, f)
+		both, err := mapPartySecrets([]Party{{Medias: out[i].FromMedias}, {Medias: out[i].ToMedias}}, f)
 		if err != nil {
 			return list, err
 		}
-		out[i].From, out[i].To = both[0], both[1]
+		out[i].FromMedias, out[i].ToMedias = both[0].Medias, both[1].Medias
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package projection
 
 import (
 	"cmp"
+	"slices"
 
 	"rtpjet/events"
 )
@@ -71,6 +72,7 @@ func (c *Call) applyTakenOver(ev events.TakenOver) {
 	}
 	c.Owner, c.Epoch, c.OwnedSince = ev.Owner, ev.Epoch, c.Seq
 	c.LastRequest, c.LastRequestSeq = 0, 0
+	c.Proposals = ev.Proposals
 	for i := range ev.Parties {
 		if p := &ev.Parties[i]; c.Party(p.ID) != nil {
 			c.Parties[p.ID] = p
@@ -107,25 +109,39 @@ func (c *Call) applySignalling(seq uint64, e events.Envelope, s events.Signallin
 	if s.Metadata != "" {
 		c.Metadata = s.Metadata
 	}
-	for i := range s.Parties {
-		p := &s.Parties[i]
-		if p.ID < 0 || p.ID > len(c.Parties)+len(s.Parties) {
-			continue // no decision makes such an id
-		}
-		for p.ID >= len(c.Parties) {
-			c.Parties = append(c.Parties, nil)
-		}
-		if p.Label != "" {
-			c.dropLabel(p.Label, p.ID)
-		}
-		c.Parties[p.ID] = p
-		delete(c.PartyDeleteAt, p.ID)
+	s.Parties = slices.DeleteFunc(slices.Clone(s.Parties), func(p events.Party) bool {
+		return p.ID < 0 || p.ID > len(c.Parties)+len(s.Parties) // no decision makes such an id
+	})
+	if offer {
+		c.noteOffer(e.At, &s)
 	}
-	c.stopHearing(s.From, s.To)
-	c.stopHearing(s.To, s.From)
+	if offer && s.Pending {
+		c.propose(&s)
+	} else {
+		for i := range s.Parties {
+			c.setParty(&s.Parties[i])
+		}
+		c.stopHearing(s.From, s.To)
+		c.stopHearing(s.To, s.From)
+	}
+	if !offer {
+		c.noteAnswer(&s)
+	}
 	c.DeleteAt = 0 // any signalling keeps the call
 	c.noteUntil(e.At)
 	c.forgetSilences()
+}
+
+// setParty puts a party in its place.
+func (c *Call) setParty(p *events.Party) {
+	for p.ID >= len(c.Parties) {
+		c.Parties = append(c.Parties, nil)
+	}
+	if p.Label != "" {
+		c.dropLabel(p.Label, p.ID)
+	}
+	c.Parties[p.ID] = p
+	delete(c.PartyDeleteAt, p.ID)
 }
 
 // dropLabel takes a label from whoever has it but keep: labels are unique in a call, the last wins.
@@ -209,5 +225,6 @@ func (c *Call) remove(ids []int) {
 		c.Parties[id] = nil
 		delete(c.PartyDeleteAt, id)
 		c.stopHearing(id)
+		c.forgetProposals(id)
 	}
 }

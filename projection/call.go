@@ -25,8 +25,11 @@ type Call struct {
 	TOS        int  // the call's TOS byte; -1 is the configured default
 	Dropping   bool // all media is discarded (drop-traffic)
 
-	// Parties by their ids; a party that left is nil.
+	// Parties by their ids; a party that left is nil. Their sections are those in force, and those that only an offer has brought.
 	Parties []*events.Party
+	// Proposals are the offers that may still be answered, and Offers counts all that there were. See proposals.go.
+	Proposals []events.Proposal
+	Offers    int
 	// DeleteAt is when the whole call ends, in µs of Unix time; 0 if it does not. PartyDeleteAt is the same for parties.
 	DeleteAt      int64
 	PartyDeleteAt map[int]int64
@@ -81,6 +84,7 @@ func (c *Call) Live() bool { return c != nil && c.Gen > 0 && !c.Ended }
 func (c *Call) Snapshot() *Call {
 	s := *c
 	s.Parties = slices.Clone(c.Parties)
+	s.Proposals = slices.Clone(c.Proposals)
 	s.PartyDeleteAt = maps.Clone(c.PartyDeleteAt)
 	s.Rolled = slices.Clone(c.Rolled)
 	return &s

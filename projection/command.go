@@ -93,11 +93,13 @@ type Signal struct {
 
 // Signalled is a decision about a Signal: what to append once the SDP for the receiver is written.
 type Signalled struct {
-	Event events.Signalling // Parties holds Sender and Receiver, and whoever else changed
-	// Sender and Receiver point into Event.Parties.
+	Event events.Signalling // Parties holds the sender and the receiver, in this order
+	// Sender and Receiver are the two parties for the SDP that goes out.
 	Sender, Receiver *events.Party
-	// Sections are the positions in the SDP of the sections that count, in the order of the sender's medias that are not hidden.
+	// Sections has for each position of the parties' medias the index of its section in the SDP; -1 where there is none.
 	Sections []int
+	// Misplaced counts the sections of an answer that answer nothing that was offered.
+	Misplaced int
 	// New is true if the event creates the call.
 	New bool
 }

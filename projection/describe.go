@@ -56,6 +56,10 @@ func (c *Call) Describe(w io.Writer) {
 		for i := range q.Medias {
 			describeMedia(p, i, &q.Medias[i])
 		}
+		c.WouldBe(q.ID, func(i int, o *events.Proposal, m *events.Media) {
+			p("    with offer %d of party %d, which nobody has answered:\n", o.Number, o.From)
+			describeMedia(p, i, m)
+		})
 	}
 }
 
@@ -63,13 +67,16 @@ func describeMedia(p func(string, ...any), i int, m *events.Media) {
 	p("    %d %s %s", i+1, m.Type, m.Protocol)
 	switch {
 	case m.Hidden:
-		p(", kept from this party\n")
+		p(", not in its SDPs\n")
 		return
 	case m.Rejected:
 		p(", rejected\n")
 		return
 	}
 	p(" %s", m.Direction)
+	if m.Proposed != 0 {
+		p(", offered and not answered yet")
+	}
 	if m.Mux {
 		p(", rtcp-mux")
 	}

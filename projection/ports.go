@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ func (d *mediaDecision) ports(sec *Section, m, o *events.Media) error {
 		if m.Mux {
 			m.Local.RTCP = netip.AddrPort{}
 		}
-	} else if err := d.side(m, d.Req.Direction[0], family, sec); err != nil {
+	} else if err := d.side(m, d.Req.Direction[0], d.interfaces[0], family, sec); err != nil {
 		return err
 	}
 	d.setRemote(m, o, sec.Remote)
@@ -31,7 +32,7 @@ func (d *mediaDecision) ports(sec *Section, m, o *events.Media) error {
 		d.leave(o)
 		d.comeBack(o, sec.Remote.RTP)
 	}
-	if err := d.side(o, d.Req.Direction[1], d.receiverFamily(o, family), sec); err != nil {
+	if err := d.side(o, d.Req.Direction[1], d.interfaces[1], d.receiverFamily(o, family), sec); err != nil {
 		return err
 	}
 	if !sec.Remote.RTP.Addr().IsUnspecified() || !o.Serves.IsValid() {
@@ -55,16 +56,21 @@ func (d *mediaDecision) receiverFamily(o *events.Media, sender string) string {
 	return sender
 }
 
-// moved tells whether the sender's address is another than the one that the receiver's sockets serve. Latching keeps them all
-// the same; it is the default with ICE and while the sender does not receive. An address on hold is compared by port alone.
+// moved tells whether the sender's address is another than the one that the receiver's sockets serve; another port of the same host
+// is none. Latching keeps them all the same; it is the default with ICE and while the sender does not receive.
 func (d *mediaDecision) moved(sec *Section, o *events.Media) bool {
-	if !o.Local.RTP.IsValid() || !o.Serves.IsValid() || sameRemote(sec.Remote.RTP, o.Serves) {
+	if !o.Local.RTP.IsValid() || !o.Serves.IsValid() || sameHost(sec.Remote.RTP, o.Serves) {
 		return false
 	}
 	if d.Req.NoPortLatching {
 		return true
 	}
 	return !d.Req.PortLatching && !sec.ICE && sec.Direction.Receives()
+}
+
+// sameHost compares addresses without their ports; one on hold may be that of anybody.
+func sameHost(a, b netip.AddrPort) bool {
+	return a.Addr().IsUnspecified() || b.Addr().IsUnspecified() || a.Addr() == b.Addr()
 }
 
 func sameRemote(a, b netip.AddrPort) bool {
@@ -74,10 +80,11 @@ func sameRemote(a, b netip.AddrPort) bool {
 	return a == b
 }
 
-// side makes sure that one side of a section has sockets on the right interface, in the right family and number.
-func (d *mediaDecision) side(m *events.Media, name, family string, sec *Section) error {
+// side makes sure that one side of a section has sockets on the right interface, in the right family and number. Where the command
+// names no interface, a section keeps its own, and a new one gets that of the party's others.
+func (d *mediaDecision) side(m *events.Media, name, others, family string, sec *Section) error {
 	if name == "" {
-		name = m.Interface
+		name = cmp.Or(m.Interface, others)
 	}
 	local, ok := d.res.Local(name, family)
 	if !ok {
@@ -121,7 +128,7 @@ func (d *mediaDecision) leave(o *events.Media) {
 
 func (d *mediaDecision) comeBack(o *events.Media, remote netip.AddrPort) {
 	i := slices.IndexFunc(o.Earlier, func(e events.Earlier) bool {
-		return sameRemote(e.Remote, remote) && e.Interface == o.Interface && (o.Mux || e.Local.RTCP.IsValid())
+		return sameHost(e.Remote, remote) && e.Interface == o.Interface && (o.Mux || e.Local.RTCP.IsValid())
 	})
 	if i >= 0 {
 		e := o.Earlier[i]

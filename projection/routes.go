@@ -37,8 +37,44 @@ func (c *Call) Routes(def RouteDefaults, now int64) []plan.Stream {
 			}
 			out = c.mediaRoutes(out, p, i, listeners, keys[i], def, now)
 		}
+		out = c.proposedRoutes(out, p)
 	}
 	return out
+}
+
+// proposedRoutes adds the sockets that only an offer names so far: what arrives there goes where the section's packets go.
+func (c *Call) proposedRoutes(out []plan.Stream, p *events.Party) []plan.Stream {
+	inForce := len(out)
+	c.eachProposed(p.ID, func(i int, m *events.Media) {
+		s, like := plan.Stream{Opaque: !IsRTP(m.Protocol), Signalled: m.Remote.RTP}, m
+		if i < len(p.Medias) {
+			if k := slices.IndexFunc(out[:inForce], func(s plan.Stream) bool { return s.Local == p.Medias[i].Local.RTP }); k >= 0 {
+				s, like = out[k], &p.Medias[i]
+			}
+		}
+		eachPorts(m, func(ports events.Ports) {
+			for _, add := range besides(s, like, ports) {
+				if !slices.ContainsFunc(out, func(s plan.Stream) bool { return s.Local == add.Local }) {
+					out = append(out, add)
+				}
+			}
+		})
+	})
+	return out
+}
+
+// besides are further sockets of a section whose stream is s, from which nothing leaves. Those whom the section listens to may send there,
+// and nobody else, and that teaches nothing.
+func besides(s plan.Stream, m *events.Media, p events.Ports) []plan.Stream {
+	s.Local, s.MayLearn, s.PierceNAT = p.RTP, false, false
+	if !p.RTCP.IsValid() {
+		return []plan.Stream{s}
+	}
+	r := s
+	r.RTP, r.Types = p.RTP, nil
+	r.Signalled, r.Learned, r.Confirmed, r.Former = m.Remote.RTCP, m.Learned.RTCP, m.Confirmed[1], m.FormerPorts().RTCP
+	r.Local, r.RTCP, r.Mux = p.RTCP, true, false
+	return []plan.Stream{s, r}
 }
 
 func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners []int, keys *keyed, def RouteDefaults, now int64) []plan.Stream {
@@ -121,15 +157,7 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 	// A party keeps sending to sockets that it knew before until our SDP has reached it. It may, and nobody else, and that teaches
 	// nothing: nothing leaves from there.
 	for _, e := range m.Earlier {
-		old := s
-		old.Local, old.MayLearn, old.PierceNAT = e.Local.RTP, false, false
-		out = append(out, old)
-		if e.Local.RTCP.IsValid() {
-			old.RTP, old.Types = e.Local.RTP, nil
-			old.Signalled, old.Learned, old.Confirmed, old.Former = m.Remote.RTCP, m.Learned.RTCP, m.Confirmed[1], m.FormerPorts().RTCP
-			old.Local, old.RTCP, old.Mux = e.Local.RTCP, true, false
-			out = append(out, old)
-		}
+		out = append(out, besides(s, m, e.Local)...)
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -114,6 +115,41 @@ func dump(b *strings.Builder, c *projection.Call) {
 			media(b, &p.Medias[i])
 		}
 	}
+	for _, p := range c.Proposals {
+		proposal(b, c, &p)
+	}
+}
+
+// proposal shows an offer that may still be answered: those of its sections that are not as the parties have them.
+func proposal(b *strings.Builder, c *projection.Call, p *events.Proposal) {
+	if p.FromMedias == nil {
+		return
+	}
+	var other strings.Builder
+	for _, side := range []struct {
+		id   int
+		list []events.Media
+	}{{p.From, p.FromMedias}, {p.To, p.ToMedias}} {
+		for i, m := range side.list {
+			now := events.Media{}
+			if q := c.Party(side.id); q != nil && i < len(q.Medias) {
+				now = q.Medias[i]
+			}
+			m.Proposed, now.Proposed, m.Signal, now.Signal, m.SignalAt, now.SignalAt = 0, 0, 0, 0, 0, 0
+			if !reflect.DeepEqual(m, now) {
+				fmt.Fprintf(&other, "  %d:", side.id)
+				media(&other, &m)
+			}
+		}
+	}
+	if other.Len() == 0 {
+		return
+	}
+	fmt.Fprintf(b, "offer %d of %d to %d", p.Number, p.From, p.To)
+	if p.Answered {
+		b.WriteString(", answered")
+	}
+	b.WriteString("\n" + other.String())
 }
 
 func nonEmpty(s string) []string {

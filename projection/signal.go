@@ -35,39 +35,37 @@ func DecideSignal(c *Call, s Signal, res Resources) (*Signalled, error) {
 	d := mediaDecision{Signal: s, res: res, reset: s.Req.Reset && !s.Answer}
 	d.elsewhere = s.Desc.Seen.IsValid() && sender.Seen.IsValid() && s.Desc.Seen != sender.Seen
 	sender.Seen = s.Desc.Seen
-	pos := 0 // position in the parties' medias; sections that the sender does not see are passed over
-	sections := joinTwins(&s, sender)
-	for i := range sections {
-		for pos < len(sender.Medias) && sender.Medias[pos].Hidden {
-			grow(receiver, pos)
-			if o := &receiver.Medias[pos]; o.Type == "" { // a new party, which never saw that section either
-				o.Hidden = true
-			}
-			pos++
-		}
-		grow(sender, pos)
-		grow(receiver, pos)
-		if err := d.section(&sections[i], &sender.Medias[pos], &receiver.Medias[pos], i+1); err != nil {
-			return nil, err
-		}
-		pos++
+	var secs []Section
+	answers := 0
+	if s.Answer {
+		secs, answers = d.answerable(base, sender, receiver)
+	} else {
+		secs = joinTwins(&d.Signal, sender.Medias)
+		d.base(sender, receiver, len(secs))
+	}
+	d.interfaces = [2]string{interfaceOf(sender), interfaceOf(receiver)}
+	at, err := d.sections(secs, sender, receiver)
+	if err != nil {
+		return nil, err
 	}
 
-	out := &Signalled{New: !c.Live(), Sections: make([]int, len(sections))}
-	for i := range sections {
-		out.Sections[i] = sections[i].Index
+	out := &Signalled{New: !c.Live(), Sender: sender, Receiver: receiver, Sections: at, Misplaced: d.misplaced}
+	to := *receiver
+	if s.Answer {
+		to.Medias = base.keepForForks(receiver, sender.ID)
 	}
 	out.Event = events.Signalling{
-		Parties: []events.Party{*sender, *receiver},
+		Pending: !s.Answer && s.Level >= events.LevelProposals, Answers: answers,
+		Parties: []events.Party{*sender, to},
 		From:    sender.ID, To: receiver.ID,
 		Final:    s.Answer && s.Req.SIPMessageType == "reply" && s.Req.SIPCode >= 200,
 		Metadata: strings.Clone(s.Req.Metadata),
 	}
-	out.Sender, out.Receiver = &out.Event.Parties[0], &out.Event.Parties[1]
 	if out.New {
 		out.Event.Owner = s.Node
 	}
 	if !s.Answer {
+		out.Event.Branch = strings.Clone(s.Req.ViaBranch)
 		out.Event.TOS = callTOS(s.Req.TOS)
 	}
 	switch s.Req.DropTraffic {
@@ -101,10 +99,42 @@ func grow(p *events.Party, pos int) {
 
 type mediaDecision struct {
 	Signal
-	res   Resources
-	reset bool
-	// elsewhere is true if the sender's SIP comes from another address than before.
-	elsewhere bool
+	res        Resources
+	reset      bool
+	interfaces [2]string // of the sender and the receiver, where they have any
+	misplaced  int       // sections of an answer that were not asked for
+	elsewhere  bool      // the sender's SIP comes from another address than before
+}
+
+// interfaceOf is the logical interface that a party's sections have; the first one's if they differ.
+func interfaceOf(p *events.Party) string {
+	for i := range p.Medias {
+		if p.Medias[i].Interface != "" {
+			return p.Medias[i].Interface
+		}
+	}
+	return ""
+}
+
+// sections decides all sections of an SDP and those that it leaves out. It returns for each position of the parties' medias the index
+// of its section in the SDP, or -1.
+func (d *mediaDecision) sections(secs []Section, sender, receiver *events.Party) ([]int, error) {
+	at, gone := d.lineUp(secs, sender, receiver)
+	told := Order(receiver.Medias)
+	for pos, i := range at {
+		m, o := &sender.Medias[pos], &receiver.Medias[pos]
+		switch {
+		case i != unplaced:
+			if err := d.section(&secs[i], m, o, slices.Index(told, pos)+1); err != nil {
+				return nil, err
+			}
+			at[pos] = secs[i].Index
+		case slices.Contains(gone, pos) || d.Answer && !m.Hidden:
+			d.reject(m)
+			d.reject(o)
+		}
+	}
+	return at, nil
 }
 
 // section decides one m= section: m is the sender's side of it and o the receiver's; index is its position from 1.
@@ -146,13 +176,12 @@ func (d *mediaDecision) section(sec *Section, m, o *events.Media, index int) err
 		d.reject(o)
 		return nil
 	}
-	if !d.Answer {
-		m.Rejected, o.Rejected = false, false
-	} else if o.Rejected && !m.Local.RTP.IsValid() {
+	if d.Answer && o.Rejected && !m.Local.RTP.IsValid() {
 		// The section was refused to the answerer, or by it before: an answer cannot bring it back.
 		d.reject(m)
 		return nil
 	}
+	m.Rejected, o.Rejected = false, false
 	if sec.Copied {
 		return nil
 	}

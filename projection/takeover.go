@@ -2,6 +2,7 @@ package projection
 
 import (
 	"net/netip"
+	"slices"
 
 	"rtpjet/events"
 	"rtpjet/ngserver/ng"
@@ -12,46 +13,95 @@ import (
 // why is for people. On error (a *Refusal) the caller releases what was reserved.
 func DecideTakeover(c *Call, owner, why string, res Resources, now int64) (events.TakenOver, error) {
 	ev := events.TakenOver{Owner: owner, From: c.Owner, Epoch: c.Epoch + 1, Why: why}
+	h := rehousing{res: res, now: now, moved: make(map[netip.AddrPort]netip.AddrPort)}
 	for _, p := range c.Parties {
 		if p == nil {
 			continue
 		}
 		q := cloneParty(p)
 		for i := range q.Medias {
-			if err := rehouse(&q.Medias[i], res, now); err != nil {
+			if err := h.section(&q.Medias[i]); err != nil {
 				return events.TakenOver{}, err
 			}
 		}
 		ev.Parties = append(ev.Parties, *q)
 	}
+	ev.Proposals = slices.Clone(c.Proposals)
+	for i := range ev.Proposals {
+		p := &ev.Proposals[i]
+		p.FromMedias, p.ToMedias = slices.Clone(p.FromMedias), slices.Clone(p.ToMedias)
+		for _, list := range [][]events.Media{p.FromMedias, p.ToMedias} {
+			for k := range list {
+				if err := h.proposed(&list[k], p.Pending); err != nil {
+					return events.TakenOver{}, err
+				}
+			}
+		}
+	}
 	return ev, nil
 }
 
-// rehouse gives a section new sockets in place of those that it has.
-func rehouse(m *events.Media, res Resources, now int64) error {
+// rehousing gives sections new sockets in place of those that they have.
+type rehousing struct {
+	res   Resources
+	now   int64
+	moved map[netip.AddrPort]netip.AddrPort // from the sockets of the owner before to those of this one
+}
+
+// section moves a section of a party.
+func (h *rehousing) section(m *events.Media) error {
 	m.Earlier = nil
 	if !m.Local.RTP.IsValid() {
 		return nil
 	}
-	local, ok := res.Local(m.Interface, familyOf(m.Local.RTP.Addr()))
+	if err := h.sockets(m); err != nil {
+		return err
+	}
+	m.Told = false // what was believed stays so: a stranger must not get in before the party has come after
+	m.Signal, m.SignalAt = m.Signal+1, h.now
+	return nil
+}
+
+// proposed moves a section of an offer, to the sockets of the party's section if the two were the same. The sockets of one that
+// is not pending are gone.
+func (h *rehousing) proposed(m *events.Media, pending bool) error {
+	m.Earlier = nil
+	_, shared := h.moved[m.Local.RTP]
+	switch {
+	case !m.Local.RTP.IsValid():
+		return nil
+	case !shared && !pending:
+		m.Local = events.Ports{}
+		return nil
+	}
+	return h.sockets(m)
+}
+
+// sockets gives a section the new sockets for those that it has.
+func (h *rehousing) sockets(m *events.Media) error {
+	local, ok := h.res.Local(m.Interface, familyOf(m.Local.RTP.Addr()))
 	if !ok {
 		return &Refusal{Reason: ng.ReasonOutOfPorts}
+	}
+	m.Interface, m.Advertised = local.Interface, local.Advertised
+	if rtp, ok := h.moved[m.Local.RTP]; ok && (!m.Local.RTCP.IsValid() || h.moved[m.Local.RTCP].IsValid()) {
+		m.Local = events.Ports{RTP: rtp, RTCP: h.moved[m.Local.RTCP]}
+		return nil
 	}
 	n := 1
 	if m.Local.RTCP.IsValid() {
 		n = 2
 	}
-	got, err := res.Reserve(local.Bind, n)
+	got, err := h.res.Reserve(local.Bind, n)
 	if err != nil {
 		return &Refusal{Reason: ng.ReasonOutOfPorts, Err: err}
 	}
-	m.Interface, m.Advertised = local.Interface, local.Advertised
+	was := m.Local
+	h.moved[was.RTP] = got[0]
 	m.Local = events.Ports{RTP: got[0]}
 	if n == 2 {
-		m.Local.RTCP = got[1]
+		h.moved[was.RTCP], m.Local.RTCP = got[1], got[1]
 	}
-	m.Told = false // what was believed stays so: a stranger must not get in before the party has come after
-	m.Signal, m.SignalAt = m.Signal+1, now
 	return nil
 }
 
@@ -61,23 +111,23 @@ func (c *Call) Locals() []netip.AddrPort {
 		return nil
 	}
 	var out []netip.AddrPort
-	add := func(p events.Ports) {
-		for _, a := range []netip.AddrPort{p.RTP, p.RTCP} {
-			if a.IsValid() {
-				out = append(out, a)
+	add := func(m *events.Media) {
+		eachPorts(m, func(p events.Ports) {
+			for _, a := range [...]netip.AddrPort{p.RTP, p.RTCP} {
+				if a.IsValid() && !slices.Contains(out, a) {
+					out = append(out, a)
+				}
 			}
-		}
+		})
 	}
 	for _, p := range c.Parties {
 		if p == nil {
 			continue
 		}
 		for i := range p.Medias {
-			add(p.Medias[i].Local)
-			for _, e := range p.Medias[i].Earlier {
-				add(e.Local)
-			}
+			add(&p.Medias[i])
 		}
+		c.eachProposed(p.ID, func(_ int, m *events.Media) { add(m) })
 	}
 	return out
 }

@@ -12,23 +12,21 @@ import (
 // §4.6, OSRTP).
 
 // joinTwins returns the sections of an SDP with each pair of its sender joined to one. In an offer that is what the client
-// asks for, and in all later SDPs of that party; in an answer the pair is ours.
-func joinTwins(s *Signal, sender *events.Party) []Section {
+// asks for, and in all later SDPs of that party; in an answer the pair is ours. medias are the sender's sections so far.
+func joinTwins(s *Signal, medias []events.Media) []Section {
 	secs := s.Desc.Sections
 	accepts := !s.Answer && (slices.Contains(s.Req.OSRTP, "accept") || slices.Contains(s.Req.OSRTP, "accept-legacy"))
+	known := Order(medias)
 	joined := make([]Section, 0, len(secs))
-	pos := 0 // of the section in the sender's medias
-	for i := 0; i < len(secs); i, pos = i+1, pos+1 {
-		for pos < len(sender.Medias) && sender.Medias[pos].Hidden {
-			pos++
-		}
+	for i := 0; i < len(secs); i++ {
 		sec := secs[i]
 		sec.Index = i
-		known := pos < len(sender.Medias) && sender.Medias[pos].Twin != 0
-		if (known || accepts) && i+1 < len(secs) && areTwins(&secs[i], &secs[i+1]) {
-			twin := secs[i+1]
-			twin.Index = i + 1
-			sec = chooseTwin(sec, twin)
+		k := len(joined) // where the section stands among those of the sender
+		twin := k < len(known) && medias[known[k]].Twin != 0
+		if (twin || accepts) && i+1 < len(secs) && areTwins(&secs[i], &secs[i+1]) {
+			other := secs[i+1]
+			other.Index = i + 1
+			sec = chooseTwin(sec, other)
 			i++
 		}
 		joined = append(joined, sec)

@@ -10,6 +10,7 @@ import (
 	"rtpjet/events"
 	"rtpjet/ngserver/ng"
 	"rtpjet/ngserver/sdp"
+	"rtpjet/projection"
 )
 
 // Params are what Render needs.
@@ -18,7 +19,7 @@ type Params struct {
 	Req              *ng.Request
 	Answer           bool
 	Sender, Receiver *events.Party // as decided
-	Sections         []int         // see projection.Signalled
+	Sections         []int         // of projection.Signalled
 	InstanceID       string
 	Now              int64 // µs of Unix time; names a session whose sender did not
 }
@@ -79,38 +80,23 @@ func (r *renderer) lines(letter byte, texts []string) {
 	}
 }
 
-// sections writes the sender's sections but for those hidden from the receiver, and a rejected one wherever the receiver
-// has a section that the sender does not know of.
+// sections writes the sections that the receiver knows of, in its order: those of the sender's SDP, and a rejected one for each that is
+// not there.
 func (r *renderer) sections() {
-	next := 0
-	for pos := range r.Receiver.Medias {
+	for _, pos := range projection.Order(r.Receiver.Medias) {
 		o := &r.Receiver.Medias[pos]
-		if pos < len(r.Sender.Medias) && r.Sender.Medias[pos].Hidden {
-			if o.Hidden {
-				continue
-			}
+		if r.Sections[pos] < 0 {
 			for _, proto := range profiles(o) {
 				r.rejected(o.Type, proto, strings.Join(o.Formats, " "), o, nil)
 			}
 			continue
 		}
-		if next >= len(r.Sections) {
-			return
-		}
-		m := &r.Session.Media[r.Sections[next]]
-		next++
-		if o.Hidden {
-			continue
-		}
-		var s events.Media
-		if pos < len(r.Sender.Medias) {
-			s = r.Sender.Medias[pos]
-		}
+		m, s := &r.Session.Media[r.Sections[pos]], &r.Sender.Medias[pos]
 		if o.Twin != 0 {
-			r.twins(m, &s, o)
+			r.twins(m, s, o)
 			continue
 		}
-		r.section(m, &s, o)
+		r.section(m, s, o)
 	}
 }
 

@@ -26,6 +26,8 @@ type Outcome struct {
 	New bool
 	// PassedOver counts the crypto lines that nobody can use (ng-reference §5.8), for a warning.
 	PassedOver int
+	// Misplaced counts the sections of an answer that answer nothing that was offered, for a warning.
+	Misplaced int
 }
 
 // Validate checks the keys that an offer or answer must have, before anything else is looked at (ng-reference §4.1, step 2).
@@ -85,10 +87,11 @@ func Signal(call *projection.Call, req *ng.Request, answer bool, set Settings, r
 	for i := range s.Media {
 		out.PassedOver += passedOver(&s.Media[i])
 	}
-	out.SDP, d.Receiver.Out = Render(Params{
+	out.SDP, d.Event.Parties[1].Out = Render(Params{
 		Session: s, Req: req, Answer: answer, Sender: d.Sender, Receiver: d.Receiver, Sections: d.Sections,
 		InstanceID: set.InstanceID, Now: now,
 	})
+	out.Misplaced = d.Misplaced
 	if answer {
 		out.Event = events.Answered{Signalling: d.Event}
 	} else {

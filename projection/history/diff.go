@@ -65,7 +65,7 @@ func comparePaths(a, b string) int {
 // minorWords are the last words of paths that count or remember, and minorPrefixes those that do as a whole.
 var (
 	minorWords    = []string{"signal", "signal_at", "signal at", "created", "key", "told", "serves", "last signal", "last final"}
-	minorPrefixes = []string{"out/", "in/", "rolled"}
+	minorPrefixes = []string{"out/", "in/", "rolled", "offer "}
 )
 
 func minor(path string) bool {
@@ -130,6 +130,13 @@ func flatten(c *projection.Call) *flat {
 			continue
 		}
 		f.party(c, p)
+	}
+	for _, p := range c.Parties {
+		if p != nil {
+			c.WouldBe(p.ID, func(i int, o *events.Proposal, m *events.Media) {
+				f.put(fmt.Sprintf("offer %d/party %d/media %d", o.Number, p.ID, i+1), sees(m))
+			})
+		}
 	}
 	for i := range c.Rolled {
 		r := &c.Rolled[i]

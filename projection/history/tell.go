@@ -109,26 +109,44 @@ func (s *Step) signalled(here string, before *projection.Call, m *Moment, sig ev
 	}
 	n := len(s.Says)
 	from, to := m.Call.Party(sig.From), m.Call.Party(sig.To)
+	if sig.Pending { // the call goes on as it was, and this is what it may become
+		from, to = partyIn(sig.Parties, sig.From), partyIn(sig.Parties, sig.To)
+	}
 	if from == nil || to == nil {
 		return
 	}
 	wasFrom, wasTo := before.Party(sig.From), before.Party(sig.To)
-	for i := range from.Medias {
-		if i >= len(to.Medias) {
-			break
-		}
+	waits := false
+	for i := range min(len(from.Medias), len(to.Medias)) {
 		a, z := &from.Medias[i], &to.Medias[i]
 		was, wasZ := mediaOf(wasFrom, i), mediaOf(wasTo, i)
+		inForce := sig.Pending && was.Type != "" && was.Proposed == 0
 		if is := sees(a); is != sees(was) {
-			s.say("%s %s: %s", tagName(from), a.Type, is)
+			s.say("%s %s%s: %s", tagName(from), ifElse(inForce, "would have ", ""), a.Type, is)
+			waits = waits || inForce
 		}
 		if is := told(z); is != told(wasZ) || z.Told && !wasZ.Told {
 			s.say("%s is told %s: %s", ifElse(to.Tag == "", "the other side", tagName(to)), z.Type, is)
 		}
+		if is := sees(z); label == "answer" && is != sees(wasZ) {
+			s.say("%s %s, as offered: %s", tagName(to), z.Type, is)
+		}
+	}
+	if waits {
+		s.say("what was in force goes on until the answer")
 	}
 	if len(s.Says) == n && sig.Owner == "" && !slices.ContainsFunc(s.Changes, func(c Change) bool { return !c.Minor }) {
 		s.say("nothing changed")
 	}
+}
+
+func partyIn(list []events.Party, id int) *events.Party {
+	for i := range list {
+		if list[i].ID == id {
+			return &list[i]
+		}
+	}
+	return nil
 }
 
 func mediaOf(p *events.Party, i int) *events.Media {
@@ -138,11 +156,13 @@ func mediaOf(p *events.Party, i int) *events.Media {
 	return &p.Medias[i]
 }
 
-// sees is a section as its party's SDP says it.
+// Sees is a section as its party's SDP says it, in words.
+func Sees(m *events.Media) string { return sees(m) }
+
 func sees(m *events.Media) string {
 	switch {
 	case m.Hidden:
-		return "kept from it"
+		return "not in its SDPs"
 	case m.Rejected:
 		return "rejected"
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"rtpjet/events"
+	"rtpjet/projection"
 	"rtpjet/projection/history"
 )
 
@@ -73,7 +74,7 @@ func NewState(list []history.Moment, l *history.Ladder, i int) State {
 	if c.Live() {
 		for _, p := range c.Parties {
 			if p != nil {
-				s.Parties = append(s.Parties, newParty(p))
+				s.Parties = append(s.Parties, newParty(c, p))
 			}
 		}
 	}
@@ -81,7 +82,7 @@ func NewState(list []history.Moment, l *history.Ladder, i int) State {
 	return s
 }
 
-func newParty(p *events.Party) Party {
+func newParty(c *projection.Call, p *events.Party) Party {
 	out := Party{ID: p.ID, Name: p.Tag, Label: p.Label, Hears: append([]int{}, p.Peers...), Medias: []Media{}}
 	if out.Name == "" {
 		out.Name = "(no tag yet)"
@@ -89,6 +90,11 @@ func newParty(p *events.Party) Party {
 	for i := range p.Medias {
 		out.Medias = append(out.Medias, newMedia(&p.Medias[i]))
 	}
+	c.WouldBe(p.ID, func(i int, o *events.Proposal, m *events.Media) {
+		if i < len(out.Medias) {
+			out.Medias[i].Notes = append(out.Medias[i].Notes, fmt.Sprintf("with offer %d, which nobody has answered: %s", o.Number, history.Sees(m)))
+		}
+	})
 	return out
 }
 
@@ -122,7 +128,7 @@ func newMedia(m *events.Media) Media {
 		on   bool
 		text string
 	}{
-		{m.Rejected, "rejected"}, {m.Hidden, "kept from this party"}, {m.Blocked, "media blocked"}, {m.BlockedDTMF, "DTMF blocked"},
+		{m.Rejected, "rejected"}, {m.Hidden, "not in its SDPs"}, {m.Proposed != 0, "offered, not answered"}, {m.Blocked, "media blocked"}, {m.BlockedDTMF, "DTMF blocked"},
 		{m.Remote.RTP.IsValid() && m.Remote.RTP.Addr().IsUnspecified(), "on hold"},
 		{m.EndToEnd, "encrypted end to end"}, {m.ICE, "offered ICE"}, {m.StrictSource, "strict source"},
 	} {

@@ -44,9 +44,17 @@ func partiesOf(ev events.Event) []events.Party {
 	case events.Answered:
 		first(e.Signalling)
 	case events.TakenOver:
-		list = e.Parties
+		list = slices.Clone(e.Parties)
+		for i := range e.Proposals {
+			list = append(list, sides(&e.Proposals[i])...)
+		}
 	}
 	return list
+}
+
+// sides are the two parties of an offer, with the sections that it gives them.
+func sides(p *events.Proposal) []events.Party {
+	return []events.Party{{ID: p.From, Medias: p.FromMedias}, {ID: p.To, Medias: p.ToMedias}}
 }
 
 // record reads off an event what its decision got. req is nil for a takeover.
@@ -69,6 +77,9 @@ func (r *recorded) gather(parties []events.Party, fresh func(*events.Media) bool
 	add := func(m *events.Media) {
 		if !fresh(m) {
 			return
+		}
+		if slices.ContainsFunc(r.sockets, func(s []netip.AddrPort) bool { return s[0] == m.Local.RTP }) {
+			return // an offer's section may have the party's
 		}
 		pair := []netip.AddrPort{m.Local.RTP}
 		if m.Local.RTCP.IsValid() {
@@ -105,6 +116,11 @@ func freshKeys(before *projection.Call, parties []events.Party) []events.Secret 
 	for _, p := range before.Parties {
 		if p != nil {
 			know(p)
+		}
+	}
+	for i := range before.Proposals {
+		for _, p := range sides(&before.Proposals[i]) {
+			know(&p)
 		}
 	}
 	for i := range parties {

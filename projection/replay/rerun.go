@@ -220,8 +220,9 @@ func (o *Outcome) apply(list []history.Moment, i int, s *Shadow, err error) {
 		a, b = &projection.Call{}, &projection.Call{}
 	}
 	env := m.Envelope
+	env.Event = accepted(then)
 	a.Apply(m.Seq, env)
-	env.Event = now
+	env.Event = accepted(now)
 	b.Apply(m.Seq, env)
 	for _, c := range history.Diff(a, b) {
 		o.Decision = append(o.Decision, Difference{c.Path, c.Was, c.Is})
@@ -233,13 +234,23 @@ func (o *Outcome) apply(list []history.Moment, i int, s *Shadow, err error) {
 	}
 }
 
+// accepted is an event in whose fold all that it says can be seen: an offer as if it were answered already.
+func accepted(ev events.Event) events.Event {
+	if o, ok := ev.(events.Offered); ok {
+		o.Pending = false
+		return o
+	}
+	return ev
+}
+
 // facts are the parts of a decision that leave no trace in the state of a call, or that a diff of states does not show.
 func facts(then, now events.Event) []Difference {
 	word := func(path string, a, b any) Difference { return Difference{path, fmt.Sprint(a), fmt.Sprint(b)} }
 	signalling := func(a, b events.Signalling) []Difference {
 		return []Difference{
 			word("owner", a.Owner, b.Owner), word("from", a.From, b.From), word("to", a.To, b.To), word("final", a.Final, b.Final),
-			word("request", a.Request, b.Request),
+			word("request", a.Request, b.Request), word("pending", a.Pending, b.Pending), word("answers", a.Answers, b.Answers),
+			word("branch", a.Branch, b.Branch),
 		}
 	}
 	switch a := then.(type) {
@@ -249,6 +260,9 @@ func facts(then, now events.Event) []Difference {
 	case events.Answered:
 		b, _ := now.(events.Answered)
 		return signalling(a.Signalling, b.Signalling)
+	case events.TakenOver:
+		b, _ := now.(events.TakenOver)
+		return []Difference{word("offers", offers(a.Proposals), offers(b.Proposals))}
 	case events.DeletionScheduled:
 		b, _ := now.(events.DeletionScheduled)
 		return []Difference{word("at", a.At, b.At), word("parties", a.Parties, b.Parties)}
@@ -260,6 +274,20 @@ func facts(then, now events.Event) []Difference {
 		return []Difference{word("reason", a.Reason, b.Reason)}
 	}
 	return nil
+}
+
+// offers names the offers that wait, with their sockets.
+func offers(list []events.Proposal) []string {
+	var out []string
+	for i := range list {
+		p := &list[i]
+		for _, id := range []int{p.From, p.To} {
+			for k, m := range p.Side(id) {
+				out = append(out, fmt.Sprintf("%d/%d/%d %v %v", p.Number, id, k+1, m.Local.RTP, m.Local.RTCP))
+			}
+		}
+	}
+	return out
 }
 
 // reply compares what would have been answered.
