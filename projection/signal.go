@@ -229,7 +229,7 @@ func (d *mediaDecision) protocols(sec *Section, m, o *events.Media) {
 	if m.Protocol != "" && !strings.EqualFold(m.Protocol, sec.Protocol) && !d.Answer {
 		o.Protocol = "" // a sender that changes its own profile resets the receiver's
 	}
-	if m.Type != "" && m.Type != sec.Type {
+	if m.Type != "" && !strings.EqualFold(m.Type, sec.Type) {
 		o.Protocol = ""
 		m.Codecs, m.Offered, o.Codecs, o.Offered = nil, nil, nil, nil
 	}

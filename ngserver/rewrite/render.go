@@ -121,7 +121,7 @@ func unspecified(like netip.Addr) netip.Addr {
 
 // rejected writes a section with port 0. Of the two that are the older form of OSRTP the one that is not in use has no c=.
 func (r *renderer) rejected(typ, proto, formats string, o *events.Media, m *sdp.Media) {
-	proto, formats = absentFormats(proto, formats, o.Formats)
+	proto, formats = someFormats(proto, formats, o.Formats)
 	r.out = sdp.AppendMedia(r.out, typ, 0, 1, proto, formats)
 	if o.Twin == 0 {
 		r.out = sdp.AppendConnection(r.out, unspecified(r.family(o, m)))
@@ -134,9 +134,10 @@ func (r *renderer) rejected(typ, proto, formats string, o *events.Media, m *sdp.
 	r.value("label", m.Label())
 }
 
-// absentFormats are transport and formats of a section with port 0. They mean nothing (RFC 3264 §6), but an m= line must have
-// both (RFC 8866 §9), and browsers refuse the whole SDP otherwise. Where those given are none, the receiver's own serve.
-func absentFormats(proto, formats string, own []string) (string, string) {
+// someFormats are the transport and the formats of an m= line that may lack them, above all one with port 0, where they mean
+// nothing (RFC 3264 §6). An m= line must have both (RFC 8866 §9), and browsers refuse the whole SDP otherwise. Where those given
+// are none, the receiver's own serve.
+func someFormats(proto, formats string, own []string) (string, string) {
 	if proto == "" {
 		proto = "RTP/AVP"
 	}
@@ -229,7 +230,8 @@ func (r *renderer) copied(m *sdp.Media, s, o *events.Media) {
 	if copied(m) {
 		port, addr = m.Port, m.Address()
 	}
-	r.out = sdp.AppendMedia(r.out, m.Type, port, 1, protocol(m), strings.Join(m.Formats, " "))
+	proto, formats := someFormats(protocol(m), strings.Join(m.Formats, " "), o.Formats)
+	r.out = sdp.AppendMedia(r.out, m.Type, port, 1, proto, formats)
 	r.lines('i', m.Info)
 	r.out = sdp.AppendConnection(r.out, addr)
 	r.out = sdp.AppendBandwidth(r.out, m.Bandwidth)
