@@ -207,32 +207,37 @@ func FuzzCompareSDP(f *testing.F) {
 func TestRate(t *testing.T) {
 	list, _ := story(t)
 	c := list[1].Call
-	look := func(packets uint64, seq uint16, ssrc uint32) []pages.Stream {
+	look := func(packets, lost uint64, counted bool) []pages.Stream {
 		return pages.Streams(c, func(netip.AddrPort) (plan.Stats, bool) {
 			return plan.Stats{
 				In: plan.Counters{Packets: packets}, Out: plan.Counters{Packets: packets},
-				IngressSSRC: plan.SSRC{SSRC: ssrc, Seen: true, Packets: packets, LastSeq: seq},
+				IngressSSRC: plan.SSRC{SSRC: 7, Seen: true}, Received: plan.Reception{Counted: counted, Lost: lost},
 			}, true
 		})
 	}
-	first, second := look(1000, 65530, 7), look(1095, 94, 7) // the sequence has wrapped
+	first, second := look(1000, 3, true), look(1095, 8, true)
 	pages.Rate(nil, first, 0)
-	if first[0].RateIn != -1 || first[0].Loss != -1 {
+	if first[0].RateIn != -1 || first[0].Loss != -1 || first[0].Lost != 3 {
 		t.Errorf("%+v", first[0])
 	}
 	pages.Rate(first, second, 2_000_000)
-	if s := second[0]; s.RateIn != 47.5 || s.Lost != 5 || s.Loss != 0.05 {
+	if s := second[0]; s.RateIn != 47.5 || s.Lost != 8 || s.Loss != 0.05 {
 		t.Errorf("%+v", s)
 	}
-	if second[1].RTCP && second[1].Loss != -1 {
+	if second[1].RTCP && (second[1].Loss != -1 || second[1].Lost != -1) {
 		t.Error("RTCP has no loss")
 	}
-	third := look(1145, 5000, 8) // another source says nothing of what was lost
+	third := look(1145, 7, true) // one has come late
 	pages.Rate(second, third, 1_000_000)
-	if s := third[0]; s.Lost != 5 || s.Loss != -1 || s.RateIn != 50 {
+	if s := third[0]; s.Lost != 7 || s.Loss != 0 || s.RateIn != 50 {
 		t.Errorf("%+v", s)
 	}
-	fourth := look(10, 5010, 8) // another owner counts anew
+	uncounted := look(1150, 0, false) // by an owner of an earlier build
+	pages.Rate(third, uncounted, 1_000_000)
+	if s := uncounted[0]; s.Lost != -1 || s.Loss != -1 || s.RateIn != 5 {
+		t.Errorf("%+v", s)
+	}
+	fourth := look(10, 0, true) // another owner counts anew
 	pages.Rate(third, fourth, 1_000_000)
 	if s := fourth[0]; s.RateIn != -1 {
 		t.Errorf("%+v", s)

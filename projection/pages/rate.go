@@ -24,16 +24,14 @@ type Stream struct {
 	Errors     uint64 `json:"errors"`
 	LastPacket int64  `json:"last_packet,omitempty"` // µs of Unix time
 
-	// RateIn and RateOut are packets a second since the look before, Loss the share of packets that did not come in that time,
-	// and Lost their number since the first look. -1: not known.
+	// RateIn and RateOut are packets a second since the look before, and Loss the share of packets that did not come in that time.
+	// Lost is their number since the socket was opened. -1: not known.
 	RateIn  float64 `json:"rate_in"`
 	RateOut float64 `json:"rate_out"`
 	Loss    float64 `json:"loss"`
 	Lost    int64   `json:"lost"`
 
-	opaque   bool
-	ssrc     plan.SSRC
-	expected int64 // in the looks so far
+	opaque bool
 }
 
 // Streams lists the sockets of a call with their counters.
@@ -71,7 +69,10 @@ func Streams(c *projection.Call, stats func(netip.AddrPort) (plan.Stats, bool)) 
 }
 
 func (s *Stream) count(st plan.Stats) {
-	s.Known, s.LastPacket, s.ssrc = true, st.LastPacket, st.IngressSSRC
+	s.Known, s.LastPacket = true, st.LastPacket
+	if !s.opaque && st.Received.Counted && st.IngressSSRC.Seen {
+		s.Lost = int64(st.Received.Lost)
+	}
 	s.PacketsIn, s.PacketsOut, s.BytesIn, s.BytesOut = st.In.Packets, st.Out.Packets, st.In.Bytes, st.Out.Bytes
 	s.Errors = st.In.Errors + st.Out.Errors
 }
@@ -98,23 +99,13 @@ func perSecond(n uint64, us int64) float64 {
 	return float64(int64(float64(n)*1e7/float64(us)+0.5)) / 10
 }
 
-// lose compares how far sequence numbers went with how many packets came. A jump of more than half of the sequence space, or
-// another source, says nothing.
+// lose tells how many of the packets since b did not come. One that came late after all was told before, and is not taken off again.
 func (s *Stream) lose(b *Stream) {
-	if s.opaque || !s.ssrc.Seen {
+	if s.Lost < 0 || b.Lost < 0 {
 		return
 	}
-	s.Lost, s.expected = max(b.Lost, 0), b.expected
-	if !b.ssrc.Seen || b.ssrc.SSRC != s.ssrc.SSRC || s.ssrc.Packets < b.ssrc.Packets {
-		return
+	missing, came := max(0, s.Lost-b.Lost), int64(s.PacketsIn-b.PacketsIn)
+	if missing+came > 0 {
+		s.Loss = float64(missing) / float64(missing+came)
 	}
-	went := int64(int16(s.ssrc.LastSeq - b.ssrc.LastSeq))
-	came := int64(s.ssrc.Packets - b.ssrc.Packets)
-	if went <= 0 {
-		return
-	}
-	missing := max(0, went-came)
-	s.Lost += missing
-	s.expected += went
-	s.Loss = float64(missing) / float64(went)
 }
