@@ -18,7 +18,20 @@ import (
 // newer are fields of a call that a later build derives from earlier events too, each with the reason why that changes nothing of
 // what the call was. Whatever else is not zero in a state, and was no field of the build that the log is of, is a change of meaning.
 var newer = map[string]string{
-	"Until": "when the delete came; DeleteAt says as before when the sockets close",
+	"Until":                       "when the delete came; DeleteAt says as before when the sockets close",
+	"Offers":                      "the offers are counted, whatever they bring about",
+	"Proposals[]":                 "an offer is kept beside the parties, which are as it has them at once; later answers are measured against it",
+	"Parties[].Medias[].Proposed": "says which sections nobody has answered yet; they are in force as before",
+}
+
+// derived tells whether a field is one of newer, or a part of one.
+func derived(field string, known []string) bool {
+	for name := range newer {
+		if (field == name || strings.HasPrefix(field, name+".")) && !slices.Contains(known, field) {
+			return true
+		}
+	}
+	return false
 }
 
 // lasting are the fields that mean something once a call has ended.
@@ -91,7 +104,7 @@ func differences(known []string, told *oldlogs.Told, c *oldlogs.Call) (out []str
 		then.Apply(told.Changes[i])
 		for _, d := range oldlogs.Changes(then, now) {
 			field := oldlogs.Field(d.Path)
-			if newer[field] != "" && !slices.Contains(known, field) || now["Ended"] == "true" && !lasting[strings.TrimSuffix(field, "[]")] {
+			if derived(field, known) || now["Ended"] == "true" && !lasting[strings.TrimSuffix(field, "[]")] {
 				continue
 			}
 			out = append(out, fmt.Sprintf("%q, event %d %s: %s is %q, and was %q", c.ID, told.Seqs[i], events.KindOf(c.Entries[i].Event), d.Path, d.Value, then[d.Path]))

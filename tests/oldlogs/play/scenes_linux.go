@@ -256,7 +256,7 @@ func secureScenes(s *stage, n *node) (ids []string) {
 	n.do(k.offer(k.a.sdp(1, savp+cryptoLine(1, suite80, 'H')+"¦2^20¦1:4 UNENCRYPTED_SRTCP"), dict{"flags": []any{"recrypt"}, "SDES": []any{"offerer_pref:" + suite80}})...)
 	n.do(k.answer(k.b.sdp(1, savp+cryptoLine(1, suite80, 'I')+"¦2^20¦2:1 UNENCRYPTED_SRTCP"), dict{"flags": []any{"recrypt"}})...)
 
-	k = s.call("dtls").setUp(n, n, "m=audio %p UDP/TLS/RTP/SAVPF 0|a=setup:actpass|a=fingerprint:sha-256 "+fingerprint)
+	s.call("dtls").setUp(n, n, "m=audio %p UDP/TLS/RTP/SAVPF 0|a=setup:actpass|a=fingerprint:sha-256 "+fingerprint)
 	return ids
 }
 
