@@ -85,6 +85,7 @@ func describeMedia(p func(string, ...any), i int, m *events.Media) {
 		name string
 	}{
 		{m.Asymmetric, "asymmetric"}, {m.StrictSource, "strict source"}, {m.MediaHandover, "media handover"},
+		{m.LoopCheck, "loop check"},
 		{m.Blocked, "media blocked"}, {m.BlockedDTMF, "DTMF blocked"},
 	} {
 		if f.on {

@@ -330,9 +330,9 @@ func (sc *rtppScanner) startsAnew() bool {
 	}
 	word := sc.s[:end]
 	var buf [maxWord]byte
-	folded := string(fold(buf[:], word))
+	folded := fold(buf[:], word)
 	if strings.HasPrefix(sc.s[end:], "=") {
-		return keyTable[folded] != nil
+		return keyTable[string(folded)] != nil
 	}
-	return flagTable[folded] != nil || transportName(word) != ""
+	return flagTable[string(folded)] != nil || transportName(word) != ""
 }

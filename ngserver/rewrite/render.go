@@ -165,7 +165,7 @@ func (r *renderer) section(m *sdp.Media, s, o *events.Media) {
 	start := len(r.out)
 	defer func() { r.manipulate(start, m.Class()) }()
 	rtp := m.IsRTP()
-	if !o.Rejected && (copied(m) || !rtp) {
+	if copied(m) && (m.Port == 0 || !o.Rejected) || !rtp && !o.Rejected {
 		r.copied(m, s, o)
 		return
 	}
@@ -229,6 +229,9 @@ func (r *renderer) copied(m *sdp.Media, s, o *events.Media) {
 	port, addr := o.Local.RTP.Port(), r.address(s, o)
 	if copied(m) {
 		port, addr = m.Port, m.Address()
+	}
+	if !addr.IsValid() { // with port 0, nobody needs one
+		addr = unspecified(r.family(o, m))
 	}
 	proto, formats := someFormats(protocol(m), strings.Join(m.Formats, " "), o.Formats)
 	r.out = sdp.AppendMedia(r.out, m.Type, port, 1, proto, formats)
