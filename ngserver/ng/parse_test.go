@@ -401,6 +401,9 @@ func TestRTPPFlags(t *testing.T) {
 		{"codec=[strip=[PCMA G722] offer=[opus] ICE=remove RTP/AVPF", func(r *Request) {
 			r.Codec, r.ICE, r.TransportProtocol = Codec{Strip: []string{"PCMA", "G722"}, Offer: []string{"opus"}}, "remove", "RTP/AVPF"
 		}},
+		{"sdp-attr=[audio codec-strip-PCMU", func(r *Request) {
+			r.Codec.Strip, r.Unknown = []string{"PCMU"}, []string{ReasonWrongType}
+		}},
 		{"codec=[strip=[PCMA ICE=remove", func(r *Request) { r.Codec.Strip, r.ICE = []string{"PCMA"}, "remove" }},
 		{"sdp-attr=[audio=[add=[x] trust-address", func(r *Request) {
 			r.SDPAttr, r.TrustAddress = []SDPAttr{{Scope: "audio", Add: []string{"x"}}}, true

@@ -334,5 +334,10 @@ func (sc *rtppScanner) startsAnew() bool {
 	if strings.HasPrefix(sc.s[end:], "=") {
 		return keyTable[string(folded)] != nil
 	}
+	for _, f := range flagPrefixes {
+		if strings.HasPrefix(string(folded), f.prefix) {
+			return true
+		}
+	}
 	return flagTable[string(folded)] != nil || transportName(word) != ""
 }
