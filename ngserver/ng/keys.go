@@ -234,6 +234,7 @@ func readTransport(p *parser, v any) {
 	if t := transportName(s); t != "" {
 		p.r.TransportProtocol = t
 	} else {
+		p.r.UnknownTransport = true
 		p.badValue("transport protocol", v)
 	}
 }

@@ -107,7 +107,9 @@ func TestKeys(t *testing.T) {
 		{`"transport protocol":"RTP/AVP"`, func(r *Request) { r.TransportProtocol = "RTP/AVP" }},
 		{`"transport-protocol":"udp/tls/rtp/savpf"`, func(r *Request) { r.TransportProtocol = "UDP/TLS/RTP/SAVPF" }},
 		{`"transport-protocol":"accept"`, func(r *Request) { r.TransportProtocol = "accept" }},
-		{`"transport-protocol":"TCP/X"`, func(r *Request) { r.Unknown = []string{`transport protocol="TCP/X"`} }},
+		{`"transport-protocol":"TCP/X"`, func(r *Request) {
+			r.UnknownTransport, r.Unknown = true, []string{`transport protocol="TCP/X"`}
+		}},
 		{`"alias-key":"SDP"`, func(r *Request) { r.AliasKey = "sdp" }},
 		{`"alias-key":"endpoint"`, func(r *Request) { r.AliasKey = "address" }},
 		{`"alias-key":"none"`, func(r *Request) {}},

@@ -40,6 +40,7 @@ type Request struct {
 	OutboundPeer      netip.Addr // outbound-peer: the same for slot 1
 	Peer              netip.Addr // peer: the same for commands with one interface
 	TransportProtocol string     // canonical spelling ("RTP/AVP", "UDP/TLS/RTP/SAVPF"), "accept", or ""
+	UnknownTransport  bool       // a transport protocol was named that nobody knows
 	AliasKey          string     // "", "sdp", "address"
 	SIPMessageType    string     // "", "request", "reply"
 	SIPCode           int

@@ -28,6 +28,8 @@ type Outcome struct {
 	PassedOver int
 	// Misplaced counts the sections of an answer that answer nothing that was offered, for a warning.
 	Misplaced int
+	// Undone is what the command asked for and does not get.
+	Undone ng.Undone
 }
 
 // Validate checks the keys that an offer or answer must have, before anything else is looked at (ng-reference §4.1, step 2).
@@ -77,8 +79,9 @@ func Signal(call *projection.Call, req *ng.Request, answer bool, set Settings, r
 	if len(s.Media) == 0 {
 		return nil, refuse(ng.ReasonRewriteSDP, errors.New("no media section"))
 	}
+	desc := Describe(s, req, set.SIPSource)
 	d, err := projection.DecideSignal(call, projection.Signal{
-		Answer: answer, Req: req, Desc: Describe(s, req, set.SIPSource), Node: set.Node, Now: now, Level: set.Level,
+		Answer: answer, Req: req, Desc: desc, Node: set.Node, Now: now, Level: set.Level,
 	}, res)
 	if err != nil {
 		return nil, err
@@ -92,6 +95,7 @@ func Signal(call *projection.Call, req *ng.Request, answer bool, set Settings, r
 		InstanceID: set.InstanceID, Now: now,
 	})
 	out.Misplaced = d.Misplaced
+	out.Undone = ng.NotDone(req, situation(s, &desc, req, answer, out.SDP))
 	if answer {
 		out.Event = events.Answered{Signalling: d.Event}
 	} else {

@@ -31,6 +31,9 @@ func Signal(fx Effects, set Settings, m Message, answer bool) Result {
 		if out.SDP != nil {
 			reply.Bytes("sdp", out.SDP)
 		}
+		if w := out.Undone.Warning(); w != "" {
+			reply.Str("warning", w)
+		}
 		switch ev := out.Event.(type) {
 		case events.Offered:
 			ev.Request = digest
@@ -39,7 +42,7 @@ func Signal(fx Effects, set Settings, m Message, answer bool) Result {
 			ev.Request = digest
 			out.Event = ev
 		}
-		return step{event: out.Event, fresh: out.New, reply: reply, passedOver: out.PassedOver}, nil
+		return step{event: out.Event, fresh: out.New, reply: reply, passedOver: out.PassedOver, undone: out.Undone}, nil
 	}})
 }
 
@@ -79,7 +82,11 @@ func Block(fx Effects, set Settings, m Message) Result {
 		if err != nil {
 			return step{}, err
 		}
-		return step{event: ev, reply: ng.OK()}, nil
+		reply, undone := ng.OK(), ng.NotDone(m.Request, ng.Situation{})
+		if w := undone.Warning(); w != "" {
+			reply.Str("warning", w)
+		}
+		return step{event: ev, reply: reply, undone: undone}, nil
 	}})
 }
 

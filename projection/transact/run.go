@@ -43,6 +43,8 @@ type Result struct {
 	Full bool
 	// PassedOver counts the crypto lines of an offer or answer that could not be used.
 	PassedOver int
+	// Undone is what the command asked for and did not get; the reply has a warning about it.
+	Undone ng.Undone
 }
 
 // The reasons for refusals that are not a decision's.
@@ -56,8 +58,9 @@ type step struct {
 	event events.Event
 	fresh bool // the event begins a new generation of the call
 	reply ng.Reply
-	// passedOver goes into the result.
+	// These go into the result.
 	passedOver int
+	undone     ng.Undone
 }
 
 // command is a command whose decision can be made any number of times, on the call as it is.
@@ -151,7 +154,7 @@ func (r *runner) decide(c *projection.Call, owner string) (out Result, why error
 		if err != nil {
 			return r.refused(c, owner, err)
 		}
-		return Result{Reply: st.reply}, nil, true
+		return Result{Reply: st.reply, Undone: st.undone}, nil, true
 	}
 	m := r.cmd.m
 	raw := st.reply.Append(nil, m.Encoding)
@@ -172,7 +175,7 @@ func (r *runner) decide(c *projection.Call, owner string) (out Result, why error
 	err = r.fx.Append(env)
 	res.settle(err)
 	if err == nil {
-		return Result{Reply: st.reply.Encoded(raw), PassedOver: st.passedOver}, nil, true
+		return Result{Reply: st.reply.Encoded(raw), PassedOver: st.passedOver, Undone: st.undone}, nil, true
 	}
 	return r.afterError(err)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"syscall"
@@ -104,5 +105,59 @@ func TestLinesOfACall(t *testing.T) {
 				t.Errorf("more than one line about a call that went well")
 			}
 		})
+	}
+}
+
+// TestUndoneIsSaid: what was asked for and not done is in the reply, in the log once for each call and feature, and in a metric.
+func TestUndoneIsSaid(t *testing.T) {
+	t.Parallel()
+	host := newHost().String()
+	s := serve(t, "--log-format=json", "--listen-http", host+":8080")
+	const about = "Not supported and not done: "
+	warned := func(req dict, want string) {
+		t.Helper()
+		if got, _ := s.ok(req)["warning"].(string); got != want {
+			t.Errorf("the reply to %v warns %q, want %q", req["command"], got, want)
+		}
+	}
+	first, second := newPhone(t), newPhone(t)
+	plain := offer("plain", first.body())
+	warned(plain, "")
+	ask := offer("asks", first.body(), dict{"flags": []any{"generate RTCP"}, "record call": "yes"})
+	for range 2 {
+		warned(ask, about+"RTCP of the relay's own, recording")
+	}
+	warned(answer("asks", second.body(), dict{"flags": []any{"debug"}, "ICE": "force"}), about+"a log of its own for one call")
+	warned(offer("asks", first.body("a=sendonly"), dict{"to-tag": "B", "ptime": 30, "record call": "on"}), about+"another ptime, recording")
+	warned(dict{"command": "start recording", "call-id": "asks"}, about+"recording")
+	warned(dict{"command": "stop recording", "call-id": "asks"}, "")
+	warned(dict{"command": "block DTMF", "call-id": "asks", "trigger": "1"}, about+"sending, replacing or reporting DTMF")
+	s.refused(dict{"command": "play media", "call-id": "asks", "file": "x"}, "unsupported") // as before
+
+	// A profile that DTLS would have to be ended or begun for.
+	warned(offer("plain profile", first.body(), dict{"transport-protocol": "UDP/TLS/RTP/SAVPF"}), about+"DTLS between a party and the relay")
+	ended := strings.Replace(first.body("a=fingerprint:SHA-256 "+strings.Repeat("AB:", 31)+"AB", "a=setup:actpass"), "RTP/AVP", "UDP/TLS/RTP/SAVPF", 1)
+	warned(offer("DTLS", ended, dict{"transport-protocol": "RTP/AVP"}), about+"DTLS between a party and the relay")
+	warned(offer("DTLS passes", ended, dict{"transport-protocol": "UDP/TLS/RTP/SAVPF"}), "")
+	warned(offer("secured", first.body(), dict{"transport-protocol": "RTP/SAVP"}), "")
+	warned(offer("no keys", first.body(), dict{"transport-protocol": "RTP/SAVP", "SDES": []any{"off"}}), about+"DTLS between a party and the relay")
+
+	lines := map[string]string{}
+	for _, line := range s.lines("what was asked for is not supported and not done") {
+		id := line["call-id"].(string)
+		lines[id] = strings.TrimSpace(lines[id] + " " + line["features"].(string))
+	}
+	if want := map[string]string{
+		"asks": "generate_rtcp recording debug repacketizing dtmf", "plain profile": "dtls", "DTLS": "dtls", "no keys": "dtls",
+	}; !maps.Equal(lines, want) {
+		t.Errorf("the log has %q, want %q", lines, want)
+	}
+	m := scrapeURL(t, "http://"+host+":8080/metrics")
+	for feature, want := range map[string]float64{
+		"generate_rtcp": 1, "recording": 3, "debug": 1, "repacketizing": 1, "dtmf": 1, "playback": 1, "dtls": 3, "ice": 0, "transcoding": 0,
+	} {
+		if got, ok := m.value("rtpjet_ng_unsupported_total", "feature", feature); !ok || got != want {
+			t.Errorf("%s was asked for %v times, want %v", feature, got, want)
+		}
 	}
 }

@@ -42,7 +42,7 @@ func (n *Node) Handle(ctx context.Context, m *ngserver.Message) ng.Reply {
 	case "start recording", "stop recording", "pause recording":
 		return n.record(ctx, m)
 	}
-	return ng.Error(ng.ReasonUnsupported)
+	return n.unsupported(m)
 }
 
 // signal handles offer and answer.
@@ -76,9 +76,13 @@ func (n *Node) block(ctx context.Context, m *ngserver.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
-	return n.mutate(ctx, m, func(fx transact.Effects, msg transact.Message) transact.Result {
+	reply := n.mutate(ctx, m, func(fx transact.Effects, msg transact.Message) transact.Result {
 		return transact.Block(fx, n.commandSettings(), msg)
 	})
+	if reply.Reason() == ng.ReasonUnsupported {
+		return n.unsupported(m)
+	}
+	return reply
 }
 
 // acquireLive returns the locked entry of a call that exists, or nil. A call that is not known may have been created elsewhere
@@ -97,7 +101,7 @@ func (n *Node) acquireLive(ctx context.Context, callID string) *entry {
 	return e
 }
 
-// record answers as rtpengine does where no directory for recordings is set: ok, and nothing is recorded (ng-reference §13).
+// record answers as rtpengine does where no directory for recordings is set: ok, and nothing is recorded. A warning says so.
 func (n *Node) record(ctx context.Context, m *ngserver.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
@@ -107,8 +111,12 @@ func (n *Node) record(ctx context.Context, m *ngserver.Message) ng.Reply {
 		return ng.Error(ng.ReasonUnknownCallIDBlocking)
 	}
 	defer n.calls.release(e)
-	n.log.Error("rtpjet cannot record calls; the command has no effect", "call-id", m.CallID, "command", m.Command)
-	return ng.OK()
+	u := ng.NotDone(m.Request, ng.Situation{})
+	n.undone(e, m, u)
+	if u == 0 {
+		return ng.OK() // there is nothing to stop
+	}
+	return ng.Warning(u.Warning())
 }
 
 // query never changes anything. What the sockets have counted only the owner knows; without it the reply says so. A client

@@ -22,6 +22,7 @@ func (n *Node) mutate(ctx context.Context, m *ngserver.Message, do func(transact
 		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw,
 		Received: m.Received.UnixMicro(), Via: m.Via,
 	})
+	n.undone(e, m, res.Undone)
 	if res.PassedOver > 0 {
 		n.log.Warn("crypto lines that cannot be used were passed over", "call-id", m.CallID, "command", m.Command, "lines", res.PassedOver)
 	}

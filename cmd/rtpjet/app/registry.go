@@ -7,6 +7,7 @@ import (
 
 	"rtpjet/embed"
 	"rtpjet/events"
+	"rtpjet/ngserver/ng"
 	"rtpjet/projection"
 )
 
@@ -29,6 +30,10 @@ type entry struct {
 
 	// owner is that of the call while it lives, nil otherwise, for a look without mu.
 	owner atomic.Pointer[string]
+
+	// told is what the log was told of that commands of the call, of its generation toldGen, asked for and did not get. Under mu.
+	told    ng.Undone
+	toldGen uint64
 
 	// silentAt is when a section of the call may have been silent for long enough, µs of Unix time. Under mu.
 	silentAt int64

@@ -23,6 +23,7 @@ type Counters struct {
 	// command costs no look-up.
 	commandsBy [][numResults]atomic.Pointer[prometheus.Observer]
 	large      *prometheus.CounterVec
+	undone     *prometheus.CounterVec
 	takeovers  *prometheus.CounterVec
 	silence    prometheus.Histogram
 	moves      *prometheus.CounterVec
@@ -63,6 +64,10 @@ func NewCounters() *Counters {
 			Name: "rtpjet_ng_large_replies_total",
 			Help: "NG replies of more than 1,400 bytes, which need more than one packet on many networks.",
 		}, []string{"command"}),
+		undone: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rtpjet_ng_unsupported_total",
+			Help: "NG commands that asked for a feature that rtpjet does not have. The rest of the command was done, or it was refused.",
+		}, []string{"feature"}),
 		takeovers: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rtpjet_takeovers_total",
 			Help: "Calls that got another owner: this node (in), another one in its place (out), or one of two others (elsewhere).",
@@ -94,11 +99,14 @@ func NewCounters() *Counters {
 	for _, command := range []string{ng.CommandOffer, ng.CommandAnswer, ng.CommandDelete, ng.CommandQuery, ng.CommandList, ng.CommandStatistics} {
 		c.large.WithLabelValues(command)
 	}
+	for _, feature := range ng.AllUndone.Labels() {
+		c.undone.WithLabelValues(feature)
+	}
 	return c
 }
 
 func (c *Counters) collectors() []prometheus.Collector {
-	return []prometheus.Collector{c.appends, c.commands, c.large, c.takeovers, c.silence, c.moves, c.moveGap}
+	return []prometheus.Collector{c.appends, c.commands, c.large, c.undone, c.takeovers, c.silence, c.moves, c.moveGap}
 }
 
 // Append counts an append to the log.
@@ -125,6 +133,13 @@ func (c *Counters) Command(index int, result string, took time.Duration, replyBy
 	(*o).Observe(took.Seconds())
 	if replyBytes > LargeReply {
 		c.large.WithLabelValues(commandName(index)).Inc()
+	}
+}
+
+// Unsupported counts what a command asked for and did not get.
+func (c *Counters) Unsupported(u ng.Undone) {
+	for _, feature := range u.Labels() {
+		c.undone.WithLabelValues(feature).Inc()
 	}
 }
 
