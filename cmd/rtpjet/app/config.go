@@ -306,7 +306,7 @@ func (d *decoder) scalars(c *Config) {
 	}
 	c.SoftwareID = d.s.one("software-id", "")
 	c.PIDFile = d.s.one("pidfile", "")
-	c.LogLevel = slogLevel(d.number("log-level", 6, 0, 7))
+	c.LogLevel = slogLevel(d.number("log-level", 6, 0, math.MaxInt32))
 	d.flag("log-stderr")
 	switch format := d.s.one("log-format", "text"); format {
 	case "text", "default", "parsable": // the last two are rtpengine's

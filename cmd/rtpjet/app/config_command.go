@@ -96,7 +96,7 @@ func ParseArgs(ctx context.Context, args []string, env Env) (Command, error) {
 	name, rest := args[0], args[1:]
 	switch name {
 	case "help", "-h", "--help", "-?":
-		return Command{Name: "help", Topic: strings.Join(rest, " ")}, nil
+		return parseHelp(rest)
 	case "version", "-v", "--version":
 		return Command{Name: "version"}, nil
 	case "bench":
@@ -123,6 +123,26 @@ func ParseArgs(ctx context.Context, args []string, env Env) (Command, error) {
 	return Command{}, usageError(fmt.Sprintf("there is no command %s%s", quote(name), suggestCommand(name)))
 }
 
+// parseHelp finds what help is wanted about.
+func parseHelp(words []string) (Command, error) {
+	topic := strings.Join(words, " ")
+	if topic == "" {
+		return Command{Name: "help"}, nil
+	}
+	if words[0] == "bench" || words[0] == "demo" { // they know their options
+		return Command{Name: words[0], Args: append(slices.Clone(words[1:]), "--help")}, nil
+	}
+	for _, c := range commands {
+		if first, _, _ := strings.Cut(c.name, " "); c.name == topic || first == topic {
+			return Command{Name: "help", Topic: topic}, nil
+		}
+	}
+	if slices.Contains([]string{"node undrain", "region forget"}, topic) { // they stand with their opposites
+		return Command{Name: "help", Topic: topic}, nil
+	}
+	return Command{}, usageError(fmt.Sprintf("there is no command %s%s", quote(topic), suggestCommand(words[0])))
+}
+
 func suggestCommand(name string) string {
 	for _, c := range commands {
 		if first, _, _ := strings.Cut(c.name, " "); editDistance(name, first) <= 2 && len(name) > 2 {
@@ -139,6 +159,8 @@ func parseNode(ctx context.Context, name string, args []string, env Env) (Comman
 		return Command{Name: "help", Topic: name}, nil
 	case len(s["version"]) > 0:
 		return Command{Name: "version"}, nil
+	case len(s["codecs"]) > 0:
+		return Command{}, usageError("--codecs lists what can be transcoded, and rtpjet transcodes nothing: it relays any codec")
 	case err != nil:
 		return Command{}, err
 	case len(rest) > 0:

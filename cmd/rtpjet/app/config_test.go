@@ -222,7 +222,7 @@ func TestServeFaults(t *testing.T) {
 		{"serve " + fine + "--port-min 5000 --port-max 4000", []string{"--port-max is 4000 and --port-min is 5000"}},
 		{"serve " + fine + "-m 70000", []string{`-m is "70000"`, "65534"}},
 		{"serve " + fine + "-m -1", []string{`-m is "-1"`}},
-		{"serve " + fine + "-o 0 --tos 256 --log-level 9 --endpoint-learning often", []string{"-o is", "--tos is", "--log-level is", "--endpoint-learning is"}},
+		{"serve " + fine + "-o 0 --tos 256 --log-level=-1 --endpoint-learning often", []string{"-o is", "--tos is", "--log-level is", "--endpoint-learning is"}},
 		{"serve -n 2223 -i nowhere", []string{`"nowhere"`, "no network card and no host"}},
 		{"serve -n 2223 -i down0", []string{`"down0"`, "no address"}},
 		{"serve -n 2223 -i 0.0.0.0", []string{`"0.0.0.0"`}},

@@ -1,5 +1,7 @@
 package app
 
+import "strings"
+
 // kind is the type of an option's value.
 type kind uint8
 
@@ -56,7 +58,7 @@ var options = []option{
 	{"num-threads", 0, number, "THREADS", "threads that move media (the number of processors)"},
 	{"reject-invalid-sdp", 0, flag, "", "refuse an SDP that is not quite right"},
 	{"software-id", 0, text, "TEXT", "how this software calls itself"},
-	{"log-level", 'L', number, "0-7", "how much to log: 3 errors, 4 warnings, 6 events, 7 everything (6)"},
+	{"log-level", 'L', number, "0-7", "how much to log: 3 errors, 4 warnings, 6 events, 7 and above everything, each command too (6)"},
 	{"log-format", 0, text, "FORMAT", "lines of the log: text or json (text)"},
 	{"log-stderr", 'E', flag, "", "log to the standard error output, as it always does"},
 	{"foreground", 'f', flag, "", "stay in the foreground, as it always does"},
@@ -247,6 +249,29 @@ var options = []option{
 	{long: "silence-detect", kind: reserved},
 	{long: "cn-payload", kind: reservedList},
 	{long: "codecs", kind: reservedFlag},
+}
+
+// families are how options begin that rtpengine has for what rtpjet does not have: its releases add to them. None of ours begins so.
+var families = []string{
+	"amr-", "audio-buffer-", "codec-chain-", "codec-", "db-media-", "dtls-", "dtmf-", "dtx-", "evs-", "homer-", "iptables-", "janus-", "jb-", "kernel-player",
+	"log-level-", "log-facility-", "media-files-", "moh-", "mqtt-", "mysql-", "nftables-", "ng-client-", "player-", "preload-", "recording-", "redis-",
+	"transcode-", "vsc-",
+}
+
+// ofFamily is an option of rtpengine that is not in the table; nil if the name is none. A name that looks like one of the table is a typing
+// error.
+func ofFamily(name string) *option {
+	for known := range optionByName {
+		if editDistance(name, known) <= 1 {
+			return nil
+		}
+	}
+	for _, f := range families {
+		if strings.HasPrefix(name, f) {
+			return &option{long: name, kind: reserved}
+		}
+	}
+	return nil
 }
 
 var optionByName, optionByShort = indexOptions(options)

@@ -38,6 +38,11 @@ func parseOptions(args []string, table map[string]*option, short map[byte]*optio
 		case strings.HasPrefix(arg, "--"):
 			name, value, given := strings.Cut(arg[2:], "=")
 			o := table[name]
+			if o == nil && len(optionByName) == len(table) {
+				if o = ofFamily(name); o != nil && !given && (i+1 >= len(args) || strings.HasPrefix(args[i+1], "-")) {
+					given = true // a flag, or none of whose value there is anything to know
+				}
+			}
 			if o == nil {
 				faults.add("there is no option --%s%s", name, suggest(name, table))
 				continue
@@ -56,7 +61,7 @@ func parseOptions(args []string, table map[string]*option, short map[byte]*optio
 				o := short[arg[j]]
 				name := "-" + arg[j:j+1]
 				if o == nil {
-					faults.add("there is no option %s, in %s; rtpjet help lists the options", name, quote(arg))
+					faults.add("there is no option %s, in %s; rtpjet help COMMAND lists the options", name, quote(arg))
 					break
 				}
 				if o.isFlag() {
@@ -93,6 +98,9 @@ func fromGroup(f *iniFile, g *iniGroup) (s settings, warnings []string) {
 	for _, k := range g.keys {
 		where := f.name + ", line " + strconv.Itoa(k.line) + ": " + k.name
 		o := optionByName[k.name]
+		if o == nil {
+			o = ofFamily(k.name)
+		}
 		switch {
 		case o == nil:
 			warnings = append(warnings, where+": there is no such option"+suggest(k.name, optionByName)+"; it is passed over")
@@ -118,7 +126,7 @@ func (s settings) override(by settings) {
 func (s settings) unused() []string {
 	var out []string
 	for name, v := range s {
-		if o := optionByName[name]; !o.used() {
+		if o := optionByName[name]; o == nil || !o.used() {
 			out = append(out, v[0].where+" has no effect in rtpjet")
 		}
 	}
@@ -143,7 +151,7 @@ func suggest(name string, table map[string]*option) string {
 		}
 	}
 	if len(found) == 0 {
-		return "; rtpjet help lists the options"
+		return "; rtpjet help COMMAND lists the options"
 	}
 	slices.SortFunc(found, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(a.distance, b.distance), strings.Compare(a.name, b.name))
