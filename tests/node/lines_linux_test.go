@@ -142,6 +142,8 @@ func TestUndoneIsSaid(t *testing.T) {
 	warned(offer("secured", first.body(), dict{"transport-protocol": "RTP/SAVP"}), "")
 	warned(offer("no keys", first.body(), dict{"transport-protocol": "RTP/SAVP", "SDES": []any{"off"}}), about+"DTLS between a party and the relay")
 
+	m := scrapeURL(t, "http://"+host+":8080/metrics")
+	s.stop() // and its log is complete
 	lines := map[string]string{}
 	for _, line := range s.lines("what was asked for is not supported and not done") {
 		id := line["call-id"].(string)
@@ -152,7 +154,6 @@ func TestUndoneIsSaid(t *testing.T) {
 	}; !maps.Equal(lines, want) {
 		t.Errorf("the log has %q, want %q", lines, want)
 	}
-	m := scrapeURL(t, "http://"+host+":8080/metrics")
 	for feature, want := range map[string]float64{
 		"generate_rtcp": 1, "recording": 3, "debug": 1, "repacketizing": 1, "dtmf": 1, "playback": 1, "dtls": 3, "ice": 0, "transcoding": 0,
 	} {
