@@ -16,6 +16,7 @@ const LearningWindow = 3_000_000
 type RouteDefaults struct {
 	Learning plan.Learning
 	TOS      uint8
+	Lenient  bool
 }
 
 // Routes returns the sockets of a call and what each does from now on, in a fixed order. It is empty for a call that is not
@@ -94,6 +95,7 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 		Epoch:         m.Signal,
 		LearnUntil:    m.SignalAt + LearningWindow,
 		Mode:          def.Learning,
+		Lenient:       def.Lenient,
 		MayLearn:      m.Told,
 		Asymmetric:    m.Asymmetric,
 		StrictSource:  m.StrictSource,

@@ -55,12 +55,17 @@ func sequence(pkt []byte) uint16   { return binary.BigEndian.Uint16(pkt[2:4]) }
 func timestamp(pkt []byte) uint32  { return binary.BigEndian.Uint32(pkt[4:8]) }
 func source(pkt []byte) uint32     { return binary.BigEndian.Uint32(pkt[8:12]) }
 
+// rtcpLength is the length of the first packet of a compound (RFC 3550 §6.4.1).
+func rtcpLength(pkt []byte) int { return 4 * (1 + int(binary.BigEndian.Uint16(pkt[2:4]))) }
+
 // piercer is what is sent to open a NAT: an RTP header that no decoder takes for media (payload type 127, sequence number
 // 65535, timestamp and SSRC 0).
 var piercer = [rtpHeader]byte{0x80, 127, 0xff, 0xff}
 
 // payloadTypes is a set of RTP payload types.
 type payloadTypes [2]uint64
+
+var anyPayloadType = payloadTypes{^uint64(0), ^uint64(0)}
 
 func newPayloadTypes(pts []uint8) (set payloadTypes) {
 	for _, pt := range pts {

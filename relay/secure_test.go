@@ -94,8 +94,8 @@ func TestHostilePackets(t *testing.T) {
 				pkt[i] = byte(draw.Uint32())
 			}
 		}
-		sc.handle(in, pkt, stranger, int64(n)+2)
-		sc.chores(int64(n) + 2)
+		sc.handle(in, pkt, stranger, int64(n)+1+pauseAfter) // the party is quiet, so that each of them has to be looked into
+		sc.chores(int64(n) + 1 + pauseAfter)
 	}
 	runtime.ReadMemStats(&after)
 	if n := after.Mallocs - mem.Mallocs; n > 1000 {

@@ -74,18 +74,16 @@ const maxDatagram = 1<<16 - 1
 func (h *shard) handle(s *stream, pkt []byte, src netip.AddrPort, now int64) {
 	if !h.permitted(s) {
 		s.refuse(h, ShedNotHeld)
-		h.at(s).in.Errors++
 		return
 	}
 	k, plain, sinks, ok := s.receive(h, pkt, src, now)
 	if s.dirty {
 		h.report(s, now)
 	}
-	in := &h.at(s).in
 	if !ok {
-		in.Errors++
 		return
 	}
+	in := &h.at(s).in
 	in.Packets++
 	in.Bytes += uint64(len(pkt))
 	var w wire
@@ -280,7 +278,7 @@ func (h *shard) forget(s *stream) {
 
 // publish makes the sums visible to others. Once per wake-up is enough.
 func (h *shard) publish() {
-	changed := false
+	changed := h.published.shed[ShedSource].load() != h.shed[ShedSource] // which may be counted nowhere else
 	for i := range h.pools {
 		changed = h.published.pools[i].set(&h.pools[i]) || changed
 	}

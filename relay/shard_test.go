@@ -165,7 +165,7 @@ func TestPacketPathAllocatesNothing(t *testing.T) {
 	}
 	// A source that flaps is the worst case: every packet teaches something.
 	a, b := twoParties()
-	a.Mode, a.MediaHandover = plan.LearnImmediate, true
+	a.Mode = plan.LearnDelayed
 	sc := newScript(64, a, b)
 	in, sources := sc.streams[a.Local], [2]netip.AddrPort{addr("8:8000"), addr("9:9000")}
 	now := int64(1)
@@ -181,7 +181,7 @@ func TestPacketPathAllocatesNothing(t *testing.T) {
 
 func TestReportsAreSpacedAndTheLastIsNotLost(t *testing.T) {
 	a, b := twoParties()
-	a.Mode, a.MediaHandover, a.Epoch = plan.LearnImmediate, true, 7
+	a.Mode, a.Epoch = plan.LearnDelayed, 7
 	sc := newScript(64, a, b)
 	in := sc.streams[a.Local]
 	now := int64(1_000_000)
@@ -200,7 +200,7 @@ func TestReportsAreSpacedAndTheLastIsNotLost(t *testing.T) {
 	if due := sc.chores(due); due != 0 {
 		t.Errorf("chores due at %d with nothing to do", due)
 	}
-	want := plan.Learned{Call: "call", Local: a.Local, Remote: addr("9:9099"), Epoch: 7, Confirmed: true}
+	want := plan.Learned{Call: "call", Local: a.Local, Remote: addr("9:9099"), Epoch: 7}
 	if got := <-sc.news; got != want {
 		t.Errorf("reported %+v, want %+v", got, want)
 	}
@@ -208,6 +208,7 @@ func TestReportsAreSpacedAndTheLastIsNotLost(t *testing.T) {
 
 func TestFullChannelIsRetried(t *testing.T) {
 	a, b := twoParties()
+	a.Mode, b.Mode = plan.LearnImmediate, plan.LearnImmediate
 	sc := newScript(1, a, b)
 	sc.handle(sc.streams[a.Local], voice, a.Signalled, 1)
 	sc.handle(sc.streams[b.Local], voice, b.Signalled, 1) // finds the channel full
@@ -228,6 +229,7 @@ func TestFullChannelIsRetried(t *testing.T) {
 // TestReportAfterNewEpoch: a report that was made under an older epoch may come too late to count.
 func TestReportAfterNewEpoch(t *testing.T) {
 	a, b := twoParties()
+	a.Mode, b.Mode = plan.LearnImmediate, plan.LearnImmediate
 	sc := newScript(4, a, b)
 	sc.handle(sc.streams[a.Local], voice, addr("9:9000"), 1)
 	<-sc.news
@@ -238,7 +240,7 @@ func TestReportAfterNewEpoch(t *testing.T) {
 	for len(sc.news) > 0 {
 		got = append(got, <-sc.news)
 	}
-	want := plan.Learned{Call: "call", Local: a.Local, Remote: addr("9:9000"), Epoch: 2}
+	want := plan.Learned{Call: "call", Local: a.Local, Remote: addr("9:9000"), Epoch: 2, Confirmed: true}
 	if len(got) != 2 || got[0] != want && got[1] != want {
 		t.Errorf("reported %+v, want %+v among them", got, want)
 	}
@@ -321,11 +323,11 @@ func TestKeyingPassesAndTeachesNothing(t *testing.T) {
 
 func TestMappedAddressesAreOne(t *testing.T) {
 	a, b := twoParties()
-	a.Signalled = netip.MustParseAddrPort("[::ffff:10.0.0.1]:5000")
+	a.Signalled, a.Mode = netip.MustParseAddrPort("[::ffff:203.0.113.1]:5000"), plan.LearnImmediate
 	sc := newScript(4, a, b)
 	sc.handle(sc.streams[a.Local], voice, addr("1:5000"), 1)
 	if got := sc.streams[a.Local].stats(); !got.Confirmed || got.Remote != addr("1:5000") {
-		t.Errorf("%+v, want 10.0.0.1:5000, confirmed", got)
+		t.Errorf("%+v, want 203.0.113.1:5000, confirmed", got)
 	}
 }
 

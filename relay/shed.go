@@ -40,4 +40,15 @@ func (s Shed) String() string { return shedNames[s] }
 func (s *stream) refuse(h *shard, why Shed) {
 	h.shed[why]++
 	s.in.errors.add(1)
+	h.at(s).in.Errors++
+}
+
+// turnAway drops a packet of a stranger. It is no error of the party's stream, or whoever likes could spoil its figures, unless
+// the party was said to have no other source.
+func (s *stream) turnAway(h *shard, r *route) {
+	if r.plan.StrictSource {
+		s.refuse(h, ShedSource)
+		return
+	}
+	h.shed[ShedSource]++
 }

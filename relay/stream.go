@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"sync/atomic"
@@ -15,8 +16,10 @@ type route struct {
 	plan      plan.Stream // its slices are not used
 	rtp, rtcp []*stream
 	dtmf      payloadTypes
+	types     payloadTypes // that the party may send
 	clocks    []plan.Clock
 	masked    *extensionIDs // nil: none
+	beside    *stream       // the one of RTP, if this is of RTCP; nil if there is none
 
 	// feeders are local addresses that must not become the remote: a packet sent there would come back here, for ever.
 	feeders []netip.AddrPort
@@ -31,10 +34,17 @@ type route struct {
 
 // newRoute compiles the route of one stream of a call. open names the streams that exist; sinks that do not are left out.
 func newRoute(call string, st *plan.Stream, all []plan.Stream, open map[netip.AddrPort]*stream) *route {
-	r := &route{call: call, plan: *st, dtmf: newPayloadTypes(st.DTMF), clocks: st.Clocks}
-	r.plan.Signalled = plain(st.Signalled)
-	r.plan.Learned = plain(st.Learned)
-	r.plan.RTPSinks, r.plan.RTCPSinks, r.plan.DTMF, r.plan.Clocks, r.plan.MaskExtensions = nil, nil, nil, nil, nil
+	r := &route{call: call, plan: *st, dtmf: newPayloadTypes(st.DTMF), types: newPayloadTypes(st.Types), clocks: st.Clocks}
+	r.plan.Signalled, r.plan.Learned, r.plan.Former = plain(st.Signalled), plain(st.Learned), plain(st.Former)
+	r.plan.Seen = st.Seen.Unmap().WithZone("")
+	r.plan.RTPSinks, r.plan.RTCPSinks, r.plan.DTMF, r.plan.Types = nil, nil, nil, nil
+	r.plan.Clocks, r.plan.MaskExtensions = nil, nil
+	if len(st.Types) == 0 {
+		r.types = anyPayloadType
+	}
+	if st.RTCP {
+		r.beside = open[st.RTP]
+	}
 	if st.Echo { // what the party hears of itself it has asked for
 		r.rtp = []*stream{open[st.Local]}
 		r.rtcp = r.rtp
@@ -146,16 +156,17 @@ func (s *stream) sync() *route {
 // it has no state, and each plan is its first.
 func (s *stream) adopt(r *route) {
 	old := s.cur.Load()
-	var before netip.AddrPort
+	var before *plan.Stream
 	if old != nil {
-		before = old.plan.Signalled
+		before = &old.plan
 	}
-	if old == nil || old.plan.Epoch != r.plan.Epoch {
+	if old == nil || before.Epoch != r.plan.Epoch {
 		s.latch.restart(&r.plan, before)
 		// What was learned but is not in the plan must be reported again, under the new epoch.
-		s.dirty = s.latch.source.IsValid() && r.plan.Mode != plan.LearnOff && s.latch.source != r.plan.Learned
+		s.dirty = s.latch.source.IsValid() && r.plan.Mode != plan.LearnOff &&
+			(s.latch.source != r.plan.Learned || s.latch.confirmed && !r.plan.Confirmed)
 	}
-	if old == nil || before != r.plan.Signalled {
+	if old == nil || !sameParty(&r.plan, before) {
 		s.heard = r.plan.Learned.IsValid()
 	}
 	s.aim(r)
@@ -189,6 +200,7 @@ func usable(a netip.AddrPort) bool {
 func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k kind, plain []byte, sinks []*stream, ok bool) {
 	r := s.sync()
 	if r == nil {
+		h.at(s).in.Errors++
 		return kindInvalid, nil, nil, false
 	}
 	k = kindOpaque
@@ -205,36 +217,19 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 	plain = pkt
 	if r.plan.Decrypt != nil {
 		// What is not authentic changes nothing, so this comes before the latch, but for what it would refuse in any case.
-		why := ShedSource
-		if !s.latch.refuses(&r.plan, src) {
-			why = ShedNotAuthentic
-			plain, ok = s.unprotect(h, r, k, pkt, now)
+		if s.latch.refuses(&r.plan, src, now) {
+			s.turnAway(h, r)
+			return k, nil, nil, false
 		}
-		if !ok {
-			s.refuse(h, why)
+		if plain, ok = s.unprotect(h, r, k, pkt, now); !ok {
+			s.refuse(h, ShedNotAuthentic)
 			return k, nil, nil, false
 		}
 	}
-	// Some endpoints send RTCP to the RTP port from another socket: no sign of where their RTP comes from.
-	stray := k == kindKeying || k == kindRTCP && !r.plan.RTCP && pkt[1] != rtcpApp
-	ok, changed := s.latch.step(&r.plan, src, stray, now)
-	if !ok {
-		s.refuse(h, ShedSource)
-		if changed { // the packet has ended learning, though not in its favour
-			s.dirty = true
-			s.aim(r)
-		}
+	if !s.listen(h, r, k, plain, src, now) {
 		return k, nil, nil, false
 	}
 	s.countIn(h, r, k, pkt, now)
-	if int64(s.last.load()) != now {
-		s.last.set(uint64(now))
-	}
-	if changed || !s.heard {
-		s.heard = true
-		s.dirty = s.dirty || changed
-		s.aim(r)
-	}
 	if r.plan.Blocked || r.plan.BlockDTMF {
 		dtmf := k == kindRTP && r.dtmf.has(payloadType(pkt))
 		if dtmf && r.plan.BlockDTMF || !dtmf && r.plan.Blocked {
@@ -255,6 +250,51 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 	return k, plain, r.rtp, true
 }
 
+// listen has the latch judge a packet, and takes note of what it shows; false if it is a stranger's.
+func (s *stream) listen(h *shard, r *route, k kind, pkt []byte, src netip.AddrPort, now int64) bool {
+	p := sign{src: src, now: now, kind: k}
+	p.read(r, pkt)
+	verdict, changed := s.latch.step(&r.plan, &p)
+	switch {
+	case verdict == verdictRefuse:
+		s.turnAway(h, r)
+		return false
+	case verdict == verdictPass:
+		return true
+	}
+	if int64(s.last.load()) != now {
+		s.last.set(uint64(now))
+	}
+	if changed || !s.heard {
+		s.heard = true
+		s.dirty = s.dirty || changed
+		s.aim(r)
+	}
+	return true
+}
+
+// read fills in what pkt, which is not encrypted by us any more, says about its source.
+func (p *sign) read(r *route, pkt []byte) {
+	p.proven = r.plan.Decrypt != nil && !r.plan.Decrypt.Unauthenticated
+	switch p.kind {
+	case kindRTP:
+		p.trail = trail{ssrc: source(pkt), ts: timestamp(pkt), seq: sequence(pkt)}
+		p.fits = r.types.has(payloadType(pkt))
+	case kindRTCP:
+		p.stray = !r.plan.RTCP // some endpoints send it to the RTP port, from another socket
+		p.trail.ssrc = binary.BigEndian.Uint32(pkt[4:8])
+		p.fits = isRTCP(pkt[1]) && rtcpLength(pkt) <= len(pkt)
+		if b := r.beside; b != nil && b.latch.source.IsValid() {
+			p.beside = b.latch.source.Addr() == p.src.Addr()
+			p.apart = !p.beside
+		}
+	case kindKeying:
+		p.stray = true
+	case kindOpaque, kindInvalid:
+		p.fits = true
+	}
+}
+
 // ready tells whether a packet can be sent to the party now.
 func (s *stream) ready() bool { return s.sync() != nil && s.open }
 
@@ -268,10 +308,10 @@ func (s *stream) stats() plan.Stats {
 	if r == nil {
 		return st
 	}
-	if cur == nil || cur.plan.Epoch != r.plan.Epoch && (r.plan.Learned.IsValid() || cur.plan.Signalled != r.plan.Signalled) {
+	if cur == nil || cur.plan.Epoch != r.plan.Epoch && !sameParty(&r.plan, &cur.plan) {
 		// The shard takes a new route up with the next packet. Until then this is what it will start from.
 		var l latch
-		l.restart(&r.plan, netip.AddrPort{})
+		l.restart(&r.plan, nil)
 		st.Remote, st.Confirmed = l.remote(&r.plan), l.confirmed
 		return st
 	}

@@ -5,12 +5,12 @@ package plan
 
 import "net/netip"
 
-// Learning says how a stream's remote address is learned from received packets (ng-reference §6.1).
+// Learning says how a stream's remote address is learned from received packets; docs/learning.md has the rules.
 type Learning uint8
 
 // The four learning modes, by rtpengine's names.
 const (
-	LearnHeuristic Learning = iota // rank candidates until LearnUntil, use the best one seen
+	LearnHeuristic Learning = iota // sources are ranked, and believed after some packets
 	LearnOff                       // the SDP's address only
 	LearnImmediate                 // the first packet decides
 	LearnDelayed                   // packets re-learn until LearnUntil, then the next one is committed
@@ -52,9 +52,12 @@ type Stream struct {
 	// MayLearn is false until the media was put into an SDP that we sent: packets are forwarded, but teach nothing.
 	MayLearn bool
 
+	// Lenient believes any source by its first packet, and forwards what comes from others.
+	Lenient bool
+
 	Asymmetric    bool // a learned source never becomes the address to send to
-	StrictSource  bool // once confirmed, drop packets from any other address and port
-	MediaHandover bool // once confirmed, follow a source that changes
+	StrictSource  bool // once a source is believed, only a better one takes its place
+	MediaHandover bool // follow a source that changes, wherever the new one is
 	NATWait       bool // send nothing before something was received
 	PierceNAT     bool // send a probe to Signalled until something was received
 
@@ -145,7 +148,7 @@ type Learned struct {
 	Local  netip.AddrPort
 	Remote netip.AddrPort
 	Epoch  uint64 // the Stream.Epoch under which it was learned
-	// Confirmed is true once learning has ended for this epoch.
+	// Confirmed is true once a stranger cannot take its place.
 	Confirmed bool
 }
 

@@ -46,6 +46,10 @@ func Contract(t *testing.T, open Open) {
 		"Answers":              answers,
 
 		"LearnHeuristic":       learnHeuristic,
+		"LearnSeen":            learnSeen,
+		"LearnUnknown":         learnUnknown,
+		"LearnMoved":           learnMoved,
+		"LearnLenient":         learnLenient,
 		"LearnHeuristicStrict": learnHeuristicStrict,
 		"LearnImmediate":       learnImmediate,
 		"LearnDelayed":         learnDelayed,
@@ -192,8 +196,9 @@ func setBindsAgain(f *fixture) {
 	p.toA(p.b, natted)
 	p.toB(natted, p.b)
 
-	stranger := NewPhone(next, loopback4)
-	p.toB(stranger, p.b)
+	stranger := NewPhone(next, loopback4.Next())
+	stranger.Send(p.sa.Local, p.next())
+	next.strangers(1)
 	p.toA(p.b, natted)
 
 	// Its ports are taken.

@@ -182,7 +182,8 @@ func floatingWarm(f *fixture) {
 	}
 	f.permit(loopback4)
 	p.toA(p.b, second)
-	p.toB(first, p.b)
+	first.Send(p.sa.Local, p.next())
+	f.strangers(1)
 	p.toA(p.b, second) // it is confirmed
 
 	// From now on what its own packets teach is newer than a plan of the same epoch.

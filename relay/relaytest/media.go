@@ -241,7 +241,7 @@ func asymmetric(f *fixture) {
 	if l := f.learned(); l.Remote != sends.Addr() {
 		f.Errorf("learned %v, want %v", l.Remote, sends.Addr())
 	}
-	p.a.Send(p.sa.Local, p.next()) // strict: from the source that was learned only
+	NewPhone(f, loopback4).Send(p.sa.Local, p.next()) // strict: from the source that was learned only
 	p.toB(sends, p.b)
 }
 
@@ -268,7 +268,7 @@ func noForwardingLoop(f *fixture) {
 
 func statistics(f *fixture) {
 	p := newPair(f, "call")
-	p.sa.Mux = true
+	p.sa.Mux, p.sa.Mode = true, plan.LearnImmediate
 	p.sa.RTCPSinks = p.sa.RTPSinks
 	p.apply()
 	if st := f.stats(p.sa.Local); st.Remote != p.a.Addr() || st.Confirmed || st.LastPacket != 0 || st.IngressSSRC.Seen {

@@ -217,6 +217,15 @@ func (p *pair) toB(a, b *Phone) {
 	b.Expect(p.sb.Local, pkt)
 }
 
+// drainB sends a packet like toB, and takes what has arrived at the phone b before it.
+func (p *pair) drainB(from *Phone) {
+	p.Helper()
+	last := p.next()
+	from.Send(p.sa.Local, last)
+	for got, _ := p.b.Read(); !bytes.Equal(got, last); got, _ = p.b.Read() {
+	}
+}
+
 // toA is the other way.
 func (p *pair) toA(b, a *Phone) {
 	p.Helper()

@@ -128,6 +128,13 @@ func (c *call) talk() {
 	pass(c.t, c.b.rtp, c.atB.rtp, c.a.rtp, c.atA.rtp)
 }
 
+// meet has both parties talk until they are believed.
+func (c *call) meet() {
+	c.t.Helper()
+	speak(c.t, c.a.rtp, c.atA.rtp, c.b.rtp, c.atB.rtp)
+	speak(c.t, c.b.rtp, c.atB.rtp, c.a.rtp, c.atA.rtp)
+}
+
 func (c *call) reports() {
 	c.t.Helper()
 	passPacket(c.t, c.a.rtcp, c.atA.rtcp, c.b.rtcp, c.atB.rtcp, report())

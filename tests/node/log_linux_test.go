@@ -55,7 +55,7 @@ func TestLogTrouble(t *testing.T) {
 					t.Errorf("%d ports in use, and there were %d", got, used)
 				}
 			}
-			c.talk()
+			c.meet()
 			c.reports()
 			if got := n.last(); got != last {
 				t.Errorf("%d events were appended", got-last)
@@ -156,7 +156,7 @@ func TestLogSlowOwnEvents(t *testing.T) {
 		<-ctx.Done()
 		return 0, embed.ErrUnavailable, true
 	})
-	c.talk()
+	c.meet()
 	eventually(t, "nothing was learned", func() error { return when(seen.Load() > 0) })
 	n.ok(dict{"command": "query", "call-id": c.id})
 	if d := time.Duration(longest.Load()); d > 500*time.Millisecond {
@@ -259,7 +259,7 @@ func TestLogServerAway(t *testing.T) {
 	fresh := offer("fresh", newPhone(t).body())
 	n.refused(fresh, logAway)
 	n.ok(dict{"command": "query", "call-id": c.id})
-	c.talk()
+	c.meet()
 	server2 := run()
 	eventually(t, "the node does not work again", func() error {
 		if reply := n.do(fresh); reply["result"] != "ok" {

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -63,6 +64,9 @@ func (p *phone) addr() netip.AddrPort { return addrOf(p.rtp) }
 
 // body is an SDP with one audio section.
 func (p *phone) body(lines ...string) string { return audio(p.addr(), lines...) }
+
+// behindNAT is the body of a phone that has a private address, from which no packet comes.
+func behindNAT() string { return audio(netip.MustParseAddrPort("192.168.1.10:4000")) }
 
 func audio(at netip.AddrPort, lines ...string) string {
 	return session(at.Addr()) + section(at.Port(), lines...)
@@ -123,7 +127,27 @@ func receive(t testing.TB, at *net.UDPConn) ([]byte, netip.AddrPort) {
 // pass sends one packet to the relay and expects it as the next one on the other side, from where that side sends to.
 func pass(t testing.TB, from *net.UDPConn, in netip.AddrPort, to *net.UDPConn, out netip.AddrPort) {
 	t.Helper()
-	passPacket(t, from, in, to, out, packet())
+	passPacket(t, from, in, to, out, packetFrom(from))
+}
+
+// speak sends as many packets as it takes to be believed.
+func speak(t testing.TB, from *net.UDPConn, in netip.AddrPort, to *net.UDPConn, out netip.AddrPort) {
+	t.Helper()
+	for range 3 {
+		pass(t, from, in, to, out)
+	}
+}
+
+// sent counts the packets of each socket.
+var sent sync.Map
+
+// packetFrom is the next one of a phone: its sequence numbers have no gaps.
+func packetFrom(from *net.UDPConn) []byte {
+	count, _ := sent.LoadOrStore(from, new(atomic.Uint32))
+	n := count.(*atomic.Uint32).Add(1)
+	pkt := packet()
+	pkt[2], pkt[3] = byte(n>>8), byte(n)
+	return pkt
 }
 
 func passPacket(t testing.TB, from *net.UDPConn, in netip.AddrPort, to *net.UDPConn, out netip.AddrPort, pkt []byte) {

@@ -29,7 +29,7 @@ func TestRestart(t *testing.T) {
 
 	prepare("plain", func(t *testing.T) func(*testing.T) {
 		c := s.place("plain")
-		c.talk()
+		c.meet()
 		c.reports()
 		awaitLearned(t, l, c.id, 4)
 		return func(*testing.T) {
@@ -46,8 +46,8 @@ func TestRestart(t *testing.T) {
 	})
 	prepare("behind NAT", func(t *testing.T) func(*testing.T) {
 		c := &call{t: t, id: "behind NAT", a: newPhone(t), b: newPhone(t)}
-		s.setUp(c, c.a.body(), newPhone(t).body())
-		pass(t, c.b.rtp, c.atB.rtp, c.a.rtp, c.atA.rtp)
+		s.setUp(c, c.a.body(), behindNAT())
+		speak(t, c.b.rtp, c.atB.rtp, c.a.rtp, c.atA.rtp)
 		passPacket(t, c.b.rtcp, c.atB.rtcp, c.a.rtcp, c.atA.rtcp, report())
 		awaitLearned(t, l, c.id, 2)
 		return func(t *testing.T) { // b stays silent, and hears
@@ -57,8 +57,8 @@ func TestRestart(t *testing.T) {
 	})
 	prepare("on hold", func(t *testing.T) func(*testing.T) {
 		c := &call{t: t, id: "on hold", a: newPhone(t), b: newPhone(t)}
-		s.setUp(c, newPhone(t).body(), c.b.body()) // a is behind a NAT
-		pass(t, c.a.rtp, c.atA.rtp, c.b.rtp, c.atB.rtp)
+		s.setUp(c, behindNAT(), c.b.body())
+		speak(t, c.a.rtp, c.atA.rtp, c.b.rtp, c.atB.rtp)
 		awaitLearned(t, l, c.id, 1)
 		hold := holdByAddress(c.offer["sdp"].(string))
 		s.sdp(with(maps.Clone(c.offer), dict{"sdp": hold, "to-tag": "B"}))

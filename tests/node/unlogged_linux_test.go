@@ -155,7 +155,7 @@ func TestUnloggedFoldsAlike(t *testing.T) {
 	d.atA = legs(t, n.sdp(answer(d.id, d.b.body())))[0]
 	d.a = moved
 	for _, x := range []*call{c, d} {
-		x.talk()
+		x.meet()
 		x.reports()
 	}
 	n.journal.heal()

@@ -62,6 +62,7 @@ type Config struct {
 	Timeout, SilentTimeout, FinalTimeout, OfferTimeout, DeleteDelay, LegSilence time.Duration
 
 	Learning         plan.Learning
+	LenientLearning  bool
 	SIPSource        bool
 	RejectInvalidSDP bool
 	// MaxSessions is the number of calls beyond which new ones are refused; negative: no limit.
@@ -297,6 +298,7 @@ func (d *decoder) scalars(c *Config) {
 	c.FinalTimeout = d.seconds("final-timeout", 0, 0)
 	c.DeleteDelay = d.seconds("delete-delay", 30, 0)
 	c.LegSilence = d.seconds("leg-silence", 20, 0)
+	c.LenientLearning = d.flag("lenient-learning")
 	c.SIPSource = d.flag("sip-source")
 	c.RejectInvalidSDP = d.flag("reject-invalid-sdp")
 	c.MaxSessions = d.number("max-sessions", -1, -1, math.MaxInt32)

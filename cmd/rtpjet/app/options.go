@@ -53,6 +53,7 @@ var options = []option{
 	{"control-tos", 0, number, "0-255", "TOS byte of NG replies (0)"},
 	{"endpoint-learning", 0, text, "MODE", "how the addresses of senders are learned: heuristic, immediate, delayed or off (heuristic)"},
 	{"templates", 0, text, "SECTION", "section of the configuration file with flags for NG commands: NAME = FLAGS; default and those named like a command apply by themselves"},
+	{"lenient-learning", 0, flag, "", "believe any sender by its first packet and pass on what others send, as rtpengine does; whoever finds a media port then hears a party that is silent, and can talk into every call (docs/learning.md)"},
 	{"sip-source", 0, flag, "", "trust the address that SIP came from before that in the SDP"},
 	{"max-sessions", 0, number, "CALLS", "refuse new calls beyond so many (-1: no limit)"},
 	{"num-threads", 0, number, "THREADS", "threads that move media (the number of processors)"},

@@ -136,7 +136,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 
 	node, err = NewNode(NodeConfig{
 		ID: c.NodeID, Interfaces: c.Interfaces, Zone: c.Zone, Listen: c.Listen, ControlTOS: int(c.ControlTOS),
-		Defaults: projection.RouteDefaults{Learning: c.Learning, TOS: c.TOS},
+		Defaults: projection.RouteDefaults{Learning: c.Learning, Lenient: c.LenientLearning, TOS: c.TOS},
 		Timeouts: projection.Timeouts{
 			Media: c.Timeout.Microseconds(), Silent: c.SilentTimeout.Microseconds(),
 			Offer: c.OfferTimeout.Microseconds(), Final: c.FinalTimeout.Microseconds(),
