@@ -52,7 +52,9 @@ func (d *mediaDecision) answerable(c *Call, sender, receiver *events.Party) (sec
 // the first alone, it is another answer to that.
 func (d *mediaDecision) candidates(c *Call, sender, receiver *events.Party) (found []*events.Proposal) {
 	for i := range c.Proposals {
-		if p := &c.Proposals[i]; p.From == receiver.ID && p.To == sender.ID {
+		p := &c.Proposals[i]
+		over := p.Answered && p.Number < c.Offers && p.Branch != "" && d.Req.ViaBranch != "" && p.Branch != d.Req.ViaBranch
+		if p.From == receiver.ID && p.To == sender.ID && !over { // over: the answer is one more to a later offer, which is settled
 			found = append(found, p)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 //
 //	in force   Call.Parties: the sections that an answer has settled. Those that only an offer has brought are there too, marked as
 //	           proposed, since their media may come before any answer (RFC 3264 §5.1); the next offer begins without them.
-//	proposed   Call.Proposals: for two parties the last offer, and the one that began their dialogue as long as other answers to it
-//	           may come (forks, RFC 3261 §13.2.2.4; an UPDATE before the final answer, RFC 3311).
+//	proposed   Call.Proposals: for two parties the last offer of each, and the one that began their dialogue as long as other answers
+//	           to it may come (forks, RFC 3261 §13.2.2.4; an UPDATE before the final answer, RFC 3311).
 //
 // The sockets of proposals are open: whoever has accepted sends to them before we hear of it.
 
@@ -63,7 +63,7 @@ func whilePending(was, offered []events.Media) []events.Media {
 }
 
 // noteOffer keeps an offer for its answers. It has to see the parties as they were before it. Of the earlier offers between the
-// two parties, the first stays as long as it may be answered again.
+// two parties, the first stays as long as it may be answered again, and one of the other party that nobody has answered.
 func (c *Call) noteOffer(at int64, s *events.Signalling) {
 	c.Offers++
 	from, to := partyIn(s.Parties, s.From), partyIn(s.Parties, s.To)
@@ -76,11 +76,14 @@ func (c *Call) noteOffer(at int64, s *events.Signalling) {
 		switch {
 		case !between(&p, s.From, s.To):
 			kept = append(kept, p)
-		case p.First && (p.Answered || p.From != s.From) && at-p.At <= earlyDialogue:
+		case at-p.At > earlyDialogue:
+		case p.First && (p.Answered || p.From != s.From):
 			if p.FromMedias == nil && p.ToMedias == nil { // they change now
 				p.FromMedias, p.ToMedias = mediasOf(c.Party(p.From)), mediasOf(c.Party(p.To))
 			}
 			first = &p
+			kept = append(kept, p)
+		case !p.Answered && p.From != s.From: // the two cross (RFC 3261 §14.1), and nobody says which of them is refused
 			kept = append(kept, p)
 		}
 	}
@@ -110,28 +113,29 @@ func between(p *events.Proposal, a, b int) bool {
 }
 
 // noteAnswer notes that an offer was answered. It has to see the parties as they are after it. A final answer is the last one
-// between the two; others may follow any other.
+// between the two, but for that to an INVITE whose offer came before (an UPDATE, RFC 3311 §5.1); others may follow any other.
 func (c *Call) noteAnswer(s *events.Signalling) {
-	kept := make([]events.Proposal, 0, len(c.Proposals))
-	last := 0
+	last, branch := 0, ""
 	for i := range c.Proposals {
-		if p := &c.Proposals[i]; p.From == s.To && p.To == s.From {
-			last = p.Number
+		p := &c.Proposals[i]
+		if p.From == s.To && p.To == s.From && (s.Answers == 0 || p.Number == s.Answers) {
+			last, branch = p.Number, p.Branch
 		}
 	}
-	if s.Answers != 0 {
-		last = s.Answers
-	}
+	kept := make([]events.Proposal, 0, len(c.Proposals))
 	for _, p := range c.Proposals {
-		if between(&p, s.From, s.To) {
-			if s.Final {
-				continue
-			}
-			if p.Number == last {
-				p.Answered = true
-				if sameAsInForce(p.FromMedias, mediasOf(c.Party(p.From))) && sameAsInForce(p.ToMedias, mediasOf(c.Party(p.To))) {
-					p.FromMedias, p.ToMedias = nil, nil
-				}
+		if !between(&p, s.From, s.To) {
+			kept = append(kept, p)
+			continue
+		}
+		invite := p.First && p.Answered && p.Number < last && p.Branch != "" && branch != "" && p.Branch != branch
+		if s.Final && !invite {
+			continue
+		}
+		if p.Number == last {
+			p.Answered = true
+			if sameAsInForce(p.FromMedias, mediasOf(c.Party(p.From))) && sameAsInForce(p.ToMedias, mediasOf(c.Party(p.To))) {
+				p.FromMedias, p.ToMedias = nil, nil
 			}
 		}
 		kept = append(kept, p)
@@ -142,7 +146,7 @@ func (c *Call) noteAnswer(s *events.Signalling) {
 // sameAsInForce tells whether an answer has taken nothing away that another answer to the same offer would need.
 func sameAsInForce(offered, inForce []events.Media) bool {
 	return slices.EqualFunc(offered, inForce, func(o, m events.Media) bool {
-		return o.Type == m.Type && o.Rejected == m.Rejected && o.Hidden == m.Hidden && o.Local.RTP == m.Local.RTP &&
+		return o.Type == m.Type && o.Rejected == m.Rejected && o.Hidden == m.Hidden && o.Place == m.Place && o.Local.RTP == m.Local.RTP &&
 			o.SRTP == nil && m.SRTP == nil && len(o.Offered) <= len(m.Offered) && slices.Equal(o.Codecs, m.Codecs) == (len(o.Codecs) > 0 || len(m.Codecs) == 0)
 	})
 }

@@ -43,13 +43,13 @@ const unplaced = -1
 // matchSections returns the position of each section of an SDP in the sender's medias, as those of the SDP before have them. Sections stand
 // where they stood, unless the kinds say otherwise; a-mid and media type tell which is which then. A section that finds no place
 // is unplaced.
-func matchSections(secs []Section, medias []events.Media) []int {
+func matchSections(secs []Section, medias []events.Media, answer bool) []int {
 	known := Order(medias)
 	out := make([]int, len(secs))
 	for i := range out {
 		out[i] = unplaced
 	}
-	if standsAsBefore(secs, medias, known) {
+	if standsAsBefore(secs, medias, known, answer) {
 		copy(out, known)
 		return out
 	}
@@ -82,11 +82,12 @@ func matchSections(secs []Section, medias []events.Media) []int {
 	return out
 }
 
-// standsAsBefore tells whether sections are where they were. More than before stand behind; fewer are those that were first.
-func standsAsBefore(secs []Section, medias []events.Media, known []int) bool {
+// standsAsBefore tells whether sections are where they were. More than before stand behind; fewer are those that were first. In an offer
+// the place of a refused section is free for another kind (RFC 3264 §8.1); an answer has the kinds of its offer.
+func standsAsBefore(secs []Section, medias []events.Media, known []int, answer bool) bool {
 	for i := range min(len(secs), len(known)) {
 		m, sec := &medias[known[i]], &secs[i]
-		free := len(secs) >= len(known) && (m.Rejected || sec.Rejected) // the place of a refused section is free for another (RFC 3264 §8.1)
+		free := !answer && len(secs) >= len(known) && (m.Rejected || sec.Rejected)
 		if !sameKind(m, sec) && !free {
 			return false
 		}
@@ -101,7 +102,7 @@ func sameKind(m *events.Media, sec *Section) bool { return strings.EqualFold(m.T
 // sender knew and that its SDP leaves out.
 func (d *mediaDecision) lineUp(secs []Section, sender, receiver *events.Party) (at, gone []int) {
 	known, told := Order(sender.Medias), Order(receiver.Medias)
-	where := matchSections(secs, sender.Medias)
+	where := matchSections(secs, sender.Medias, d.Answer)
 	unasked := d.Answer && len(receiver.Medias) > 0 // an answer to nothing is taken as it is
 	if unasked {
 		d.refuseUnasked(secs, where, sender.Medias)

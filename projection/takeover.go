@@ -26,7 +26,7 @@ func DecideTakeover(c *Call, owner, why string, res Resources, now int64) (event
 		}
 		ev.Parties = append(ev.Parties, *q)
 	}
-	ev.Proposals = slices.Clone(c.Proposals)
+	ev.Proposals = append(ev.Proposals, c.Proposals...) // nil if there are none, as a reader has it
 	for i := range ev.Proposals {
 		p := &ev.Proposals[i]
 		p.FromMedias, p.ToMedias = slices.Clone(p.FromMedias), slices.Clone(p.ToMedias)
@@ -66,11 +66,16 @@ func (h *rehousing) section(m *events.Media) error {
 // is not pending are gone.
 func (h *rehousing) proposed(m *events.Media, pending bool) error {
 	m.Earlier = nil
-	_, shared := h.moved[m.Local.RTP]
+	rtp, shared := h.moved[m.Local.RTP]
 	switch {
 	case !m.Local.RTP.IsValid():
 		return nil
-	case !shared && !pending:
+	case !pending && shared: // an RTCP socket that the section does not share is gone (rtcp-mux)
+		local, _ := h.res.Local(m.Interface, familyOf(m.Local.RTP.Addr()))
+		m.Interface, m.Advertised = local.Interface, local.Advertised
+		m.Local = events.Ports{RTP: rtp, RTCP: h.moved[m.Local.RTCP]}
+		return nil
+	case !pending:
 		m.Local = events.Ports{}
 		return nil
 	}
