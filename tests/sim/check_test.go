@@ -204,32 +204,40 @@ func (w *world) holds(s *subject, seq, upto uint64) bool {
 	return true
 }
 
-// named returns the sockets that the SDP of a reply names.
-func named(raw []byte) []netip.AddrPort {
+// told is an m= section of an SDP of ours.
+type told struct {
+	kind string
+	port netip.AddrPort
+}
+
+// sections returns those of the SDP of a reply.
+func sections(raw []byte) []told {
 	var session netip.Addr
-	type section struct {
-		addr netip.Addr
-		port int
-	}
-	var all []section
+	var all []told
 	for line := range strings.SplitSeq(string(raw), "\r\n") {
 		if text, ok := strings.CutPrefix(line, "c=IN IP4 "); ok {
 			addr, _ := netip.ParseAddr(text)
 			if len(all) == 0 {
 				session = addr
 			} else {
-				all[len(all)-1].addr = addr
+				last := &all[len(all)-1]
+				last.port = netip.AddrPortFrom(addr, last.port.Port())
 			}
 		}
 		if f := strings.Fields(line); len(f) > 2 && strings.HasPrefix(f[0], "m=") {
 			port, _ := strconv.Atoi(f[1])
-			all = append(all, section{session, port})
+			all = append(all, told{f[0][2:], netip.AddrPortFrom(session, uint16(port))})
 		}
 	}
+	return all
+}
+
+// named returns the sockets that the SDP of a reply names.
+func named(raw []byte) []netip.AddrPort {
 	var out []netip.AddrPort
-	for _, m := range all {
-		if m.port > 0 {
-			out = append(out, netip.AddrPortFrom(m.addr, uint16(m.port)))
+	for _, m := range sections(raw) {
+		if m.port.Port() > 0 {
+			out = append(out, m.port)
 		}
 	}
 	return out

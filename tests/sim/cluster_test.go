@@ -61,8 +61,8 @@ func (n *node) watchAll() {
 // toWatcher brings a change of the bucket to a node that watches it. What is lost comes again; what a node that is cut off misses, it
 // reads when it is back.
 func (w *world) toWatcher(n *node, f func()) {
+	inc := n.inc
 	if w.lost() && !n.cutNATS {
-		inc := n.inc
 		w.after(100*ms, func() {
 			if n.inc == inc {
 				w.toWatcher(n, f)
@@ -70,7 +70,11 @@ func (w *world) toWatcher(n *node, f func()) {
 		})
 		return
 	}
-	w.fromLog(n, f)
+	w.after(w.delay(), func() {
+		if !n.cutNATS {
+			n.run(inc, f)
+		}
+	})
 }
 
 func (w *world) index(id string) int {

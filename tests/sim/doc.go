@@ -9,6 +9,10 @@
 // run projection/regions beside all that, with ways between them that are slow, lossy and cut. Their checks are in
 // regions_check_test.go, and beside what they are about.
 //
+// In every second world half of the clients negotiate (talk_test.go): offers are refused without a word, abandoned and crossed, and
+// answers come late, twice, from forks and with other sections. What is in force then, and which sockets are open, is held against rules
+// of its own (session_test.go).
+//
 // Every effect of a command is a point at which the scheduler may do something else first: the command is a coroutine. What is
 // checked stands in check_test.go; that the checks find something is shown by the bugs of plant_test.go.
 package sim

@@ -121,7 +121,7 @@ func (n *node) apply(h *held, seq uint64, env events.Envelope) {
 		h.lost = false
 	}
 	h.call.ID = env.Call
-	h.call.Apply(seq, env)
+	n.w.fold(&h.call, seq, env)
 	n.w.checkFolded(n, h)
 }
 

@@ -35,6 +35,8 @@ type subject struct {
 	call   projection.Call
 	locals []netip.AddrPort
 	ports  map[netip.AddrPort]bool // that some event has named
+
+	session *session // of a talk
 }
 
 type ownership struct {
@@ -100,10 +102,11 @@ func (l *eventLog) append(by *node, key string, expected uint64, data []byte, fe
 	l.w.trace.add(l.w.now, "log", "%d: %s of %s by %s, generation %d", seq, events.KindOf(env.Event), l.w.short(key), env.Node, env.Gen)
 	l.w.checkAppended(key, s, seq, env)
 	s.call.ID = env.Call
-	s.call.Apply(seq, env)
+	l.w.fold(&s.call, seq, env)
 	l.entries[seq-1].sum = summary(&s.call)
 	l.name(key, s)
 	l.w.checkPorts(key, s)
+	l.w.checkSession(key, s, env)
 	l.w.checkOwner("the log", key, &s.call)
 	for _, n := range l.w.nodes {
 		n.wake()

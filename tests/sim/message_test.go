@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,6 +16,7 @@ type message struct {
 	cookie string
 	raw    []byte
 	call   *script
+	sig    *signal // of a talk; nil for any other command
 }
 
 func (m *message) id() string { return m.cookie + "\x00" + string(m.raw) }
@@ -63,7 +65,8 @@ type script struct {
 	video   bool
 	srtp    bool // alice speaks SRTP, and bob does not
 	mux     bool
-	moved   int // how often alice has changed her address
+	moved   int   // how often alice has changed her address
+	talk    *talk // what is negotiated beyond that; nil: nothing
 
 	last *message
 	full bool // the last reply was that there is no port
@@ -74,6 +77,10 @@ func (w *world) newScript(i int) *script {
 	s := &script{w: w, id: fmt.Sprintf("call%d", i), video: w.chance(300), mux: w.chance(300)}
 	s.srtp = i%4 == 3
 	s.key = events.Key(s.id)
+	if w.cfg.talks && i%2 == 0 {
+		w.newTalk(s)
+		return s
+	}
 	for range w.between(1, 2) { // generations
 		if w.chance(150) {
 			s.plan = append(s.plan, "branch") // a parallel fork
@@ -111,6 +118,11 @@ func (w *world) newScript(i int) *script {
 // build makes the message for a step.
 func (s *script) build(step string) *message {
 	s.version++
+	if s.talk != nil {
+		if m := s.talk.build(step); m != nil {
+			return m
+		}
+	}
 	switch step {
 	case "offer":
 		return s.newMessage("offer", append(s.toward("a"), "from-tag", "a", "sdp", s.sdp("a", "sendrecv"), "replace", "[origin")...)
@@ -157,20 +169,26 @@ func (s *script) sdp(who, direction string) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "v=0\r\no=%s 1 %d IN IP4 %s\r\ns=-\r\nc=IN IP4 %s\r\nt=0 0\r\n", who, s.version, addr, addr)
-	section := func(kind string, port, pt int) {
-		profile, keys := "RTP/AVP", ""
-		if s.srtp && who == "a" {
-			profile = "RTP/SAVP"
-			keys = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
-		}
-		fmt.Fprintf(&b, "m=%s %d %s %d\r\na=%s\r\n%s", kind, port, profile, pt, direction, keys)
-		if s.mux {
-			b.WriteString("a=rtcp-mux\r\n")
-		}
-	}
-	section("audio", port, 8)
+	s.section(&b, who, "audio", port, direction, 8)
 	if s.video {
-		section("video", port+100, 34)
+		s.section(&b, who, "video", port+100, direction, 34)
 	}
 	return b.String()
+}
+
+// section writes an m= section with its attributes.
+func (s *script) section(b *strings.Builder, who, kind string, port int, direction string, pts ...int) {
+	profile, keys := "RTP/AVP", ""
+	if s.srtp && who == "a" {
+		profile = "RTP/SAVP"
+		keys = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n"
+	}
+	formats := strings.Trim(fmt.Sprint(pts), "[]")
+	fmt.Fprintf(b, "m=%s %d %s %s\r\na=%s\r\n%s", kind, port, profile, formats, direction, keys)
+	if slices.Contains(pts, 101) {
+		b.WriteString("a=rtpmap:101 telephone-event/8000\r\n")
+	}
+	if s.mux {
+		b.WriteString("a=rtcp-mux\r\n")
+	}
 }

@@ -173,7 +173,7 @@ func (n *node) fold() {
 				continue // an end makes what led to it superfluous
 			}
 			n.held(e.key).call.ID = e.env.Call
-			n.held(e.key).call.Apply(i+1, e.env)
+			n.w.fold(&n.held(e.key).call, i+1, e.env)
 		}
 		n.serving = true
 		for _, key := range n.order {

@@ -23,6 +23,14 @@ const (
 	bugFenceBlind        // a lease is claimed without looking
 	bugOwnPorts          // an alternate takes ports of its own for a call of another node
 	bugLevel             // a node writes what it reads itself, whoever else is there
+	bugAtOnce            // an offer is in force before it is answered
+	bugSettled           // sections that a refused offer has brought are in the next one
+	bugForgetOffers      // a takeover forgets the offers that wait
+	bugLastOffer         // each answer is measured against the last offer
+	bugOneAnswer         // an offer has one answer
+	bugCloseEarly        // the sockets of an offer are closed while it may be accepted
+	bugForkTakes         // what one fork refuses is refused to the others
+	bugHoldAtOnce        // the direction of an offer counts before it is answered
 )
 
 var planted = []struct {
@@ -46,6 +54,14 @@ var planted = []struct {
 	{"lease claimed blindly", bugFenceBlind, 300},
 	{"ports of the wrong node", bugOwnPorts, 100},
 	{"own level of events", bugLevel, 100},
+	{"offer in force at once", bugAtOnce, 100},
+	{"refused sections stay", bugSettled, 100},
+	{"takeover forgets offers", bugForgetOffers, 300},
+	{"answer measured against the last offer", bugLastOffer, 300},
+	{"one answer to an offer", bugOneAnswer, 100},
+	{"sockets of an offer closed early", bugCloseEarly, 100},
+	{"refusal of a fork", bugForkTakes, 100},
+	{"hold before the answer", bugHoldAtOnce, 100},
 }
 
 func TestPlantedBugs(t *testing.T) {

@@ -60,6 +60,7 @@ func (p *pool) reserve(key string, num int) []netip.AddrPort {
 			pr.use[k] = socket{key: key}
 			out = append(out, p.addr(i, k))
 		}
+		p.n.w.trace.add(p.n.w.now, p.n.id, "%s: reserves %v", p.n.w.short(key), out)
 		return out
 	}
 	return nil

@@ -13,6 +13,7 @@ type scenario struct {
 	dead         bool  // a minority that has crashed stays away
 	keepEnded    int64 // how long the entries of an ended call stay; 0: for ever
 	zones        bool  // nodes are in two zones
+	talks        bool  // every other client negotiates
 }
 
 func (w *world) drawScenario() scenario {
@@ -30,6 +31,7 @@ func (w *world) drawScenario() scenario {
 		s.keepEnded = sec + 2*s.skew
 	}
 	s.zones = w.seed%4 == 0 // not drawn, so that the other seeds are what they were before there were zones
+	s.talks = w.seed%2 == 1
 	return s
 }
 

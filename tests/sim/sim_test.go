@@ -91,6 +91,9 @@ func (c *counters) add(d counters) {
 	c.uncertain += d.uncertain
 	c.repeats += d.repeats
 	c.refusals += d.refusals
+	c.exchanges += d.exchanges
+	c.atOnce += d.atOnce
+	c.movedOffers += d.movedOffers
 }
 
 // complain prints a violation and what led to it.

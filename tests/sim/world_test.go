@@ -32,6 +32,8 @@ type world struct {
 	calls  []*script
 	calm   bool // the time of faults is over
 
+	signals map[string]*signal // of talks, by the bytes of their commands
+
 	trace  trace
 	broken error
 	stats  counters
@@ -40,13 +42,15 @@ type world struct {
 // counters tell whether a run has tried anything.
 type counters struct {
 	steps, commands, events, takeovers, conflicts, uncertain, repeats, refusals, rerun int
+	// Of talks: exchanges that were settled, offers that were not taken for proposals, and those that waited while a call moved.
+	exchanges, atOnce, movedOffers int
 }
 
 // start is the time at which a run begins, in µs of Unix time.
 const start = int64(1_000_000_000_000_000)
 
 func newWorld(seed uint64, b bug) *world {
-	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x5eed)), now: start, bug: b}
+	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x5eed)), now: start, bug: b, signals: map[string]*signal{}}
 	w.cfg = w.drawScenario()
 	w.log.init(w)
 	w.leases.w = w
