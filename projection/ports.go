@@ -26,9 +26,10 @@ func (d *mediaDecision) ports(sec *Section, m, o *events.Media) error {
 	} else if err := d.side(m, d.Req.Direction[0], d.interfaces[0], family, sec); err != nil {
 		return err
 	}
+	stayed := m.Remote.RTP.IsValid() && m.Remote.RTP.Addr() == sec.Remote.RTP.Addr()
 	d.setRemote(m, o, sec.Remote)
 
-	if d.moved(sec, o) {
+	if !stayed && d.moved(sec, o) { // of two forks that answer in turn, neither has moved
 		d.leave(o)
 		d.comeBack(o, sec.Remote.RTP)
 	}

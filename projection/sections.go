@@ -111,7 +111,7 @@ func (d *mediaDecision) lineUp(secs []Section, sender, receiver *events.Party) (
 		if where[i] != unplaced {
 			continue
 		}
-		where[i] = d.newPosition(&secs[i], sender, receiver)
+		where[i] = d.newPosition(&secs[i], sender, receiver, where)
 		if unasked {
 			receiver.Medias[where[i]].Hidden = true
 		}
@@ -167,13 +167,22 @@ func (d *mediaDecision) refuseUnasked(secs []Section, where []int, medias []even
 }
 
 // newPosition is where a section goes that the sender has not had: to the place of one that it has left out and that is refused on the
-// other side, or behind all others.
-func (d *mediaDecision) newPosition(sec *Section, sender, receiver *events.Party) int {
+// other side, to one of the receiver's that the sender knows nothing of, for it is not the one whom the receiver has talked to, or
+// behind all others. taken are the places of the other sections.
+func (d *mediaDecision) newPosition(sec *Section, sender, receiver *events.Party, taken []int) int {
 	if !d.Answer {
 		for pos := range min(len(sender.Medias), len(receiver.Medias)) {
 			m, o := &sender.Medias[pos], &receiver.Medias[pos]
 			if m.Hidden && o.Rejected && !o.Hidden && sameKind(m, sec) {
 				m.Hidden = false
+				return pos
+			}
+		}
+		for pos := range receiver.Medias {
+			o := &receiver.Medias[pos]
+			strange := pos >= len(sender.Medias) || sender.Medias[pos].Type == ""
+			if strange && !o.Hidden && sameKind(o, sec) && !slices.Contains(taken, pos) {
+				grow(sender, pos)
 				return pos
 			}
 		}
