@@ -43,7 +43,7 @@ func (c *Call) streamTimers(t Timeouts, last func(netip.AddrPort) int64) []Strea
 		}
 		for i := range p.Medias {
 			m := &p.Medias[i]
-			s := StreamTimer{Party: p.ID, Media: i, Last: m.SignalAt, RTP: m.Local.RTP, RTCP: m.Local.RTCP, Counts: true}
+			s := StreamTimer{Party: p.ID, Media: i, Last: c.signalled(m), RTP: m.Local.RTP, RTCP: m.Local.RTCP, Counts: true}
 			s.Class, s.Limit = classOf(m, t)
 			for _, l := range []struct {
 				local netip.AddrPort

@@ -9,6 +9,15 @@ import (
 // Timeouts are the four timers of a call, in µs; 0 switches one off (ng-reference §6.3, §18).
 type Timeouts struct{ Media, Silent, Offer, Final int64 }
 
+// signalled is when a section was signalled last, in µs of Unix time. An offer that waits for its answer counts, too, though it changes no
+// section.
+func (c *Call) signalled(m *events.Media) int64 {
+	if m.Proposed == 0 && len(c.Proposals) > 0 {
+		return max(m.SignalAt, c.Proposals[len(c.Proposals)-1].At)
+	}
+	return m.SignalAt
+}
+
 // Timeout tells whether the call has outlived its timers, and which. last returns the time of the last packet received on
 // a local socket, in µs of Unix time, or 0.
 //
@@ -40,7 +49,7 @@ func (c *Call) timeout(t Timeouts, last func(netip.AddrPort) int64, now int64) (
 		for i := range p.Medias {
 			m := &p.Medias[i]
 			class, limit := classOf(m, t)
-			at := m.SignalAt
+			at := c.signalled(m)
 			for _, l := range []netip.AddrPort{m.Local.RTP, m.Local.RTCP} {
 				if l.IsValid() {
 					at = max(at, last(l))

@@ -2,7 +2,9 @@ package transact
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
+	"strings"
 
 	"rtpjet/events"
 	"rtpjet/ngserver/ng"
@@ -31,8 +33,12 @@ func Signal(fx Effects, set Settings, m Message, answer bool) Result {
 		if out.SDP != nil {
 			reply.Bytes("sdp", out.SDP)
 		}
-		if w := out.Undone.Warning(); w != "" {
-			reply.Str("warning", w)
+		warnings := out.Undone.Warning()
+		if out.Misplaced > 0 {
+			warnings = strings.TrimPrefix(warnings+fmt.Sprintf("; Sections that were not offered, and are refused: %d", out.Misplaced), "; ")
+		}
+		if warnings != "" {
+			reply.Str("warning", warnings)
 		}
 		switch ev := out.Event.(type) {
 		case events.Offered:
@@ -42,7 +48,9 @@ func Signal(fx Effects, set Settings, m Message, answer bool) Result {
 			ev.Request = digest
 			out.Event = ev
 		}
-		return step{event: out.Event, fresh: out.New, reply: reply, passedOver: out.PassedOver, undone: out.Undone}, nil
+		return step{
+			event: out.Event, fresh: out.New, reply: reply, passedOver: out.PassedOver, misplaced: out.Misplaced, undone: out.Undone,
+		}, nil
 	}})
 }
 

@@ -45,6 +45,8 @@ type Result struct {
 	PassedOver int
 	// Undone is what the command asked for and did not get; the reply has a warning about it.
 	Undone ng.Undone
+	// Misplaced counts the sections of an answer that were refused because they answer nothing that was offered.
+	Misplaced int
 }
 
 // The reasons for refusals that are not a decision's.
@@ -60,6 +62,7 @@ type step struct {
 	reply ng.Reply
 	// These go into the result.
 	passedOver int
+	misplaced  int
 	undone     ng.Undone
 }
 
@@ -175,7 +178,7 @@ func (r *runner) decide(c *projection.Call, owner string) (out Result, why error
 	err = r.fx.Append(env)
 	res.settle(err)
 	if err == nil {
-		return Result{Reply: st.reply.Encoded(raw), PassedOver: st.passedOver, Undone: st.undone}, nil, true
+		return Result{Reply: st.reply.Encoded(raw), PassedOver: st.passedOver, Misplaced: st.misplaced, Undone: st.undone}, nil, true
 	}
 	return r.afterError(err)
 }

@@ -23,6 +23,9 @@ func (n *Node) mutate(ctx context.Context, m *ngserver.Message, do func(transact
 		Received: m.Received.UnixMicro(), Via: m.Via,
 	})
 	n.undone(e, m, res.Undone)
+	if res.Misplaced > 0 {
+		n.log.Warn("sections of an answer that nobody had offered were refused", "call-id", m.CallID, "sections", res.Misplaced)
+	}
 	if res.PassedOver > 0 {
 		n.log.Warn("crypto lines that cannot be used were passed over", "call-id", m.CallID, "command", m.Command, "lines", res.PassedOver)
 	}
