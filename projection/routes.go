@@ -45,17 +45,24 @@ func (c *Call) Routes(def RouteDefaults, now int64) []plan.Stream {
 
 // proposedRoutes adds the sockets that only an offer names so far: what arrives there goes where the section's packets go.
 func (c *Call) proposedRoutes(out []plan.Stream, p *events.Party) []plan.Stream {
-	inForce := len(out)
+	var at map[netip.AddrPort]int // where in out the stream of a socket is
 	c.eachProposed(p.ID, func(i int, m *events.Media) {
+		if at == nil {
+			at = make(map[netip.AddrPort]int, 2*len(out))
+			for k := range out {
+				at[out[k].Local] = k
+			}
+		}
 		s, like := plan.Stream{Opaque: !IsRTP(m.Protocol), Signalled: m.Remote.RTP}, m
 		if i < len(p.Medias) {
-			if k := slices.IndexFunc(out[:inForce], func(s plan.Stream) bool { return s.Local == p.Medias[i].Local.RTP }); k >= 0 {
+			if k, ok := at[p.Medias[i].Local.RTP]; ok {
 				s, like = out[k], &p.Medias[i]
 			}
 		}
 		eachPorts(m, func(ports events.Ports) {
 			for _, add := range besides(s, like, ports) {
-				if !slices.ContainsFunc(out, func(s plan.Stream) bool { return s.Local == add.Local }) {
+				if _, there := at[add.Local]; !there {
+					at[add.Local] = len(out)
 					out = append(out, add)
 				}
 			}

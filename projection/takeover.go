@@ -116,23 +116,29 @@ func (c *Call) Locals() []netip.AddrPort {
 		return nil
 	}
 	var out []netip.AddrPort
-	add := func(m *events.Media) {
-		eachPorts(m, func(p events.Ports) {
-			for _, a := range [...]netip.AddrPort{p.RTP, p.RTCP} {
-				if a.IsValid() && !slices.Contains(out, a) {
-					out = append(out, a)
-				}
+	add := func(p events.Ports) {
+		for _, a := range [...]netip.AddrPort{p.RTP, p.RTCP} {
+			if a.IsValid() {
+				out = append(out, a)
 			}
-		})
+		}
 	}
 	for _, p := range c.Parties {
 		if p == nil {
 			continue
 		}
 		for i := range p.Medias {
-			add(&p.Medias[i])
+			eachPorts(&p.Medias[i], add)
 		}
-		c.eachProposed(p.ID, func(_ int, m *events.Media) { add(m) })
+		c.eachProposed(p.ID, func(_ int, m *events.Media) { eachPorts(m, add) })
 	}
-	return out
+	if len(c.Proposals) == 0 {
+		return out
+	}
+	seen := make(map[netip.AddrPort]bool, len(out)) // an offer names most of what is in force
+	return slices.DeleteFunc(out, func(a netip.AddrPort) bool {
+		again := seen[a]
+		seen[a] = true
+		return again
+	})
 }

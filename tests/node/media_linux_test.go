@@ -114,7 +114,8 @@ func TestMediaAsymmetric(t *testing.T) {
 	pass(t, c.a.rtp, c.atA.rtp, c.b.rtp, c.atB.rtp)
 }
 
-// A phone moves and says so in a re-INVITE: the other gets a new port, and what it still sends to the old one arrives.
+// A phone moves and says so in a re-INVITE: the other gets a new port, and what it still sends to the old one arrives. Until the answer
+// it goes to where the phone was.
 func TestMediaReInviteMoves(t *testing.T) {
 	t.Parallel()
 	for name, latching := range map[string]bool{"new port": false, "port latching": true} {
@@ -132,7 +133,7 @@ func TestMediaReInviteMoves(t *testing.T) {
 			if (toA.rtp == c.atA.rtp) != latching {
 				t.Fatalf("a is told %v, and was told %v before", toA.rtp, c.atA.rtp)
 			}
-			pass(t, c.a.rtp, c.atA.rtp, moved.rtp, c.atB.rtp) // a has not seen the re-INVITE yet
+			pass(t, c.a.rtp, c.atA.rtp, c.b.rtp, c.atB.rtp) // a has not answered: what was agreed goes on
 			toB := legs(t, n.sdp(answer(c.id, c.a.body(), swap)))[0]
 			if toB.rtp != c.atB.rtp {
 				t.Fatalf("b is told %v, and was told %v before; a has not moved", toB.rtp, c.atB.rtp)
