@@ -121,7 +121,7 @@ func (r *runner) again(c *projection.Call) (ng.Reply, bool, error) {
 		if r.cmd.moves && slices.ContainsFunc(entries, func(e Entry) bool { return unhouses(e.Event) }) {
 			break // this projection is behind
 		}
-		if cause := entries[0].Cause; cause != nil && cause.Cookie == m.Cookie && bytes.Equal(cause.Request, m.Raw) {
+		if cause := entries[0].Cause; cause != nil && len(cause.Reply) > 0 && cause.Cookie == m.Cookie && bytes.Equal(cause.Request, m.Raw) {
 			return ng.Raw(cause.Reply), true, nil
 		}
 	}

@@ -78,6 +78,10 @@ type command struct {
 // maxAttempts bounds how often a decision is made anew because another writer was faster, or an owner went away.
 const maxAttempts = 8
 
+// maxLoggedReply is the longest reply that an entry of the log has beside its event, in bytes. What a delete tells of a call with
+// hundreds of sections would not fit into an entry, and the call could not be deleted.
+const maxLoggedReply = 1 << 18
+
 // runner is one command under way.
 type runner struct {
 	fx     Effects
@@ -168,6 +172,9 @@ func (r *runner) decide(c *projection.Call, owner string) (out Result, why error
 	env := events.Envelope{
 		Call: strings.Clone(m.CallID), Gen: c.Gen, Node: r.set.Node, At: now, Event: st.event,
 		Cause: &events.Cause{Cookie: m.Cookie, From: m.Source, Request: m.Raw, Reply: raw, Via: m.Via},
+	}
+	if len(raw) > maxLoggedReply {
+		env.Cause.Reply = nil
 	}
 	if m.Received > 0 {
 		env.Cause.Took = max(0, now-m.Received)
