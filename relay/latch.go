@@ -47,10 +47,10 @@ const (
 	verdictAccept         // forwarded, and a sign of life
 )
 
-// trail is how far a source has come: of RTP all, of RTCP the SSRC.
+// trail is how far a source has come; of RTCP the SSRC alone.
 type trail struct {
-	ssrc, ts uint32
-	seq      uint16
+	ssrc uint32
+	seq  uint16
 }
 
 // sign is what a packet says about its source.
@@ -65,7 +65,7 @@ type sign struct {
 	fits bool
 	// proven is true for a packet that was authenticated with a key of the party's SDP.
 	proven bool
-	// beside is true for RTCP from the address of the believed source of the party's RTP, apart if there is one elsewhere.
+	// beside is true for RTCP from the address of the believed source of the party's RTP, apart if there is or was another one.
 	beside, apart bool
 }
 
@@ -78,7 +78,6 @@ type latch struct {
 	former    netip.AddrPort // believed before the SDP named another address
 	last      int64          // of source's last packet; 0: none yet
 	heard     int            // packets of source, as far as they matter
-	trail     trail          // of source
 	rival     rival
 }
 
@@ -115,7 +114,7 @@ func (l *latch) restart(st, before *plan.Stream) {
 		l.source, l.confirmed = l.former, l.former == st.Signalled
 	}
 	if l.source == was.source {
-		l.last, l.trail = was.last, was.trail
+		l.last = was.last
 	}
 	l.met = l.met || l.former.IsValid() || l.source.IsValid() && st.Mode != plan.LearnOff
 	l.rank = rankOf(l.source, l.former, st)
@@ -159,6 +158,11 @@ func (l *latch) remote(st *plan.Stream) netip.AddrPort {
 	return l.source
 }
 
+// foreign is true for a source that is not at the address of the believed one.
+func (l *latch) foreign(src netip.AddrPort) bool {
+	return l.source.IsValid() && src.Addr() != l.source.Addr()
+}
+
 // refuses is true for a source whose packets step would refuse whatever is in them. It is for what is dear to look into.
 func (l *latch) refuses(st *plan.Stream, src netip.AddrPort, now int64) bool {
 	if !l.source.IsValid() || src.Addr() == l.source.Addr() || st.Mode == plan.LearnDelayed && !l.confirmed || st.Lenient && !st.StrictSource || rankOf(src, l.former, st) < l.rank {
@@ -192,9 +196,6 @@ func (l *latch) goOn(st *plan.Stream, p *sign) bool {
 		return false
 	}
 	l.last = p.now
-	if p.kind == kindRTP && (p.trail.ssrc != l.trail.ssrc || int16(p.trail.seq-l.trail.seq) > 0) {
-		l.trail = p.trail
-	}
 	if l.confirmed || !st.MayLearn {
 		return false
 	}
@@ -305,7 +306,6 @@ func (l *latch) mayFollow(st *plan.Stream, p *sign, at rank) bool {
 	case quiet < quietAfter:
 		return false
 	case at < rankElsewhere || p.proven || p.src.Addr() == l.source.Addr():
-	case p.kind == kindRTP && p.trail.follows(l.trail, quiet):
 	default:
 		if l.confirmed || !l.mayBelieve(st, p, at) {
 			return false
@@ -360,7 +360,7 @@ func (l *latch) believe(st *plan.Stream, p *sign, at rank) {
 	l.source, l.met, l.former = p.src, true, netip.AddrPort{}
 	l.rank = rankOf(p.src, l.former, st)
 	l.rank = min(l.rank, at)
-	l.last, l.heard, l.trail = p.now, 1, p.trail
+	l.last, l.heard = p.now, 1
 	l.rival = rival{}
 	l.confirmed = l.confirmed || l.settled(st, p.now)
 }
@@ -372,15 +372,6 @@ func (t trail) fits(before trail, k kind) bool {
 
 // late tells whether a packet comes soon before another one of the same source, or is the same.
 func (t trail) late(after trail) bool { return t.ssrc == after.ssrc && after.seq-t.seq < maxGap }
-
-// follows tells whether a packet goes on where a source has ended that has been quiet for so long, in µs. Whoever sees no packet
-// would have to guess the SSRC, and the sequence number and the timestamp well enough.
-func (t trail) follows(before trail, quiet int64) bool {
-	ms := quiet / 1000
-	return t.ssrc == before.ssrc && before != (trail{}) && ms < 60_000 &&
-		int64(t.seq-before.seq-1) < 256+ms/2 && // 500 packets/s at most
-		int64(t.ts-before.ts) < 96*(ms+2000) // 96 kHz at most
-}
 
 // visible tells whether packets from addr can show src where they arrive: an address of a network that is translated on the way
 // to us cannot, for somebody whose packets come from outside.

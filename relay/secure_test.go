@@ -78,7 +78,7 @@ func TestHostilePackets(t *testing.T) {
 	before, known := in.stats(), in.route.Load().in.Rollovers()
 	pkt, draw := make([]byte, 0, 2000), rand.New(rand.NewPCG(5, 6))
 	var mem, after runtime.MemStats
-	stranger := addr("6:6666")
+	stranger := addr("1:6666")
 	runtime.ReadMemStats(&mem)
 	for n := range count {
 		pkt = append(pkt[:0], coming[n&1]...)

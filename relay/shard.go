@@ -278,7 +278,10 @@ func (h *shard) forget(s *stream) {
 
 // publish makes the sums visible to others. Once per wake-up is enough.
 func (h *shard) publish() {
-	changed := h.published.shed[ShedSource].load() != h.shed[ShedSource] // which may be counted nowhere else
+	changed := false
+	for _, why := range [...]Shed{ShedSource, ShedMalformed, ShedNotAuthentic} { // what may be counted nowhere else
+		changed = changed || h.published.shed[why].load() != h.shed[why]
+	}
 	for i := range h.pools {
 		changed = h.published.pools[i].set(&h.pools[i]) || changed
 	}

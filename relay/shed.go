@@ -1,5 +1,7 @@
 package relay
 
+import "net/netip"
+
 // Shed says why a packet went no further.
 type Shed uint8
 
@@ -41,6 +43,15 @@ func (s *stream) refuse(h *shard, why Shed) {
 	h.shed[why]++
 	s.in.errors.add(1)
 	h.at(s).in.Errors++
+}
+
+// refuseFrom is refuse, but what a stranger sends is no error of the party's.
+func (s *stream) refuseFrom(h *shard, src netip.AddrPort, why Shed) {
+	if s.latch.foreign(src) {
+		h.shed[why]++
+		return
+	}
+	s.refuse(h, why)
 }
 
 // turnAway drops a packet of a stranger. It is no error of the party's stream, or whoever likes could spoil its figures, unless

@@ -207,7 +207,7 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 	if !r.plan.Opaque {
 		k = classify(pkt)
 		if k == kindInvalid {
-			s.refuse(h, ShedMalformed)
+			s.refuseFrom(h, src, ShedMalformed)
 			return k, nil, nil, false
 		}
 		if k == kindRTP && r.plan.RTCP {
@@ -222,7 +222,7 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 			return k, nil, nil, false
 		}
 		if plain, ok = s.unprotect(h, r, k, pkt, now); !ok {
-			s.refuse(h, ShedNotAuthentic)
+			s.refuseFrom(h, src, ShedNotAuthentic)
 			return k, nil, nil, false
 		}
 	}
@@ -278,15 +278,15 @@ func (p *sign) read(r *route, pkt []byte) {
 	p.proven = r.plan.Decrypt != nil && !r.plan.Decrypt.Unauthenticated
 	switch p.kind {
 	case kindRTP:
-		p.trail = trail{ssrc: source(pkt), ts: timestamp(pkt), seq: sequence(pkt)}
+		p.trail = trail{ssrc: source(pkt), seq: sequence(pkt)}
 		p.fits = r.types.has(payloadType(pkt))
 	case kindRTCP:
 		p.stray = !r.plan.RTCP // some endpoints send it to the RTP port, from another socket
 		p.trail.ssrc = binary.BigEndian.Uint32(pkt[4:8])
 		p.fits = isRTCP(pkt[1]) && rtcpLength(pkt) <= len(pkt)
-		if b := r.beside; b != nil && b.latch.source.IsValid() {
-			p.beside = b.latch.source.Addr() == p.src.Addr()
-			p.apart = !p.beside
+		if b := r.beside; b != nil {
+			p.beside = b.latch.source.IsValid() && !b.latch.foreign(p.src)
+			p.apart = !p.beside && b.latch.met
 		}
 	case kindKeying:
 		p.stray = true
