@@ -2,7 +2,6 @@ package app
 
 import (
 	"cmp"
-	"log/slog"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -68,18 +67,13 @@ func (n *Node) sums(owner string, env events.Envelope) bool {
 
 // tellEnd writes the line of the log about the end of a call, which lasted for some seconds.
 func (n *Node) tellEnd(callID string, was liveness, end events.Ended, seconds float64) {
-	var lost, zero, one slog.Attr // without a key they are left out
-	if end.RTP.Packets > 0 {      // else nobody has counted any
-		lost = slog.Uint64("lost", end.Lost)
-	}
-	if end.ZeroWay > 0 {
-		zero = slog.Int("sections that nobody sent in", end.ZeroWay)
-	}
-	if end.OneWay > 0 {
-		one = slog.Int("sections that one side sent in", end.OneWay)
+	var lost any = end.Lost
+	if end.RTP.Packets == 0 {
+		lost = "unknown" // nobody has counted any
 	}
 	n.log.Info("call ended", "call-id", callID, "reason", end.Reason, "seconds", math.Round(seconds*1000)/1000, "parties", was.parties,
-		"packets", end.RTP.Packets, lost, "rtcp packets", end.RTCP.Packets, "refused", end.RTP.Errors+end.RTCP.Errors, zero, one)
+		"packets", end.RTP.Packets, "lost", lost, "rtcp packets", end.RTCP.Packets, "refused", end.RTP.Errors+end.RTCP.Errors,
+		"sections that nobody sent in", end.ZeroWay, "that one side sent in", end.OneWay)
 }
 
 // gauge counts the live calls of an owner.
