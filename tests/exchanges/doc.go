@@ -48,6 +48,6 @@
 //	a1 <-> b1        both directions
 //	a1 ~> b1, <~>    the same for RTCP, one packet
 //	a1 -/> b1 N      a1 sends N packets that nobody may hear; what follows on the same way shows it
-//	a1 -?> b1 N      a1 sends N packets that may be heard or not
+//	a1 -?> b1 N      a1 sends N packets that may be heard or not, as what comes late from a port that was left
 //	a1 falls silent  nothing that is sent to anybody from here on may reach a1
 package exchanges
