@@ -27,7 +27,7 @@
 //	delete KEY=VALUE …                     by default delete-delay=0; the script's end deletes what is left
 //	do COMMAND KEY=VALUE …                 any other command
 //	refused TEXT                           the command before is refused with a reason that contains TEXT
-//	warned                                 the reply before has a warning
+//	warned                                 the reply before has a warning: something that was asked for is not done
 //	gone                                   the relay does not know the call any more
 //
 // KEY=VALUE is a key of the NG dictionary; [x y] is a list, a number an integer, "x y" a string. Words in quotes without a key are
