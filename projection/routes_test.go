@@ -117,7 +117,7 @@ func TestRouteTypes(t *testing.T) {
 	want := func(types ...string) {
 		t.Helper()
 		for i, s := range d.Call.Routes(projection.RouteDefaults{}, 0) {
-			if got := fmt.Sprint(s.Types); s.RTCP && (got != "[]" || s.RTP.Port() != s.Local.Port()-1) || !s.RTCP && (got != types[i/2] || s.RTP.IsValid()) {
+			if got := string(fmt.Append(nil, s.Types)); s.RTCP && (got != "[]" || s.RTP.Port() != s.Local.Port()-1) || !s.RTCP && (got != types[i/2] || s.RTP.IsValid()) {
 				t.Errorf("%v: types %s, RTP %v; want %v", s.Local, got, s.RTP, types)
 			}
 		}

@@ -26,7 +26,6 @@ type play struct {
 	latch latch
 	st    plan.Stream
 	next  map[netip.AddrPort]trail // of each source
-	calls int
 }
 
 func newPlay(t *testing.T, st plan.Stream) *play {

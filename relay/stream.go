@@ -255,12 +255,13 @@ func (s *stream) listen(h *shard, r *route, k kind, pkt []byte, src netip.AddrPo
 	p := sign{src: src, now: now, kind: k}
 	p.read(r, pkt)
 	verdict, changed := s.latch.step(&r.plan, &p)
-	switch {
-	case verdict == verdictRefuse:
+	switch verdict {
+	case verdictRefuse:
 		s.turnAway(h, r)
 		return false
-	case verdict == verdictPass:
+	case verdictPass:
 		return true
+	default:
 	}
 	if int64(s.last.load()) != now {
 		s.last.set(uint64(now))
