@@ -62,7 +62,7 @@ func TestFloatState(t *testing.T) {
 		secure, fs.streams = append(secure, k), append(fs.streams, streams...)
 	}
 
-	// A phone behind NAT: its SDP names an address from which nothing comes.
+	// A phone behind NAT: its SDP names an address from which nothing comes, and the proxy has seen where it is.
 	var nat []*call
 	for _, more := range []dict{{}, {"flags": []any{"strict source"}}} {
 		k, err := f.newCall(newID("nat"))
@@ -70,6 +70,7 @@ func TestFloatState(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(k.close)
+		more["received from"] = []any{"IP4", k.a.at.Addr().String()}
 		body := strings.ReplaceAll(k.a.sdp(), k.a.at.Addr().String(), "10.97.1.253")
 		r := at.ok(offer(k.id, body, more))
 		if k.atB, err = sentTo(r); err != nil {
