@@ -9,72 +9,77 @@ import (
 
 // Call is the state of one call-id: the fold of its subject's events.
 type Call struct {
-	ID    string
-	Gen   uint64 // generation, see events.Envelope
-	First uint64 // stream sequence of the generation's first event
-	Seq   uint64 // stream sequence of the last event applied
-	Ended bool   // the last generation is over; only ID, Gen, First, Seq, EndedAt, Until, Owner and Commands mean something
+	ID    string `json:"id"`
+	Gen   uint64 `json:"gen"`             // generation, see events.Envelope
+	First uint64 `json:"first,omitempty"` // stream sequence of the generation's first event
+	Seq   uint64 `json:"seq"`             // stream sequence of the last event applied
+	Ended bool   `json:"ended,omitempty"` // the last generation is over; only ID, Gen, First, Seq, EndedAt, Until, Owner and Commands mean something
 	// EndedAt is when, in µs of Unix time.
-	EndedAt int64
+	EndedAt int64 `json:"ended_at,omitempty"`
 
-	Owner      string // the node whose ports the call uses
-	Epoch      uint64 // counts the owners, see events.TakenOver
-	Created    int64  // µs of Unix time
-	LastSignal int64  // µs of Unix time of the last offer or answer
-	Metadata   string
-	TOS        int  // the call's TOS byte; -1 is the configured default
-	Dropping   bool // all media is discarded (drop-traffic)
+	Owner      string `json:"owner"`                 // the node whose ports the call uses
+	Epoch      uint64 `json:"epoch"`                 // counts the owners, see events.TakenOver
+	Created    int64  `json:"created"`               // µs of Unix time
+	LastSignal int64  `json:"last_signal,omitempty"` // µs of Unix time of the last offer or answer
+	Metadata   string `json:"metadata,omitempty"`
+	TOS        int    `json:"tos"`                // the call's TOS byte; -1 is the configured default
+	Dropping   bool   `json:"dropping,omitempty"` // all media is discarded (drop-traffic)
 
 	// Parties by their ids; a party that left is nil. Their sections are those in force, and those that only an offer has brought.
-	Parties []*events.Party
+	Parties []*events.Party `json:"parties"`
 	// Proposals are the offers that may still be answered, and Offers counts all that there were. See proposals.go.
-	Proposals []events.Proposal
-	Offers    int
+	Proposals []events.Proposal `json:"proposals,omitempty"`
+	Offers    int               `json:"offers,omitempty"`
 	// DeleteAt is when the whole call ends, in µs of Unix time; 0 if it does not. PartyDeleteAt is the same for parties.
-	DeleteAt      int64
-	PartyDeleteAt map[int]int64
+	DeleteAt      int64         `json:"delete_at,omitempty"`
+	PartyDeleteAt map[int]int64 `json:"party_delete_at,omitempty"`
 	// Until is when the call was over for its parties, in µs of Unix time: when the delete came after which nobody is left who
 	// talks to somebody, though the sockets stay open for the time that it named. 0 if no such delete came; a call that is
 	// ended lasted until EndedAt then.
-	Until int64
+	Until int64 `json:"until,omitempty"`
 
-	Blocked, BlockedDTMF bool
+	Blocked     bool `json:"blocked,omitempty"`
+	BlockedDTMF bool `json:"blocked_dtmf,omitempty"`
 
 	// Rolled is how far the sources of encrypted streams have come, one entry for each; see events.RolledOver.
-	Rolled []Rolled
+	Rolled []Rolled `json:"rolled,omitempty"`
 
 	// Silent are the sections whose silence an event has told of. They matter to nothing but the next such event.
-	Silent []Silence
+	Silent []Silence `json:"silent,omitempty"`
 
 	// The last offer or answer: its digest, and the sequence at which its reply can be found.
-	LastRequest    uint64
-	LastRequestSeq uint64
-	LastFinal      bool // the last answer was a final response
+	LastRequest    uint64 `json:"last_request,omitempty"`
+	LastRequestSeq uint64 `json:"last_request_seq,omitempty"`
+	LastFinal      bool   `json:"last_final,omitempty"` // the last answer was a final response
 	// OwnedSince is the sequence of the event that made Owner the owner: replies before it name the sockets of another one.
-	OwnedSince uint64
+	OwnedSince uint64 `json:"owned_since,omitempty"`
 	// Commands are the latest events that an NG command caused, the newest first, also of a call that has ended. A client
 	// that asks another node with the same bytes gets the reply that stands there.
-	Commands [4]CommandMark
+	Commands [4]CommandMark `json:"commands"`
 
 	// Unknown counts the events of kinds that this build does not know.
-	Unknown int
+	Unknown int `json:"unknown,omitempty"`
 }
 
 // Rolled is how far a source of an encrypted stream had come at a time, in µs of Unix time.
 type Rolled struct {
 	events.RolledOver
-	At int64
+	At int64 `json:"at,omitempty"`
 }
 
 // Silence is a section of a party that has been silent since a time, in µs of Unix time.
 type Silence struct {
-	Party, Media int
-	Since        int64
+	Party int   `json:"party"`
+	Media int   `json:"media"`
+	Since int64 `json:"since"`
 }
 
 // CommandMark is where the reply to a command can be found: the digest of its cookie (events.ShortDigest), and the sequence
 // of its event.
-type CommandMark struct{ Cookie, Seq uint64 }
+type CommandMark struct {
+	Cookie uint64 `json:"cookie"`
+	Seq    uint64 `json:"seq"`
+}
 
 // Live tells whether the call exists. It is false for a nil call.
 func (c *Call) Live() bool { return c != nil && c.Gen > 0 && !c.Ended }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -181,6 +182,9 @@ func TestCallCommands(t *testing.T) {
 	var calls []any
 	if err := json.Unmarshal([]byte(call("list", "--json")), &calls); err != nil || len(calls) != 2 {
 		t.Errorf("call list --json: %d calls, %v", len(calls), err)
+	}
+	if name := regexp.MustCompile(`"\w*[A-Z]\w*":`).FindString(call("list", "--json")); name != "" {
+		t.Errorf("call list --json spells %s otherwise than the events do", name)
 	}
 	show := call("show", c.id)
 	for _, want := range []string{c.id, c.atA.rtp.String(), c.a.addr().String(), "offered", "answered", "PCMU"} {
