@@ -65,7 +65,7 @@ func (h *rehousing) section(m *events.Media) error {
 // proposed moves a section of an offer, to the sockets of the party's section if the two were the same. The sockets of one that
 // is not pending are gone.
 func (h *rehousing) proposed(m *events.Media, pending bool) error {
-	m.Earlier = nil
+	m.Earlier, m.Told = nil, false
 	rtp, shared := h.moved[m.Local.RTP]
 	switch {
 	case !m.Local.RTP.IsValid():

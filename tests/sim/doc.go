@@ -11,7 +11,7 @@
 //
 // In every second world half of the clients negotiate (talk_test.go): offers are refused without a word, abandoned and crossed, and
 // answers come late, twice, from forks and with other sections. What is in force then, and which sockets are open, is held against rules
-// of its own (session_test.go).
+// of its own (session_test.go), and against a call that never had the offers which nobody has answered (twin_test.go).
 //
 // Every effect of a command is a point at which the scheduler may do something else first: the command is a coroutine. What is
 // checked stands in check_test.go; that the checks find something is shown by the bugs of plant_test.go.

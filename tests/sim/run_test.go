@@ -63,6 +63,7 @@ func (w *world) finish() {
 		w.checkEqual()
 		w.checkFree()
 		w.checkRerun()
+		w.checkTwins()
 	}
 }
 

@@ -21,6 +21,7 @@ type session struct {
 	id    string
 	gen   uint64
 	sure  bool
+	stale bool // something has come late, and may have opened or closed anything
 	index int  // of the last signal
 	life  int  // of the call, as the client counts
 	mixed bool // the parties have lost each other: nothing is known any more
@@ -121,12 +122,13 @@ func (x *session) late(g *signal) {
 		x.mixed = true // a command has failed, and the client goes on as if it had not
 	}
 	if g.index < x.index {
-		x.sure = false
+		x.sure, x.stale = false, true
 		x.mixed = x.mixed || g.to == "" // a fork that begins anew
 		for _, e := range x.open {
 			e.spoilt = true
 		}
 	}
+	x.sure = x.sure && !x.mixed
 	x.index = max(x.index, g.index)
 }
 
@@ -340,7 +342,7 @@ func stream(routes []plan.Stream, local netip.AddrPort) *plan.Stream {
 // checkOpen: whoever was told a port in an offer that may be answered is heard there, by those who hear the section.
 func (x *session) checkOpen(routes []plan.Stream) {
 	for _, e := range x.open {
-		if !e.pending || e.answered || e.offer.to == "" || x.sides[e.offer.to] == nil {
+		if !e.pending || e.spoilt || e.answered || e.offer.to == "" || x.sides[e.offer.to] == nil {
 			continue
 		}
 		for _, l := range e.offer.legs {
@@ -394,5 +396,5 @@ func (x *session) checkSilent(c *projection.Call, routes []plan.Stream) {
 // settled tells whether the relay knows that nothing waits for an answer.
 func (x *session) settled() bool {
 	t := x.w.script(events.Key(x.id)).talk
-	return t.codes && x.sides["b1"] == nil
+	return t.codes && x.sides["b1"] == nil && !x.stale
 }

@@ -93,6 +93,7 @@ func (c *counters) add(d counters) {
 	c.refusals += d.refusals
 	c.exchanges += d.exchanges
 	c.atOnce += d.atOnce
+	c.twinned += d.twinned
 	c.movedOffers += d.movedOffers
 }
 

@@ -295,7 +295,7 @@ func (t *talk) goOn() {
 		o, next := t.offer(x, y, t.one(changes))
 		t.answer(o, y, t.one(hows), 183)
 		how := t.one(hows)
-		if !t.codes && !t.branches && how == "fewer" {
+		if !t.codes && !t.branches && how != "all" {
 			how = "no video" // whether it is about this offer or about the call's first, nobody can tell
 		}
 		t.settle(next, t.answer(o, y, how, 200))

@@ -44,6 +44,7 @@ type counters struct {
 	steps, commands, events, takeovers, conflicts, uncertain, repeats, refusals, rerun int
 	// Of talks: exchanges that were settled, offers that were not taken for proposals, and those that waited while a call moved.
 	exchanges, atOnce, movedOffers int
+	twinned                        int // offers that twins have not had
 }
 
 // start is the time at which a run begins, in µs of Unix time.
