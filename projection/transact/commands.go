@@ -121,8 +121,10 @@ func (r *runner) again(c *projection.Call) (ng.Reply, bool, error) {
 		if r.cmd.moves && slices.ContainsFunc(entries, func(e Entry) bool { return unhouses(e.Event) }) {
 			break // this projection is behind
 		}
-		if cause := entries[0].Cause; cause != nil && len(cause.Reply) > 0 && cause.Cookie == m.Cookie && bytes.Equal(cause.Request, m.Raw) {
-			return ng.Raw(cause.Reply), true, nil
+		for _, e := range slices.Backward(entries) { // a projection that is behind may know of an earlier time only
+			if c := e.Cause; c != nil && len(c.Reply) > 0 && c.Cookie == m.Cookie && bytes.Equal(c.Request, m.Raw) {
+				return ng.Raw(c.Reply), true, nil
+			}
 		}
 	}
 	return r.unchanged(c)

@@ -123,7 +123,7 @@ func (x *session) late(g *signal) {
 	}
 	if g.index < x.index {
 		x.sure, x.stale = false, true
-		x.mixed = x.mixed || g.to == "" // a fork that begins anew
+		x.mixed = x.mixed || g.to == "" || g.offer != nil // a fork that begins anew, or sections that nobody has asked for
 		for _, e := range x.open {
 			e.spoilt = true
 		}
