@@ -87,6 +87,16 @@ type Signalling struct {
 	Metadata string `json:"metadata,omitempty"`
 }
 
+// Party finds one of the parties by its id; nil if it is not there.
+func (s *Signalling) Party(id int) *Party {
+	for i := range s.Parties {
+		if s.Parties[i].ID == id {
+			return &s.Parties[i]
+		}
+	}
+	return nil
+}
+
 // Party is one side of a call: one tag (rtpengine: monologue).
 type Party struct {
 	ID       int      `json:"id"` // position in the call, from 0, for good

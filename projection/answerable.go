@@ -19,9 +19,14 @@ func (d *mediaDecision) base(sender, receiver *events.Party, sections int) {
 	}
 	for _, p := range []*events.Party{sender, receiver} {
 		p.Medias = p.Medias[:min(n, len(p.Medias))]
-		for i := range p.Medias {
-			p.Medias[i].Proposed = 0
-		}
+		accept(p.Medias)
+	}
+}
+
+// accept takes sections as they will be once they are answered.
+func accept(medias []events.Media) {
+	for i := range medias {
+		medias[i].Proposed = 0
 	}
 }
 
@@ -30,18 +35,18 @@ func (d *mediaDecision) base(sender, receiver *events.Party, sections int) {
 // answer is measured against what is in force.
 func (d *mediaDecision) answerable(c *Call, sender, receiver *events.Party) (secs []Section, number int) {
 	for i, p := range d.candidates(c, sender, receiver) {
-		medias := d.since(c, p, sender.ID, true)
+		medias := c.since(p, sender.ID)
 		if secs = joinTwins(&d.Signal, medias); i > 0 && !fits(secs, medias) {
 			continue
 		}
 		number = p.Number
-		sender.Medias, receiver.Medias = medias, d.since(c, p, receiver.ID, false)
+		sender.Medias, receiver.Medias = medias, c.since(p, receiver.ID)
 		if i > 0 || fits(secs, medias) {
 			return secs, number
 		}
 	}
 	if number == 0 {
-		d.unoffered(c, sender, receiver)
+		c.unoffered(sender, receiver)
 	}
 	return joinTwins(&d.Signal, sender.Medias), number
 }
@@ -81,29 +86,23 @@ func ordered(first bool) int {
 
 // unoffered gives both parties the sections of an answer of somebody whom we have offered nothing: a branch that only a proxy behind us
 // knows. It has seen what another one was offered, or else what the receiver has.
-func (d *mediaDecision) unoffered(c *Call, sender, receiver *events.Party) {
-	stranger := len(sender.Medias) == 0
-	if stranger {
+func (c *Call) unoffered(sender, receiver *events.Party) {
+	if len(sender.Medias) == 0 {
 		sender.Medias = slices.Clone(receiver.Medias)
 		for i := range sender.Medias {
 			sender.Medias[i].Offered = nil
 		}
 		for i := range c.Proposals {
 			if p := &c.Proposals[i]; p.From == receiver.ID {
-				sender.Medias, receiver.Medias = d.since(c, p, p.To, true), d.since(c, p, receiver.ID, false)
+				sender.Medias, receiver.Medias = c.since(p, p.To), c.since(p, receiver.ID)
 			}
 		}
-	}
-	for _, p := range []*events.Party{sender, receiver} {
-		for i := range p.Medias {
-			p.Medias[i].Proposed = 0
-		}
-	}
-	for i := range sender.Medias {
-		if stranger {
+		for i := range sender.Medias {
 			sender.Medias[i] = asOffered(&sender.Medias[i])
 		}
 	}
+	accept(sender.Medias)
+	accept(receiver.Medias)
 }
 
 // asOffered is what an SDP has said of a section, without what belongs to the party that got it.
@@ -137,22 +136,17 @@ func fits(secs []Section, medias []events.Media) bool {
 	return true
 }
 
-// since are the sections of one side of an offer, with what has happened to them since. answerer: it is the side that was offered to.
-func (d *mediaDecision) since(c *Call, p *events.Proposal, id int, answerer bool) []events.Media {
+// since are the sections of one of the two parties of an offer, with what has happened to them since.
+func (c *Call) since(p *events.Proposal, id int) []events.Media {
 	now := mediasOf(c.Party(id))
-	list := p.FromMedias
-	if answerer {
-		list = p.ToMedias
-	}
+	list := p.Side(id)
 	if list == nil {
 		list = now
 	}
 	out := slices.Clone(list)
-	for i := range out {
-		out[i].Proposed = 0
-		if i < len(now) {
-			catchUp(&out[i], &now[i], p.Pending, !answerer)
-		}
+	accept(out)
+	for i := range min(len(out), len(now)) {
+		catchUp(&out[i], &now[i], p.Pending, id == p.From)
 	}
 	return out
 }

@@ -109,9 +109,10 @@ func (c *Call) applySignalling(seq uint64, e events.Envelope, s events.Signallin
 	if s.Metadata != "" {
 		c.Metadata = s.Metadata
 	}
-	s.Parties = slices.DeleteFunc(slices.Clone(s.Parties), func(p events.Party) bool {
-		return p.ID < 0 || p.ID > len(c.Parties)+len(s.Parties) // no decision makes such an id
-	})
+	odd := func(p events.Party) bool { return p.ID < 0 || p.ID > len(c.Parties)+len(s.Parties) } // no decision makes such an id
+	if slices.ContainsFunc(s.Parties, odd) {
+		s.Parties = slices.DeleteFunc(slices.Clone(s.Parties), odd)
+	}
 	if offer {
 		c.noteOffer(e.At, &s)
 	}

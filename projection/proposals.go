@@ -66,7 +66,7 @@ func whilePending(was, offered []events.Media) []events.Media {
 // two parties, the first stays as long as it may be answered again, and one of the other party that nobody has answered.
 func (c *Call) noteOffer(at int64, s *events.Signalling) {
 	c.Offers++
-	from, to := partyIn(s.Parties, s.From), partyIn(s.Parties, s.To)
+	from, to := s.Party(s.From), s.Party(s.To)
 	if from == nil || to == nil {
 		return
 	}
@@ -91,13 +91,6 @@ func (c *Call) noteOffer(at int64, s *events.Signalling) {
 		Number: c.Offers, At: at, Branch: s.Branch, From: s.From, To: s.To, FromMedias: from.Medias, ToMedias: to.Medias,
 		Pending: s.Pending, First: first == nil,
 	})
-}
-
-func partyIn(list []events.Party, id int) *events.Party {
-	if i := slices.IndexFunc(list, func(p events.Party) bool { return p.ID == id }); i >= 0 {
-		return &list[i]
-	}
-	return nil
 }
 
 func mediasOf(p *events.Party) []events.Media {
@@ -147,7 +140,7 @@ func (c *Call) noteAnswer(s *events.Signalling) {
 func sameAsInForce(offered, inForce []events.Media) bool {
 	return slices.EqualFunc(offered, inForce, func(o, m events.Media) bool {
 		return o.Type == m.Type && o.Rejected == m.Rejected && o.Hidden == m.Hidden && o.Place == m.Place && o.Local.RTP == m.Local.RTP &&
-			o.SRTP == nil && m.SRTP == nil && len(o.Offered) <= len(m.Offered) && slices.Equal(o.Codecs, m.Codecs) == (len(o.Codecs) > 0 || len(m.Codecs) == 0)
+			o.SRTP == nil && m.SRTP == nil && len(o.Offered) <= len(m.Offered) && (len(o.Codecs) == 0 || slices.Equal(o.Codecs, m.Codecs))
 	})
 }
 

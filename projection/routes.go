@@ -78,11 +78,15 @@ func besides(s plan.Stream, m *events.Media, p events.Ports) []plan.Stream {
 	if !p.RTCP.IsValid() {
 		return []plan.Stream{s}
 	}
-	r := s
-	r.RTP, r.Types = p.RTP, nil
-	r.Signalled, r.Learned, r.Confirmed, r.Former = m.Remote.RTCP, m.Learned.RTCP, m.Confirmed[1], m.FormerPorts().RTCP
-	r.Local, r.RTCP, r.Mux = p.RTCP, true, false
-	return []plan.Stream{s, r}
+	return []plan.Stream{s, rtcpStream(s, m, p)}
+}
+
+// rtcpStream is the stream of RTCP beside that of RTP.
+func rtcpStream(s plan.Stream, m *events.Media, p events.Ports) plan.Stream {
+	s.Local, s.RTCP, s.Mux = p.RTCP, true, false
+	s.RTP, s.Types = p.RTP, nil
+	s.Signalled, s.Learned, s.Confirmed, s.Former = m.Remote.RTCP, m.Learned.RTCP, m.Confirmed[1], m.FormerPorts().RTCP
+	return s
 }
 
 func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners []int, keys *keyed, def RouteDefaults, now int64) []plan.Stream {
@@ -155,10 +159,7 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 	}
 	out = append(out, s)
 	if m.Local.RTCP.IsValid() {
-		r := s
-		r.Local, r.RTCP, r.Mux = m.Local.RTCP, true, false
-		r.RTP, r.Types = m.Local.RTP, nil
-		r.Signalled, r.Learned, r.Confirmed, r.Former = m.Remote.RTCP, m.Learned.RTCP, m.Confirmed[1], m.FormerPorts().RTCP
+		r := rtcpStream(s, m, m.Local)
 		r.Decrypt = c.withRollovers(r.Decrypt, p.ID, i, true, false, m.Keys().In, now)
 		r.Encrypt = c.withRollovers(r.Encrypt, p.ID, i, true, true, m.Keys().Out, now)
 		out = append(out, r)

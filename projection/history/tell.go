@@ -110,7 +110,7 @@ func (s *Step) signalled(here string, before *projection.Call, m *Moment, sig ev
 	n := len(s.Says)
 	from, to := m.Call.Party(sig.From), m.Call.Party(sig.To)
 	if sig.Pending { // the call goes on as it was, and this is what it may become
-		from, to = partyIn(sig.Parties, sig.From), partyIn(sig.Parties, sig.To)
+		from, to = sig.Party(sig.From), sig.Party(sig.To)
 	}
 	if from == nil || to == nil {
 		return
@@ -121,14 +121,14 @@ func (s *Step) signalled(here string, before *projection.Call, m *Moment, sig ev
 		a, z := &from.Medias[i], &to.Medias[i]
 		was, wasZ := mediaOf(wasFrom, i), mediaOf(wasTo, i)
 		inForce := sig.Pending && was.Type != "" && was.Proposed == 0
-		if is := sees(a); is != sees(was) {
+		if is := Sees(a); is != Sees(was) {
 			s.say("%s %s%s: %s", tagName(from), ifElse(inForce, "would have ", ""), a.Type, is)
 			waits = waits || inForce
 		}
 		if is := told(z); is != told(wasZ) || z.Told && !wasZ.Told {
 			s.say("%s is told %s: %s", ifElse(to.Tag == "", "the other side", tagName(to)), z.Type, is)
 		}
-		if is := sees(z); label == "answer" && is != sees(wasZ) {
+		if is := Sees(z); label == "answer" && is != Sees(wasZ) {
 			s.say("%s %s, as offered: %s", tagName(to), z.Type, is)
 		}
 	}
@@ -140,15 +140,6 @@ func (s *Step) signalled(here string, before *projection.Call, m *Moment, sig ev
 	}
 }
 
-func partyIn(list []events.Party, id int) *events.Party {
-	for i := range list {
-		if list[i].ID == id {
-			return &list[i]
-		}
-	}
-	return nil
-}
-
 func mediaOf(p *events.Party, i int) *events.Media {
 	if p == nil || i >= len(p.Medias) {
 		return &events.Media{}
@@ -157,9 +148,7 @@ func mediaOf(p *events.Party, i int) *events.Media {
 }
 
 // Sees is a section as its party's SDP says it, in words.
-func Sees(m *events.Media) string { return sees(m) }
-
-func sees(m *events.Media) string {
+func Sees(m *events.Media) string {
 	switch {
 	case m.Hidden:
 		return "not in its SDPs"

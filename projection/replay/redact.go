@@ -108,15 +108,7 @@ func parties(ev events.Event) (from, to *events.Party) {
 	default:
 		return nil, nil
 	}
-	for i := range s.Parties {
-		switch p := &s.Parties[i]; p.ID {
-		case s.From:
-			from = p
-		case s.To:
-			to = p
-		}
-	}
-	return from, to
+	return s.Party(s.From), s.Party(s.To)
 }
 
 // line names a crypto line; there may be one of it in each section.
