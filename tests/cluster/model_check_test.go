@@ -26,6 +26,14 @@ func TestModel(t *testing.T) {
 		"a query meanwhile": {[]porcupine.Operation{
 			op(1, 2, "offer", 1, saw{}), op(3, 6, "offer", 2, saw{}), op(4, 5, "query", 0, there(1, 0)),
 		}, porcupine.Ok},
+		"an offer after an answer waits for its own": {[]porcupine.Operation{
+			op(1, 2, "offer", 1, saw{}), op(3, 4, "answer", 2, saw{exists: true}), op(5, 6, "offer", 3, saw{}),
+			op(7, 8, "query", 0, there(1, 2)), op(9, 10, "answer", 4, saw{exists: true}), op(11, 12, "query", 0, there(3, 4)),
+		}, porcupine.Ok},
+		"an offer in force that nobody has answered": {[]porcupine.Operation{
+			op(1, 2, "offer", 1, saw{}), op(3, 4, "answer", 2, saw{exists: true}), op(5, 6, "offer", 3, saw{}),
+			op(7, 8, "query", 0, there(3, 2)),
+		}, porcupine.Illegal},
 		"a lost offer": {[]porcupine.Operation{
 			op(1, 2, "offer", 1, saw{}), op(3, 4, "answer", 0, saw{}),
 		}, porcupine.Illegal},

@@ -8,7 +8,8 @@ import (
 )
 
 // What clients saw of one call-id, as a register that offers and answers write, queries read, and a delete empties. Each
-// offer and each answer says a port of its own, so that a query tells which of them came last.
+// offer and each answer says a port of its own, so that a query tells which of them came last. Once there was an answer, an
+// offer is a proposal: a query tells what it says as soon as it is answered (RFC 3264 §8).
 
 // asked is what a client wanted.
 type asked struct {
@@ -26,8 +27,9 @@ type saw struct {
 
 // register is the state of one call-id.
 type register struct {
-	exists bool
-	a, b   int
+	exists  bool
+	a, b    int // what is in force
+	offered int // by the last offer
 }
 
 // next returns the states that an operation may lead to with what was seen; none if it could not have been seen.
@@ -35,10 +37,13 @@ func next(s register, op asked, got saw) []register {
 	then, exists := s, s.exists
 	switch op.what {
 	case "offer":
-		then, exists = register{exists: true, a: op.port, b: s.b}, true
+		then.exists, then.offered, exists = true, op.port, true
+		if s.b == 0 { // its media may come before any answer (RFC 3264 §5.1)
+			then.a = op.port
+		}
 	case "answer":
 		if s.exists {
-			then.b = op.port
+			then.a, then.b = s.offered, op.port
 		}
 	case "delete":
 		then = register{}
