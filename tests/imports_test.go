@@ -41,6 +41,8 @@ var arrows = map[string]rule{
 		"projection", "projection/members", "events", "relay/plan", "ngserver/ng", "ngserver/rewrite", "ngserver/report",
 	}},
 
+	"projection/replica": {pure: true, own: []string{"projection", "projection/transact", "events", "relay/plan"}},
+
 	"projection/history": {pure: true, own: []string{"projection", "events", "ngserver/ng"}},
 	"projection/replay": {pure: true, own: []string{
 		"projection", "projection/history", "projection/members", "projection/transact", "events", "relay/plan", "ngserver/ng", "ngserver/sdp",

@@ -127,21 +127,22 @@ func (w *world) checkAcknowledged(seq uint64, key string, data []byte) {
 
 // checkFolded: a projection is what the log was at that event.
 func (w *world) checkFolded(n *node, h *held) {
-	w.checkOwner(n.id, h.key, &h.call)
-	if !h.lost && h.call.Seq > 0 && h.call.Seq <= uint64(len(w.log.entries)) && w.log.entry(h.call.Seq).sum != summary(&h.call) {
-		w.fail("%s has folded %s up to %d to another call than the log is", n.id, w.short(h.key), h.call.Seq)
+	c := h.Logged()
+	w.checkOwner(n.id, h.key, c)
+	if !h.lost && c.Seq > 0 && c.Seq <= uint64(len(w.log.entries)) && w.log.entry(c.Seq).sum != summary(c) {
+		w.fail("%s has folded %s up to %d to another call than the log is", n.id, w.short(h.key), c.Seq)
 	}
 }
 
 // checkSockets: a node has the sockets of its calls open, and of those that it lost none.
 func (w *world) checkSockets(n *node, h *held) {
 	have := n.pool.adopted(h.key)
-	if h.call.Live() && h.call.Owner == n.id {
-		if want := h.call.Locals(); len(have) != len(want) && !h.unbound {
-			w.fail("%s has %d sockets of %s open, not %d", n.id, len(have), h.call.ID, len(want))
+	if h.Call.Live() && h.Call.Owner == n.id {
+		if want := h.Call.Locals(); len(have) != len(want) && !h.unbound {
+			w.fail("%s has %d sockets of %s open, not %d", n.id, len(have), h.Call.ID, len(want))
 		}
 	} else if len(have) > 0 {
-		w.fail("%s has sockets of %s open, which is not its own", n.id, h.call.ID)
+		w.fail("%s has sockets of %s open, which is not its own", n.id, h.Call.ID)
 	}
 }
 

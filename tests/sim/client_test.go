@@ -71,6 +71,7 @@ func (n *node) receive(m *message, answer func(reply)) {
 		from := uint64(len(n.w.log.entries))
 		n.w.trace.add(n.w.now, n.id, "%s: %s, cookie %s", m.CallID, m.Command, m.cookie)
 		res := n.execute(p, m)
+		n.bring(p.h)
 		r := reply{raw: res.Reply.Append(nil, ng.Bencode), reason: res.Reply.Reason()}
 		n.w.trace.add(n.w.now, n.id, "%s: replies to %s, cookie %s: %s %v", m.CallID, m.Command, m.cookie, r.reason, res.Err)
 		n.w.checkReply(p, m, r, from)

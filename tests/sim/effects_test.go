@@ -6,6 +6,7 @@ import (
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/members"
+	"rtpjet/projection/replica"
 	"rtpjet/projection/transact"
 )
 
@@ -18,7 +19,10 @@ const (
 	grantTime   = 2 * sec
 )
 
-var _ transact.Effects = (*proc)(nil)
+var (
+	_ transact.Effects = (*proc)(nil)
+	_ replica.Effects  = (*proc)(nil)
+)
 
 var (
 	errTooLate = errors.New("the deadline was over before anything was written")
@@ -26,7 +30,7 @@ var (
 )
 
 func (p *proc) Now() int64             { return p.n.wall() }
-func (p *proc) Call() *projection.Call { return &p.h.call }
+func (p *proc) Call() *projection.Call { return &p.h.Call }
 
 // answer is what the log says to an append. The zero answer is none.
 type answer struct {
@@ -35,30 +39,66 @@ type answer struct {
 	got bool
 }
 
+// Append implements [transact.Effects].
 func (p *proc) Append(env events.Envelope) error {
 	w, n := p.n.w, p.n
-	data, err := events.Encode(env)
+	_, takeover := env.Event.(events.TakenOver)
+	p.blind = takeover && (w.bug == bugLostFence || w.bug == bugEpoch)
+	if w.bug == bugReplyFirst && w.chance(100) {
+		data, err := events.Encode(env)
+		last := p.h.Call.Seq
+		n.after(w.between(ms, 5*ms), func() { p.attempt(last, data, func(answer) {}) })
+		return err
+	}
+	was := p.h.Call.Owner
+	at, err := p.h.Append(p, env)
 	if err != nil {
 		return err
 	}
+	p.wrote = true
+	w.checkAcknowledged(at.Seq, p.h.key, at.Data)
+	if is := p.h.Call.Owner; is != "" && is != n.id {
+		n.nudge(is, p.h.key, at)
+	}
+	if was != "" && was != p.h.Call.Owner && was != n.id {
+		n.nudge(was, p.h.key, at)
+	}
+	return nil
+}
+
+// nudge tells the owner of a call of an event, past the stream.
+func (n *node) nudge(id, key string, at replica.Stored) {
+	to := n.w.nodes[n.w.index(id)]
+	n.tell(to, func() {
+		if to.serving {
+			to.deliver(key, replica.Entry{Seq: at.Seq, Data: at.Data, Prev: at.Last, Early: true})
+		}
+	})
+}
+
+// Encode implements [replica.Effects].
+func (p *proc) Encode(env events.Envelope) ([]byte, error) { return events.Encode(env) }
+
+// Decode implements [replica.Effects].
+func (p *proc) Decode(data []byte) (events.Envelope, error) { return events.Decode(data) }
+
+// attempt sends an event to the log.
+func (p *proc) attempt(last uint64, data []byte, done func(answer)) {
+	w, n, key, blind := p.n.w, p.n, p.h.key, p.blind
+	w.toLog(n, func() {
+		seq, ok := w.log.append(n, key, last, data, !blind)
+		w.fromLog(n, func() { done(answer{seq, ok, true}) })
+	})
+}
+
+// Store implements [replica.Effects].
+func (p *proc) Store(last uint64, data []byte, _ bool) (uint64, error) {
+	w, n := p.n.w, p.n
 	if p.left(sec) <= 0 {
-		return errTooLate
-	}
-	last := p.h.call.Seq
-	_, takeover := env.Event.(events.TakenOver)
-	fenced := !takeover || w.bug != bugLostFence && w.bug != bugEpoch
-	attempt := func(done func(answer)) {
-		w.toLog(n, func() {
-			seq, ok := w.log.append(n, p.h.key, last, data, fenced)
-			w.fromLog(n, func() { done(answer{seq, ok, true}) })
-		})
-	}
-	if w.bug == bugReplyFirst && w.chance(100) {
-		n.after(w.between(ms, 5*ms), func() { attempt(func(answer) {}) })
-		return nil
+		return 0, errTooLate
 	}
 	for p.left(sec) > 0 {
-		got := ask(p, p.left(sliceTime), answer{}, attempt)
+		got := ask(p, p.left(sliceTime), answer{}, func(done func(answer)) { p.attempt(last, data, done) })
 		if got.got && !got.ok { // perhaps an earlier attempt of ours was stored
 			got = ask(p, p.left(sliceTime), answer{}, func(done func(answer)) {
 				w.toLog(n, func() {
@@ -69,93 +109,73 @@ func (p *proc) Append(env events.Envelope) error {
 			if got.got && !got.ok {
 				w.stats.conflicts++
 				w.trace.add(w.now, n.id, "%s: conflict after %d", w.short(p.h.key), last)
-				return transact.ErrConflict
+				return 0, transact.ErrConflict
 			}
 		}
 		if got.ok {
-			p.acknowledged(got.seq, data, env)
-			return nil
+			return got.seq, nil
 		}
 	}
 	w.stats.uncertain++
 	w.trace.add(w.now, n.id, "%s: the log does not answer", w.short(p.h.key))
-	return transact.ErrUncertain
+	return 0, transact.ErrUncertain
 }
 
-// acknowledged puts an event into effect that is in the log, and tells the owners of it, past the stream.
-func (p *proc) acknowledged(seq uint64, data []byte, env events.Envelope) {
-	w, n := p.n.w, p.n
-	w.checkAcknowledged(seq, p.h.key, data)
-	was := p.h.call.Owner
-	p.wrote = true
-	n.apply(p.h, seq, env)
-	n.route(p.h)
-	if is := p.h.call.Owner; is != "" && is != n.id {
-		n.nudge(is, p.h.key, seq)
-	}
-	if was != "" && was != p.h.call.Owner && was != n.id {
-		n.nudge(was, p.h.key, seq)
-	}
-}
-
-func (n *node) nudge(id, key string, seq uint64) {
-	to := n.w.nodes[n.w.index(id)]
-	n.tell(to, func() {
-		if to.serving {
-			to.deliver(key, arrival{seq: seq, early: true})
-		}
-	})
-}
-
-// read reads the call's entries after a sequence. It tries for as long as there is time, or once.
-func (p *proc) read(after uint64, once bool) ([]uint64, error) {
+// Read implements [replica.Effects]. It tries for as long as there is time, or once.
+func (p *proc) Read(after uint64, _ bool) ([]replica.Entry, uint64, error) {
 	w, n := p.n.w, p.n
 	type result struct {
 		seqs []uint64
+		last uint64
 		ok   bool
 	}
 	for p.left(sec) > 0 {
 		got := ask(p, p.left(sliceTime), result{}, func(done func(result)) {
 			w.toLog(n, func() {
-				seqs := w.log.since(p.h.key, after)
+				r := result{w.log.since(p.h.key, after), w.log.last(p.h.key), true}
 				if w.bug == bugStaleRead { // a lagging replica answers
-					seqs = nil
+					r.seqs, r.last = nil, after
 				}
-				w.fromLog(n, func() { done(result{seqs, true}) })
+				w.fromLog(n, func() { done(r) })
 			})
 		})
 		if got.ok {
-			return got.seqs, nil
+			out := make([]replica.Entry, len(got.seqs))
+			for i, seq := range got.seqs {
+				out[i] = replica.Entry{Seq: seq, Data: w.log.entry(seq).data}
+			}
+			return out, got.last, nil
 		}
-		if once {
+		if p.once {
 			break
 		}
 	}
-	return nil, transact.ErrUncertain
+	return nil, 0, transact.ErrUncertain
 }
 
-func (p *proc) CatchUp() error {
-	seqs, err := p.read(p.h.call.Seq, false)
-	for _, seq := range seqs {
-		p.n.foldOne(p.h, arrival{seq: seq})
-	}
-	p.n.route(p.h)
-	if err == nil && len(seqs) == 0 && p.n.w.bug != bugStaleRead {
-		p.n.lost(p.h)
-	}
-	return err
-}
+// Unattended implements [replica.Effects].
+func (p *proc) Unattended() bool { return false }
 
+// Wait implements [replica.Effects].
+func (p *proc) Wait([]byte) bool { return false }
+
+// Fold implements [replica.Effects].
+func (p *proc) Fold(in replica.Entry) { p.n.foldOne(p.h, in) }
+
+// Took implements [replica.Effects].
+func (p *proc) Took(env events.Envelope, ch replica.Change) { p.n.took(p.h, env, ch) }
+
+// CatchUp implements [transact.Effects].
+func (p *proc) CatchUp() error { return p.h.Refresh(p) }
+
+// Since implements [transact.Effects].
 func (p *proc) Since(after uint64) ([]transact.Entry, error) {
 	if p.n.w.bug == bugNoLookup {
 		return nil, nil
 	}
-	seqs, err := p.read(after, p.n.w.chance(500)) // the log may also say at once that it cannot
-	out := make([]transact.Entry, len(seqs))
-	for i, seq := range seqs {
-		out[i] = transact.Entry{Seq: seq, Envelope: p.n.w.log.entry(seq).env}
-	}
-	return out, err
+	p.once = p.n.w.chance(500) // the log may also say at once that it cannot
+	defer func() { p.once = false }()
+	return p.h.Since(p, after)
 }
 
 func (p *proc) Judge(node string) transact.Verdict { return p.n.judge(node) }

@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"encoding/json"
+	"math"
 	"net/netip"
 	"reflect"
 
@@ -25,11 +26,11 @@ func (w *world) checkEqual() {
 			case !truth.Live() && h == nil: // forgotten
 			case h == nil:
 				w.fail("%s does not know %s", n.id, w.short(key))
-			case h.busy || len(h.inbox) > 0:
+			case h.busy || h.inbox.Len() > 0:
 				w.fail("%s is still at work on %s", n.id, w.short(key))
-			case !sameCall(truth, &h.call):
+			case !sameCall(truth, &h.Call):
 				a, _ := json.Marshal(truth)
-				b, _ := json.Marshal(&h.call)
+				b, _ := json.Marshal(&h.Call)
 				w.fail("%s has another %s than the log:\n%s\n%s", n.id, w.short(key), b, a)
 			default:
 				w.checkSockets(n, h)
@@ -59,8 +60,8 @@ func (w *world) checkFree() {
 		if a, s, used := n.pool.used(); used {
 			w.fail("%s has leaked the socket %s: %s, adopted %v", n.id, a, w.short(s.key), s.adopted)
 		}
-		if len(n.grants) > 0 {
-			w.fail("%s has grants for %s that were never settled", n.id, w.short(n.grants[0].key))
+		for _, key := range n.grants.Due(math.MaxInt64) {
+			w.fail("%s has grants for %s that were never settled", n.id, w.short(key))
 		}
 	}
 }
@@ -145,7 +146,7 @@ func validOr(a netip.AddrPort) netip.AddrPort {
 
 // checkRerun: every decision in the log comes out again as it did, by what the log alone has.
 func (w *world) checkRerun() {
-	if w.bug >= bugAtOnce {
+	if w.bug.folds() {
 		return // it folds without the bug, and finds all of them at once; the rules of sessions are to find them
 	}
 	byKey := map[string][]history.Entry{}

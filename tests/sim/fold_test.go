@@ -2,15 +2,15 @@ package sim
 
 import (
 	"net/netip"
-	"slices"
 
 	"rtpjet/events"
+	"rtpjet/projection/replica"
 )
 
 func (n *node) held(key string) *held {
 	h := n.calls[key]
 	if h == nil {
-		h = &held{key: key}
+		h = &held{Replica: replica.New(&n.core), key: key}
 		n.calls[key] = h
 		n.order = append(n.order, key)
 	}
@@ -30,7 +30,7 @@ func (n *node) lock(key string, limit int64, job func(*proc)) {
 func (n *node) hold(h *held, deadline int64, job func(*proc)) {
 	h.busy = true
 	n.spawn(h, deadline, job, func() {
-		n.drainInbox(h)
+		n.letGo(h)
 		h.busy = false
 		if len(h.waiting) > 0 {
 			next := h.waiting[0]
@@ -59,38 +59,38 @@ func (n *node) pump() {
 	case n.w.log.entry(n.followed).gone:
 		n.gap()
 	case n.w.bug != bugSkip || !n.w.chance(20):
-		n.deliver(n.w.log.entry(n.followed).key, arrival{seq: n.followed})
+		e := n.w.log.entry(n.followed)
+		n.deliver(e.key, replica.Entry{Seq: n.followed, Data: e.data})
 	}
 	n.wake()
 }
 
 // deliver hands an entry to its call: it is folded here, or by whoever holds the call.
-func (n *node) deliver(key string, in arrival) {
+func (n *node) deliver(key string, in replica.Entry) {
 	h := n.held(key)
-	if h.call.Seq >= in.seq {
+	if h.Logged().Seq >= in.Seq {
 		return
 	}
-	h.inbox = append(h.inbox, in)
+	h.inbox.Put(in)
 	if !h.busy {
-		n.drainInbox(h)
+		n.letGo(h)
 	}
 }
 
-func (n *node) drainInbox(h *held) {
-	for len(h.inbox) > 0 {
-		in := h.inbox[0]
-		h.inbox = h.inbox[1:]
+// letGo folds what has arrived, and brings it into effect at once.
+func (n *node) letGo(h *held) {
+	for _, in := range h.inbox.Take() {
 		n.foldOne(h, in)
-		n.route(h)
 	}
+	n.bring(h)
 }
 
-func (n *node) foldOne(h *held, in arrival) {
-	e := n.w.log.entry(in.seq)
-	if in.seq <= h.call.Seq || in.early && h.call.Seq != e.prev && n.w.bug != bugUnordered {
-		return // an early one whose predecessor is not there yet comes again with the stream
+// foldOne folds an entry of the log, unless it is there already.
+func (n *node) foldOne(h *held, in replica.Entry) {
+	if !h.Takes(in) && (n.w.bug != bugUnordered || in.Seq <= h.Logged().Seq) {
+		return
 	}
-	env := e.env
+	env := n.w.log.entry(in.Seq).env
 	switch ev := env.Event.(type) {
 	case events.Ended:
 		if n.w.bug == bugIgnoreEnd && n.id == "n2" {
@@ -98,44 +98,69 @@ func (n *node) foldOne(h *held, in arrival) {
 		}
 	case events.TakenOver:
 		if n.w.bug == bugEpoch {
-			ev.Epoch = h.call.Epoch + 1
+			ev.Epoch = h.Call.Epoch + 1
 			env.Event = ev
 		}
 	}
-	n.apply(h, in.seq, env)
+	n.took(h, env, h.Fold(in.Seq, env, in.Data, true))
+}
+
+// took looks at what became of a call.
+func (n *node) took(h *held, env events.Envelope, ch replica.Change) {
+	if ch.Was.Owner == n.id {
+		n.grants.Adopted(h.key, ch.Free)
+		n.pool.release(ch.Free)
+	}
+	if ch.Lost {
+		h.lost = true
+		n.w.trace.add(n.w.now, n.id, "%s: has ended while nobody said so here", n.w.short(h.key))
+	}
+	if ev, ok := env.Event.(events.Offered); ok && ev.Owner != "" {
+		h.lost = false
+	}
+	if n.w.bug.folds() {
+		n.bend(h, env)
+	}
+	n.w.checkFolded(n, h)
+}
+
+// bend folds an event with the planted bug.
+func (n *node) bend(h *held, env events.Envelope) {
+	if env.Event == nil {
+		h.bent = *h.Call.Snapshot()
+		return
+	}
+	h.bent.ID = env.Call
+	n.w.fold(&h.bent, h.Call.Seq, env)
+	h.Call = *h.bent.Snapshot()
+}
+
+// bring brings the sockets in line with what was folded.
+func (n *node) bring(h *held) {
+	if h.Unrouted() {
+		n.route(h)
+		h.Routed()
+	}
 }
 
 // route brings the sockets in line with the projection, and looks at the result.
 func (n *node) route(h *held) {
 	was := h.owner
-	h.owner = h.call.Owner
-	if n.w.bug != bugKeepSockets || was != n.id || !h.call.Live() || h.call.Owner == n.id {
+	h.owner = h.Call.Owner
+	if n.w.bug != bugKeepSockets || was != n.id || !h.Call.Live() || h.Call.Owner == n.id {
 		n.open(h)
 	}
 	n.w.checkSockets(n, h)
 }
 
-// apply folds an event.
-func (n *node) apply(h *held, seq uint64, env events.Envelope) {
-	if ev, ok := env.Event.(events.Offered); ok && ev.Owner != "" {
-		h.lost = false
-	}
-	h.call.ID = env.Call
-	n.w.fold(&h.call, seq, env)
-	n.w.checkFolded(n, h)
-}
-
 // open makes the node's sockets those that the projection wants.
 func (n *node) open(h *held) {
 	var want []netip.AddrPort
-	if h.call.Live() && h.call.Owner == n.id {
-		want = h.call.Locals()
+	if h.Call.Live() && h.Call.Owner == n.id {
+		want = h.Call.Locals()
 	}
 	h.unbound = !n.pool.set(h.key, want)
-	for i := range n.grants { // what a call has adopted may be free and reserved for another by the time of settling
-		g := &n.grants[i]
-		g.ports = slices.DeleteFunc(g.ports, func(a netip.AddrPort) bool { return slices.Contains(want, a) })
-	}
+	n.grants.Adopted(h.key, want)
 	if h.unbound {
 		n.w.fail("%s cannot bind the sockets of %s: another call has one", n.id, n.w.short(h.key))
 	}
@@ -144,7 +169,7 @@ func (n *node) open(h *held) {
 // own counts the live calls that are this node's.
 func (n *node) own() (calls int) {
 	for _, key := range n.order {
-		if c := &n.calls[key].call; c.Live() && c.Owner == n.id {
+		if c := &n.calls[key].Call; c.Live() && c.Owner == n.id {
 			calls++
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/members"
+	"rtpjet/projection/replica"
 	"rtpjet/relay/plan"
 )
 
@@ -43,33 +44,23 @@ type node struct {
 	pumping  bool
 	draining bool
 	procs    []*proc
-	grants   []grant // sockets that an event may name, see app/uncertain.go
+	core     replica.Node
+	grants   replica.Grants // sockets that an event may name
 	cache    map[string]*cached
 }
 
 // held is one call at one node, and who works on it (app/registry.go).
 type held struct {
+	replica.Replica
 	key     string
-	call    projection.Call
 	busy    bool
 	waiting []func()
-	inbox   []arrival
+	inbox   replica.Inbox
 	unbound bool   // sockets could not all be had
 	owner   string // when the sockets were looked at last
 	lost    bool   // it has ended, and how is not known
-}
 
-// arrival is an entry of the log on its way into a projection. An early one came from its writer, not with the stream.
-type arrival struct {
-	seq   uint64
-	early bool
-}
-
-// grant are sockets that were given to a decision whose outcome is not known here.
-type grant struct {
-	key   string
-	ports []netip.AddrPort
-	until int64
+	bent projection.Call // as it is folded with a planted bug
 }
 
 func newNode(w *world, i int) *node {
@@ -88,6 +79,9 @@ func newNode(w *world, i int) *node {
 	if w.cfg.tightRoom {
 		n.room = 3
 	}
+	n.core = replica.Node{
+		Carries: func(owner string) bool { return owner == n.id }, Timeouts: timeouts, KeepEnded: w.cfg.keepEnded, OrphanTimeout: orphanAfter,
+	}
 	n.skew, n.drift = w.between(-w.cfg.skew, w.cfg.skew), w.between(-200, 200)
 	n.clear()
 	return n
@@ -98,7 +92,7 @@ func (n *node) clear() {
 	n.killProcs()
 	n.inc++
 	n.up, n.serving, n.paused, n.pumping, n.claiming = false, false, false, false, false
-	n.frozen, n.order, n.grants = nil, nil, nil
+	n.frozen, n.order, n.grants = nil, nil, replica.Grants{}
 	n.calls, n.cache = map[string]*held{}, map[string]*cached{}
 	n.view = make([]members.Lease, n.w.cfg.nodes)
 }
@@ -158,27 +152,23 @@ func (n *node) fold() {
 			return
 		}
 		n.followed = uint64(len(n.w.log.entries))
-		ends := map[string]uint64{}
-		for i := range n.followed {
-			if e := n.w.log.entry(i + 1); events.IsEnd(e.data) {
-				ends[e.key] = i + 1
-			}
-		}
 		for i := range n.followed {
 			e := n.w.log.entry(i + 1)
 			if e.gone {
 				continue
 			}
-			if _, learned := e.env.Event.(events.EndpointLearned); i+1 < ends[e.key] || learned && n.w.bug == bugForgetLearned {
-				continue // an end makes what led to it superfluous
+			if _, learned := e.env.Event.(events.EndpointLearned); learned && n.w.bug == bugForgetLearned {
+				continue
 			}
-			n.held(e.key).call.ID = e.env.Call
-			n.w.fold(&n.held(e.key).call, i+1, e.env)
+			n.held(e.key).inbox.Collect(replica.Entry{Seq: i + 1, Data: e.data})
 		}
 		n.serving = true
 		for _, key := range n.order {
 			h := n.calls[key]
-			n.w.checkFolded(n, h)
+			for _, in := range h.inbox.Take() {
+				n.foldOne(h, in)
+			}
+			h.Routed()
 			if n.w.bug != bugNoRebind {
 				n.route(h)
 			}

@@ -7,6 +7,9 @@ import (
 	"rtpjet/projection"
 )
 
+// folds tells whether a bug is one of the fold.
+func (b bug) folds() bool { return b >= bugAtOnce && b <= bugHoldAtOnce }
+
 // fold is how all nodes, and the log, fold an event: as projection does, but for a bug of it that is planted.
 func (w *world) fold(c *projection.Call, seq uint64, env events.Envelope) {
 	if seq <= c.Seq {

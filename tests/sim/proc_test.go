@@ -13,6 +13,8 @@ type proc struct {
 	h        *held
 	deadline int64 // by the node's clock that does not jump
 	wrote    bool  // it has appended something
+	once     bool  // it reads the log in one try
+	blind    bool  // it writes whatever the log ends with, by a planted bug
 
 	yield func(func()) bool
 	next  func() (func(), bool)

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"net/netip"
-	"slices"
 
 	"rtpjet/projection/members"
 	"rtpjet/projection/transact"
@@ -31,7 +30,7 @@ func (p *proc) Reserve(id string, _ netip.Addr, num int) ([]netip.AddrPort, erro
 		ports []netip.AddrPort
 		err   error
 	}
-	to, fresh := w.nodes[w.index(id)], !p.h.call.Live()
+	to, fresh := w.nodes[w.index(id)], !p.h.Call.Live()
 	got := ask(p, max(p.left(askTime), 0), result{err: transact.ErrSilent}, func(done func(result)) {
 		if !to.up && !n.cutNATS && !to.cutNATS { // NATS says that nobody listens
 			n.after(w.delay(), func() {
@@ -56,7 +55,7 @@ func (p *proc) Reserve(id string, _ netip.Addr, num int) ([]netip.AddrPort, erro
 					}
 					break
 				}
-				to.grants = append(to.grants, grant{key, slices.Clone(r.ports), w.now + grantTime})
+				to.grants.Add(key, r.ports, w.now+grantTime)
 			}
 			to.tell(n, func() { done(r) })
 		})
@@ -75,20 +74,11 @@ func (p *proc) Release(id string, ports []netip.AddrPort) {
 		return
 	}
 	to := w.nodes[w.index(id)]
-	n.tell(to, func() { to.ungrant(ports) })
-}
-
-// ungrant gives back what a peer did not need: only what is still granted, for it may be another's by now.
-func (n *node) ungrant(ports []netip.AddrPort) {
-	if n.pool == nil {
-		return
-	}
-	n.grants = slices.DeleteFunc(n.grants, func(g grant) bool {
-		hit := slices.ContainsFunc(g.ports, func(a netip.AddrPort) bool { return slices.Contains(ports, a) })
-		if hit {
-			n.pool.release(g.ports)
+	key := p.h.key
+	n.tell(to, func() {
+		if to.pool != nil {
+			to.pool.release(to.grants.Return(key, ports))
 		}
-		return hit
 	})
 }
 
@@ -100,12 +90,12 @@ func (p *proc) Hold(id string, ports []netip.AddrPort) {
 		p.n.pool.release(ports)
 		return
 	}
-	p.n.grants = append(p.n.grants, grant{p.h.key, slices.Clone(ports), p.n.w.now + ownTime})
+	p.n.grants.Add(p.h.key, ports, p.n.w.now+ownTime)
 }
 
 func (p *proc) Stats() func(netip.AddrPort) (plan.Stats, bool) {
 	none := func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }
-	c := &p.h.call
+	c := &p.h.Call
 	if !c.Live() || c.Owner == p.n.id || p.n.judge(c.Owner) == members.Gone {
 		return none
 	}

@@ -2,16 +2,14 @@ package sim
 
 import "slices"
 
-// retire forgets an ended call, and removes it from the stream if this node is the one that does (app/sweep.go).
+// retire forgets a call that was over long enough ago, and removes it from the stream if this node is the one that does
+// (app/sweep.go).
 func (n *node) retire(h *held) {
-	if n.followed < h.call.Seq { // the stream would bring it back
-		return
-	}
-	if n.w.cfg.keepEnded == 0 || h.busy || !h.call.Ended || n.wall()-h.call.EndedAt < n.w.cfg.keepEnded {
+	if n.w.cfg.keepEnded == 0 || h.busy || !h.Over(n.wall()) || !h.Forgettable(h.Call.Seq, n.followed) {
 		return
 	}
 	if n.w.archiver() == n {
-		n.w.log.retire(h.key, h.call.Seq)
+		n.w.log.retire(h.key, h.Call.Seq)
 	}
 	delete(n.calls, h.key)
 	n.order = slices.DeleteFunc(n.order, func(k string) bool { return k == h.key })
@@ -30,23 +28,10 @@ func (w *world) archiver() *node {
 // gap is what a follower does that finds entries missing which were retired while it was away: calls of which the stream has
 // nothing any more have ended.
 func (n *node) gap() {
+	to := n.followed
 	for _, key := range slices.Clone(n.order) {
-		if n.calls[key].call.Live() && n.w.log.last(key) == 0 {
-			n.lock(key, ownTime, func(p *proc) { n.lost(p.h) })
+		if n.calls[key].Call.Live() && n.w.log.last(key) == 0 {
+			n.lock(key, ownTime, func(p *proc) { p.h.Compare(p, to) })
 		}
 	}
-}
-
-// lost resets a call whose entries have left the stream.
-func (n *node) lost(h *held) {
-	last := n.w.log.last(h.key)
-	if len(n.w.log.since(h.key, h.call.Seq)) > 0 || last == h.call.Seq {
-		return
-	}
-	n.w.trace.add(n.w.now, n.id, "%s: has ended while nobody said so here", n.w.short(h.key))
-	if h.call.Live() {
-		h.call.Ended, h.lost = true, true
-		n.route(h)
-	}
-	h.call.Seq = last
 }

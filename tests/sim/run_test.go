@@ -71,7 +71,7 @@ func (w *world) finish() {
 func (w *world) idle() bool {
 	for _, n := range w.nodes {
 		for _, h := range n.calls {
-			if n.serving && (h.busy || len(h.inbox) > 0) {
+			if n.serving && (h.busy || h.inbox.Len() > 0) {
 				return false
 			}
 		}

@@ -7,8 +7,9 @@ import (
 
 	"rtpjet/events"
 	"rtpjet/projection"
-	"rtpjet/projection/members"
+	"rtpjet/projection/replica"
 	"rtpjet/projection/transact"
+	"rtpjet/relay/plan"
 )
 
 // orphanAfter is how long the calls of a node that is gone wait for a command.
@@ -24,40 +25,29 @@ func (n *node) sweep() {
 	for _, key := range slices.Clone(n.order) {
 		h := n.calls[key]
 		n.retire(h)
-		if h.busy || !h.call.Live() {
+		if h.busy || !h.Call.Live() {
 			continue
 		}
-		if h.call.Owner == n.id {
-			if ev := n.due(&h.call); ev != nil {
-				n.lock(key, ownTime, func(p *proc) { p.own(ev) })
-			}
-			continue
-		}
-		since, gone := n.table.GoneSince(h.call.Owner, n.w.now)
-		if gone && n.w.now-since >= orphanAfter && n.table.Caretaker(key, n.w.now) {
-			n.lock(key, ownTime, func(p *proc) {
-				if p.h.call.Live() && n.judge(p.h.call.Owner) == members.Gone {
-					p.afterOwn(transact.End(p, n.id, events.Ended{Reason: events.ReasonOrphaned}))
-				}
-			})
+		if ev := h.Due(n.wall(), n.care(h)); ev != nil {
+			n.lock(key, ownTime, func(p *proc) { p.own(ev) })
 		}
 	}
 }
 
-func (n *node) due(c *projection.Call) events.Event {
-	if ev := projection.DecideDue(c, n.wall()); ev != nil {
-		return ev
+// care is how a live call is looked after here.
+func (n *node) care(h *held) replica.Care {
+	if h.Call.Owner == n.id {
+		return replica.Care{Carried: true, Stats: func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }}
 	}
-	if reason, over := c.Timeout(timeouts, func(netip.AddrPort) int64 { return 0 }, n.wall()); over {
-		return events.Ended{Reason: reason}
-	}
-	return nil
+	since, gone := n.table.GoneSince(h.Call.Owner, n.w.now)
+	return replica.Care{Caretaker: gone && n.table.Caretaker(h.key, n.w.now), Gone: n.w.now - since}
 }
 
 // own appends an event that no command caused.
 func (p *proc) own(ev events.Event) {
-	c := &p.h.call
-	if !c.Live() || c.Owner != p.n.id {
+	c := &p.h.Call
+	if end, ok := ev.(events.Ended); ok {
+		p.afterOwn(transact.End(p, p.n.id, end))
 		return
 	}
 	p.afterOwn(p.Append(events.Envelope{Call: c.ID, Gen: c.Gen, Node: p.n.id, At: p.Now(), Event: ev}))
@@ -71,22 +61,13 @@ func (p *proc) afterOwn(err error) {
 
 // settle asks the log about the sockets whose time is over, and gives back those that no event names.
 func (n *node) settle() {
-	var due []grant
-	n.grants = slices.DeleteFunc(n.grants, func(g grant) bool {
-		if over := g.until <= n.w.now; over {
-			due = append(due, g)
-			return true
-		}
-		return false
-	})
-	for _, g := range due {
-		n.lock(g.key, ownTime, func(p *proc) {
-			if err := p.CatchUp(); err != nil {
-				g.until = n.w.now + sec/2
-				n.grants = append(n.grants, g)
-				return
+	now := n.w.now
+	for _, key := range n.grants.Due(now) {
+		n.lock(key, ownTime, func(p *proc) {
+			if p.h.CatchUp(p) == nil {
+				n.bring(p.h)
+				n.pool.release(n.grants.Settle(key, now))
 			}
-			n.pool.release(g.ports) // but for those that a call has adopted meanwhile
 		})
 	}
 }
@@ -99,7 +80,7 @@ func (n *node) learn() {
 	}
 	var mine []*held
 	for _, key := range n.order {
-		if h := n.calls[key]; h.call.Live() && h.call.Owner == n.id && !h.busy && len(h.call.Locals()) > 0 {
+		if h := n.calls[key]; h.Call.Live() && h.Call.Owner == n.id && !h.busy && len(h.Call.Locals()) > 0 {
 			mine = append(mine, h)
 		}
 	}
@@ -107,16 +88,20 @@ func (n *node) learn() {
 		return
 	}
 	h := mine[n.w.rng.IntN(len(mine))]
-	locals := h.call.Locals()
-	party, media, rtcp, ok := h.call.Endpoint(locals[n.w.rng.IntN(len(locals))])
+	locals := h.Call.Locals()
+	party, media, rtcp, ok := h.Call.Endpoint(locals[n.w.rng.IntN(len(locals))])
 	if !ok {
 		return
 	}
 	ev := events.EndpointLearned{
-		Party: party, Media: media, RTCP: rtcp, Signal: h.call.Party(party).Medias[media].Signal, Confirmed: true,
+		Party: party, Media: media, RTCP: rtcp, Signal: h.Call.Party(party).Medias[media].Signal, Confirmed: true,
 		Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(party + 1)}), uint16(n.w.between(1024, 65535))),
 	}
-	n.lock(h.key, ownTime, func(p *proc) { p.own(ev) })
+	n.lock(h.key, ownTime, func(p *proc) {
+		if c := &p.h.Call; c.Live() && c.Owner == n.id {
+			p.own(ev)
+		}
+	})
 }
 
 // move has an operator ask a node to take a call over.
@@ -126,8 +111,8 @@ func (n *node) move() {
 	}
 	key := n.order[n.w.rng.IntN(len(n.order))]
 	n.lock(key, commandTime, func(p *proc) {
-		if p.h.call.Live() && p.h.call.Owner != n.id {
-			n.w.trace.add(n.w.now, n.id, "%s: is asked to take it over from %s", n.w.short(key), p.h.call.Owner)
+		if p.h.Call.Live() && p.h.Call.Owner != n.id {
+			n.w.trace.add(n.w.now, n.id, "%s: is asked to take it over from %s", n.w.short(key), p.h.Call.Owner)
 			p.afterOwn(transact.TakeOver(p, n.id, transact.WhyAsked))
 		}
 	})

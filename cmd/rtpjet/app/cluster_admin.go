@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"rtpjet/embed"
-	"rtpjet/events"
-	"rtpjet/projection"
 	"rtpjet/projection/members"
 	"rtpjet/projection/regions"
 	"rtpjet/projection/transact"
@@ -203,7 +201,7 @@ func (n *Node) takeOver(ctx context.Context, e *entry, owner string) (taken bool
 	e.mu.Lock()
 	defer n.calls.release(e)
 	for range 4 { // others may be at work on the same
-		if e.dead || !e.call.Live() || e.call.Owner != owner {
+		if e.dead || !e.Call.Live() || e.Call.Owner != owner {
 			return taken, nil
 		}
 		err = transact.TakeOver(n.effects(ctx, e), n.id, transact.WhyAsked)
@@ -215,23 +213,6 @@ func (n *Node) takeOver(ctx context.Context, e *entry, owner string) (taken bool
 		}
 	}
 	return false, err
-}
-
-// orphan ends a call whose owner is gone and that nobody has asked for since, or that was to be deleted.
-func (n *Node) orphan(ctx context.Context, e *entry, now int64) error {
-	gone, ok := n.cluster.caretaker(e.call.Owner, e.key)
-	if !ok {
-		return nil
-	}
-	ev := projection.DecideDue(&e.call, now)
-	if ev == nil && gone >= n.cfg.OrphanTimeout && now-e.call.LastSignal >= n.cfg.OrphanTimeout.Microseconds() {
-		n.log.Warn("ending a call whose owner is gone", "call-id", e.call.ID, "owner", e.call.Owner, "gone for", gone.Round(time.Second))
-		ev = events.Ended{Reason: events.ReasonOrphaned}
-	}
-	if ev == nil {
-		return nil
-	}
-	return n.own(ctx, e, ev)
 }
 
 // serveAdopt makes the calls of a lost region this one's.

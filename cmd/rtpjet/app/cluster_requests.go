@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rtpjet/embed"
+	"rtpjet/projection/replica"
 	"rtpjet/projection/transact"
 	"rtpjet/relay/plan"
 )
@@ -199,7 +200,7 @@ func (c *cluster) serveReserve(m embed.Msg) {
 		respond(m, reserveReply{Error: err.Error(), NoRoom: req.New})
 		return
 	}
-	c.n.uncertain.add(req.Key, heldPorts{ports: ports, until: c.n.clock().Add(grantTime)})
+	c.n.uncertain.add(req.Key, ports, c.n.now()+grantTime.Microseconds())
 	respond(m, reserveReply{Ports: ports})
 }
 
@@ -304,7 +305,7 @@ func (c *cluster) serveEntry(m embed.Msg) {
 		return
 	}
 	calls := c.n.calls
-	if calls.deliver(logged{Entry: embed.Entry{Seq: e.Seq, Key: e.Key, Data: e.Data}, prev: e.Prev, early: true}) {
+	if calls.deliver(e.Key, replica.Entry{Seq: e.Seq, Data: e.Data, Prev: e.Prev, Early: true}) {
 		_ = m.Respond(nil)
 		return
 	}

@@ -4,16 +4,15 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
 
-	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/members"
 	"rtpjet/projection/regions"
+	"rtpjet/projection/replica"
 	"rtpjet/projection/transact"
 	"rtpjet/relay/plan"
 )
@@ -24,13 +23,18 @@ type effects struct {
 	ctx   context.Context
 	e     *entry
 	began time.Time
+	// limit bounds each operation on the log; 0: as callContext does.
+	limit time.Duration
 }
 
 func (n *Node) effects(ctx context.Context, e *entry) *effects {
 	return &effects{n: n, ctx: ctx, e: e, began: time.Now()}
 }
 
-var _ transact.Effects = (*effects)(nil)
+var (
+	_ transact.Effects = (*effects)(nil)
+	_ replica.Effects  = (*effects)(nil)
+)
 
 // Slices of a command's time (design, decision 4).
 const (
@@ -50,16 +54,23 @@ const (
 func (x *effects) Now() int64 { return x.n.now() }
 
 // Call implements [transact.Effects].
-func (x *effects) Call() *projection.Call { return &x.e.call }
+func (x *effects) Call() *projection.Call { return &x.e.Call }
 
-// Append implements [transact.Effects].
-func (x *effects) Append(env events.Envelope) error { return x.n.append(x.ctx, x.e, env) }
+// Append implements [transact.Effects]. The call's owner is told of the event.
+func (x *effects) Append(env events.Envelope) error {
+	was := x.e.Call.Owner
+	at, err := x.e.Append(x, env)
+	if err == nil && at.Seq > 0 && x.n.cluster != nil {
+		x.n.cluster.nudge(x.ctx, was, x.e.Call.Owner, nudge{Key: x.e.key, Prev: at.Last, Seq: at.Seq, Data: at.Data, call: env.Call})
+	}
+	return err
+}
 
 // CatchUp implements [transact.Effects].
-func (x *effects) CatchUp() error { return x.n.catchUpOurs(x.ctx, x.e) }
+func (x *effects) CatchUp() error { return x.e.Refresh(x) }
 
-// Since implements [transact.Effects]. What cannot be read is an event of an unknown kind.
-func (x *effects) Since(after uint64) ([]transact.Entry, error) { return x.n.since(x.ctx, x.e, after) }
+// Since implements [transact.Effects].
+func (x *effects) Since(after uint64) ([]transact.Entry, error) { return x.e.Since(x, after) }
 
 // Judge implements [transact.Effects]. Heartbeats are a moment old, and an SDP with the sockets of a process that was killed
 // since is of no use to anybody: a node that should be alive is asked.
@@ -192,7 +203,7 @@ func (x *effects) reserveAt(carrier, owner string, bind netip.Addr, num int) ([]
 			cancel()
 		}()
 	}
-	return x.n.cluster.reserve(ctx, carrier, reserveRequest{Key: x.e.key, Owner: owner, Bind: bind, Num: num, New: !x.e.call.Live()})
+	return x.n.cluster.reserve(ctx, carrier, reserveRequest{Key: x.e.key, Owner: owner, Bind: bind, Num: num, New: !x.e.Call.Live()})
 }
 
 // nextCarrier waits until a float has a holder, and another one than before unless that one may just be settling in.
@@ -220,7 +231,7 @@ func (x *effects) Release(node string, ports []netip.AddrPort) {
 // Hold implements [transact.Effects]. A peer holds what it gave until it has asked the log, whatever we do.
 func (x *effects) Hold(node string, ports []netip.AddrPort) {
 	if x.n.carries(node) {
-		x.n.uncertain.add(x.e.key, heldPorts{ports: ports, until: x.n.clock().Add(ownTime)})
+		x.n.uncertain.add(x.e.key, ports, x.n.now()+ownTime.Microseconds())
 	}
 }
 
@@ -233,7 +244,7 @@ func (x *effects) Random(n int) []byte {
 
 // Stats implements [transact.Effects].
 func (x *effects) Stats() func(netip.AddrPort) (plan.Stats, bool) {
-	stats, _ := x.n.stats(x.ctx, &x.e.call)
+	stats, _ := x.n.stats(x.ctx, &x.e.Call)
 	return stats
 }
 
@@ -259,38 +270,4 @@ func (n *Node) stats(ctx context.Context, c *projection.Call) (stats func(netip.
 		st.Remote, st.Confirmed = netip.AddrPort{}, false // the log has it, as of the same moment as all else
 		return st, ok
 	}, true
-}
-
-// logContext bounds an operation on the log.
-func (n *Node) logContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	if since := n.logAway.Load(); since != 0 && time.Since(time.UnixMicro(since)) > logTime {
-		return context.WithTimeout(ctx, logAwayTime)
-	}
-	return context.WithTimeout(ctx, logTime)
-}
-
-// logAnswered notes whether the log answers, by the error of an operation on it.
-func (n *Node) logAnswered(err error) error {
-	if !errors.Is(err, transact.ErrUncertain) {
-		if n.logAway.Load() != 0 {
-			n.logAway.Store(0)
-			n.unlogged.rouse()
-		}
-		return err
-	}
-	n.logAway.CompareAndSwap(0, time.Now().UnixMicro())
-	return err
-}
-
-// appendError gives the errors of the log the names that transactions know.
-func appendError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, embed.ErrConflict):
-		return fmt.Errorf("%w: %w", transact.ErrConflict, err)
-	case errors.Is(err, embed.ErrUnavailable):
-		return fmt.Errorf("%w: %w", transact.ErrUncertain, err)
-	}
-	return err
 }

@@ -49,7 +49,7 @@ func (f *floatState) attendCalls(ctx context.Context, u *unit) error {
 func (n *Node) refloat(e *entry, owner string, fresh bool) {
 	e.mu.Lock()
 	defer n.calls.release(e)
-	if e.dead || !e.call.Live() || e.call.Owner != owner {
+	if e.dead || !e.Call.Live() || e.Call.Owner != owner {
 		return
 	}
 	if fresh {

@@ -89,12 +89,12 @@ func (n *Node) block(ctx context.Context, m *ngserver.Message) ng.Reply {
 // a moment ago: the log says. The caller releases the entry.
 func (n *Node) acquireLive(ctx context.Context, callID string) *entry {
 	e := n.calls.acquire(events.Key(callID), true)
-	if !e.call.Live() {
+	if !e.Call.Live() {
 		if err := n.catchUp(ctx, e); err != nil {
 			n.log.Error("cannot read the event log", "call-id", callID, "err", err)
 		}
 	}
-	if !e.call.Live() {
+	if !e.Call.Live() {
 		n.calls.release(e)
 		return nil
 	}
@@ -132,13 +132,13 @@ func (n *Node) query(ctx context.Context, m *ngserver.Message) ng.Reply {
 	stale := false
 	if n.cluster != nil && n.cluster.hasPeers() {
 		cctx, cancel := context.WithTimeout(ctx, statsTime)
-		if err := n.catchUpOurs(cctx, e); err != nil {
+		if err := n.refresh(cctx, e); err != nil {
 			n.log.Warn("a query is answered without a look into the log", "call-id", m.CallID, "err", err)
 			stale = true
 		}
 		cancel()
 	}
-	c := e.call
+	c := e.Call
 	if n.carries(c.Owner) { // counters and state of one moment
 		defer n.calls.release(e)
 	} else {
@@ -178,8 +178,8 @@ func (n *Node) list(m *ngserver.Message) ng.Reply {
 			break
 		}
 		e.mu.Lock()
-		if e.call.Live() {
-			ids = append(ids, e.call.ID)
+		if e.Call.Live() {
+			ids = append(ids, e.Call.ID)
 		}
 		n.calls.release(e)
 	}

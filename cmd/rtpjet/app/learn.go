@@ -51,14 +51,14 @@ func (n *Node) learned(ctx context.Context, l plan.Learned) bool {
 		return true
 	}
 	defer n.calls.release(e)
-	if !e.call.Live() || !n.carries(e.call.Owner) {
+	if !e.Call.Live() || !n.carries(e.Call.Owner) {
 		return true
 	}
-	party, media, rtcp, ok := e.call.Endpoint(l.Local)
+	party, media, rtcp, ok := e.Call.Endpoint(l.Local)
 	if !ok {
 		return true
 	}
-	m := &e.call.Party(party).Medias[media]
+	m := &e.Call.Party(party).Medias[media]
 	if m.Signal != l.Epoch {
 		return true // learned under an offer or answer that is history
 	}

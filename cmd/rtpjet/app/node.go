@@ -20,6 +20,7 @@ import (
 	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/projection"
+	"rtpjet/projection/replica"
 	"rtpjet/projection/transact"
 	"rtpjet/relay"
 	"rtpjet/relay/plan"
@@ -140,7 +141,6 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 			MaxReply: ngserver.MaxReply,
 		},
 	}
-	n.calls = newRegistry(n.fold, func(e *entry) { n.route(e, e.fresh) })
 	if n.log == nil {
 		n.log = slog.Default()
 	}
@@ -173,6 +173,10 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 	if n.cfg.OrphanTimeout <= 0 {
 		n.cfg.OrphanTimeout = time.Minute
 	}
+	n.calls = newRegistry(&replica.Node{
+		Carries: n.carries, ServeUnlogged: cfg.ServeUnlogged, Timeouts: cfg.Timeouts, LegSilence: cfg.LegSilence.Microseconds(),
+		KeepEnded: cfg.KeepEnded.Microseconds(), OrphanTimeout: n.cfg.OrphanTimeout.Microseconds(),
+	}, n.fold, n.bring)
 	if cfg.Link != nil {
 		n.cluster = newCluster(n, cfg.Link, cmp.Or(cfg.NodeTimeout, DefaultNodeTimeout))
 		if n.cluster.udp, err = newBeatSockets(cfg.Interfaces.All()[0].Addr, cfg.ClusterKey); err != nil {
@@ -211,9 +215,9 @@ func (n *Node) Run(ctx context.Context) error {
 		return n.journal.Follow(ctx, 1, embed.Follower{
 			Entry: func(in embed.Entry) {
 				if n.backlog.Load() {
-					n.calls.collect(in)
+					n.calls.collect(in.Key, replica.Entry{Seq: in.Seq, Data: in.Data})
 				} else {
-					n.calls.deliver(logged{Entry: in})
+					n.calls.deliver(in.Key, replica.Entry{Seq: in.Seq, Data: in.Data})
 				}
 				n.followed.Store(in.Seq)
 				if n.logAway.Load() != 0 {
@@ -300,19 +304,17 @@ func (n *Node) resume() {
 func (n *Node) resumeCall(e *entry) (own bool) {
 	e.mu.Lock()
 	defer n.calls.release(e)
-	e.inboxMu.Lock()
-	batch := e.inbox
-	e.inbox = nil
-	e.inboxMu.Unlock()
+	batch := e.arrived()
 	for _, in := range batch {
 		n.fold(e, in)
 	}
 	n.inherit(e, batch)
-	if !e.call.Live() || !n.keeps(e.call.Owner) {
+	e.Routed() // here, and the end of the backlog has nothing to add
+	if !e.Call.Live() || !n.keeps(e.Call.Owner) {
 		return false
 	}
 	n.route(e, false)
-	return n.carries(e.call.Owner)
+	return n.carries(e.Call.Owner)
 }
 
 // compare ends the calls whose entries left the stream while this node did not follow it: they ended without its hearing of it.
@@ -335,10 +337,10 @@ func (n *Node) compare(ctx context.Context, from, to uint64) {
 				continue
 			}
 			e.mu.Lock()
-			if c := e.logged(); !e.dead && c.Live() && c.Seq < to {
-				if entries, last, err := n.journal.Since(ctx, e.key, c.Seq); err == nil && len(entries) == 0 {
-					n.lost(e, last)
-				}
+			if !e.dead {
+				x := n.effects(ctx, e)
+				x.limit = time.Minute // nobody waits
+				e.Compare(x, to)
 			}
 			n.calls.release(e)
 		}

@@ -149,13 +149,13 @@ func (p *pageSource) Streams(ctx context.Context, callID string) []pages.Stream 
 	if e == nil {
 		return []pages.Stream{}
 	}
-	c := cloneCall(&e.call)
+	c := e.Call.Snapshot()
 	p.n.calls.release(e) // the owner may be slow
 	if !c.Live() {
 		return []pages.Stream{}
 	}
-	stats, _ := p.n.stats(ctx, &c)
-	return pages.Streams(&c, stats)
+	stats, _ := p.n.stats(ctx, c)
+	return pages.Streams(c, stats)
 }
 
 // News implements [web.Source].

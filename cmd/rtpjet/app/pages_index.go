@@ -69,10 +69,10 @@ func (x *callIndex) refresh(n *Node) (changed bool) {
 		if !e.mu.TryLock() {
 			continue
 		}
-		if e.dead || !e.call.Live() {
+		if e.dead || !e.Call.Live() {
 			delete(next, e)
 		} else {
-			r := pages.NewRow(&e.call)
+			r := pages.NewRow(&e.Call)
 			r.Seq = e.applied.Load()
 			next[e] = r
 		}

@@ -280,7 +280,7 @@ func (r *regionState) adoptCall(ctx context.Context, rec regions.Record, key str
 		if cerr := n.catchUp(ctx, e); cerr != nil {
 			return out, cerr
 		}
-		c := &e.call
+		c := &e.Call
 		out.ours, out.seq = c.Live(), c.Seq
 		switch regions.Next(c.Gen, c.Live(), c.Owner, c.EndedAt, rec.At) {
 		case regions.Import:
@@ -315,8 +315,8 @@ func (r *regionState) obey(ctx context.Context, f regions.Fence) {
 	left := 0
 	for _, e := range n.calls.all() {
 		e.mu.Lock()
-		if c := &e.call; !e.dead && c.Live() && f.Ends(c.First, mirrored) && (n.carries(c.Owner) || n.endsFor(e)) {
-			if err := n.own(ctx, e, events.Ended{Reason: events.ReasonAdopted}); err != nil && e.call.Live() {
+		if c := &e.Call; !e.dead && c.Live() && f.Ends(c.First, mirrored) && (n.carries(c.Owner) || n.endsFor(e)) {
+			if err := n.own(ctx, e, events.Ended{Reason: events.ReasonAdopted}); err != nil && e.Call.Live() {
 				left++
 			}
 		} else if !e.dead && c.Live() && f.Ends(c.First, mirrored) {
@@ -350,7 +350,7 @@ func (r *regionState) obey(ctx context.Context, f regions.Fence) {
 
 // endsFor tells whether this node ends a call whose owner is gone.
 func (n *Node) endsFor(e *entry) bool {
-	_, ok := n.cluster.caretaker(e.call.Owner, e.key)
+	_, ok := n.cluster.caretaker(e.Call.Owner, e.key)
 	return ok
 }
 

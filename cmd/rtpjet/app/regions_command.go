@@ -215,13 +215,13 @@ func (r *regionState) askAll(ctx context.Context, m *ngserver.Message, key strin
 func (n *Node) knows(ctx context.Context, key, callID string) bool {
 	e := n.calls.acquire(key, true)
 	defer n.calls.release(e)
-	if e.call.Gen == 0 {
+	if e.Call.Gen == 0 {
 		if err := n.catchUp(ctx, e); err != nil {
 			n.log.Warn("cannot read the event log", "call-id", callID, "err", err)
 			return true // it may know it, and another region is not asked on a guess
 		}
 	}
-	return e.call.Gen > 0
+	return e.Call.Gen > 0
 }
 
 // serveCommand carries out a command that came to another region.

@@ -76,10 +76,10 @@ func (r *regionState) endCopy(ctx context.Context, region string, in embed.Entry
 		}
 		defer n.calls.release(e)
 		// The creation of a call is copied with it: another call under the call-id has another one.
-		if c := &e.call; !c.Live() || !n.carries(c.Owner) || c.Created != end.Created {
+		if c := &e.Call; !c.Live() || !n.carries(c.Owner) || c.Created != end.Created {
 			return
 		}
-		n.log.Info("an adopted call had ended where it was adopted from", "call-id", e.call.ID, "region", region, "reason", end.Reason)
+		n.log.Info("an adopted call had ended where it was adopted from", "call-id", e.Call.ID, "region", region, "reason", end.Reason)
 		_ = n.own(ctx, e, events.Ended{Reason: end.Reason, Until: cmp.Or(end.Until, env.At)}) // else its timers end it
 	}()
 }

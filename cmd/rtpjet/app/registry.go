@@ -5,10 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"rtpjet/embed"
-	"rtpjet/events"
 	"rtpjet/ngserver/ng"
-	"rtpjet/projection"
+	"rtpjet/projection/replica"
 )
 
 // entry is one call and whoever works on it. mu is held from the decision of a command to its effect, so that a call has one
@@ -17,13 +15,9 @@ import (
 type entry struct {
 	key string
 
-	mu   sync.Mutex
-	call projection.Call // under mu
-	dead bool            // under mu: no longer in the registry; look the key up again
-	// unreadable is true if an event of the call could not be read: its events stay. Under mu.
-	unreadable bool
-	// unlogged is what the log does not have of the call; nil nearly always. call goes beyond the log by that. Under mu.
-	unlogged *unloggedCall
+	mu              sync.Mutex
+	replica.Replica      // under mu
+	dead            bool // under mu: no longer in the registry; look the key up again
 
 	applied atomic.Uint64 // the sequence up to which the log is folded, for a look without mu
 	first   atomic.Uint64 // the sequence of the first event that has to stay in the log; 0 if there is none
@@ -35,22 +29,41 @@ type entry struct {
 	told    ng.Undone
 	toldGen uint64
 
-	// silentAt is when a section of the call may have been silent for long enough, µs of Unix time. Under mu.
-	silentAt int64
-	// learnFrom is the time of the signalling that learnSkew, in µs, was measured for: how far its writer's clock was behind
-	// ours. Under mu.
-	learnFrom, learnSkew int64
-	// changed is true if the relay does not know yet what was folded last; fresh if some of it happened a moment ago. Under mu.
-	changed, fresh bool
-
 	inboxMu sync.Mutex // taken after mu, never before
-	inbox   []logged
+	inbox   replica.Inbox
+}
+
+// mark notes who owns a locked call, and how much of it is in the log, for those who look without the lock.
+func (e *entry) mark() {
+	e.markOwner()
+	e.applied.Store(e.Logged().Seq)
+	if first := e.First(); first > 0 { // else there may be one in the inbox
+		e.first.Store(first)
+	}
+}
+
+func (e *entry) markOwner() {
+	switch have := e.owner.Load(); {
+	case !e.Call.Live():
+		e.owner.Store(nil)
+	case have == nil || *have != e.Call.Owner:
+		owner := e.Call.Owner
+		e.owner.Store(&owner)
+	}
+}
+
+// arrived empties the inbox.
+func (e *entry) arrived() []replica.Entry {
+	e.inboxMu.Lock()
+	defer e.inboxMu.Unlock()
+	return e.inbox.Take()
 }
 
 // registry holds the calls by their keys. It is safe for concurrent use.
 type registry struct {
-	fold   func(*entry, logged) // folds one entry of the log into a locked call
-	effect func(*entry)         // brings a locked call into effect after something was folded
+	node   *replica.Node
+	fold   func(*entry, replica.Entry) // folds one entry of the log into a locked call
+	route  func(*entry)                // brings the relay in line with a locked call, if it is not
 	seed   maphash.Seed
 	shards [64]shard
 }
@@ -60,8 +73,8 @@ type shard struct {
 	calls map[string]*entry
 }
 
-func newRegistry(fold func(*entry, logged), effect func(*entry)) *registry {
-	r := &registry{fold: fold, effect: effect, seed: maphash.MakeSeed()}
+func newRegistry(node *replica.Node, fold func(*entry, replica.Entry), route func(*entry)) *registry {
+	r := &registry{node: node, fold: fold, route: route, seed: maphash.MakeSeed()}
 	for i := range r.shards {
 		r.shards[i].calls = make(map[string]*entry)
 	}
@@ -86,7 +99,7 @@ func (r *registry) lookupOrAdd(key string) *entry {
 	defer s.mu.Unlock()
 	e := s.calls[key]
 	if e == nil {
-		e = &entry{key: key}
+		e = &entry{key: key, Replica: replica.New(r.node)}
 		s.calls[key] = e
 	}
 	return e
@@ -120,66 +133,60 @@ func (r *registry) forget(e *entry) {
 	}
 }
 
-// release folds what has arrived, brings what changed into effect, once, and unlocks the entry. An entry that never became a
-// call is forgotten.
+// release lets go of a locked entry. What others have written meanwhile is folded before and brought into effect, once. An entry
+// that never became a call is forgotten.
 func (r *registry) release(e *entry) {
 	for {
-		if e.changed && !e.pending() {
-			r.effect(e)
-			e.changed, e.fresh = false, false
-		}
-		e.inboxMu.Lock()
-		if len(e.inbox) == 0 {
-			if e.call.Gen == 0 && e.call.Seq == 0 {
-				r.forget(e)
-			}
-			e.mu.Unlock() // before inboxMu: whoever delivers next finds mu free
-			e.inboxMu.Unlock()
-			return
-		}
-		batch := e.inbox
-		e.inbox = nil
-		e.inboxMu.Unlock()
+		batch := e.arrived()
 		for _, in := range batch {
 			r.fold(e, in)
 		}
+		if len(batch) > 0 {
+			continue // perhaps there is more
+		}
+		r.route(e)
+		if r.unlock(e) {
+			return
+		}
 	}
 }
 
-// pending tells whether entries wait to be folded.
-func (e *entry) pending() bool {
+// unlock unlocks an entry, unless something has arrived that has to be folded before.
+func (r *registry) unlock(e *entry) bool {
 	e.inboxMu.Lock()
 	defer e.inboxMu.Unlock()
-	return len(e.inbox) > 0
+	if e.inbox.Len() > 0 {
+		return false
+	}
+	if !e.Known() {
+		r.forget(e)
+	}
+	e.mu.Unlock() // before inboxMu: whoever delivers next finds mu free
+	return true
 }
 
-// collect keeps a log entry for its call until the end of the backlog. An end makes what came before it superfluous: most of
-// a backlog is calls that are over.
-func (r *registry) collect(in embed.Entry) {
-	e := r.lookupOrAdd(in.Key)
+// collect keeps a log entry for its call until the end of the backlog.
+func (r *registry) collect(key string, in replica.Entry) {
+	e := r.lookupOrAdd(key)
 	e.first.CompareAndSwap(0, in.Seq)
 	e.inboxMu.Lock()
 	defer e.inboxMu.Unlock()
-	if events.IsEnd(in.Data) {
-		clear(e.inbox)
-		e.inbox = e.inbox[:0]
-	}
-	e.inbox = append(e.inbox, logged{Entry: in})
+	e.inbox.Collect(in)
 }
 
 // deliver hands a log entry to its call without waiting: it is folded here, or by whoever holds the call; done is false in that
 // case.
-func (r *registry) deliver(in logged) (done bool) {
+func (r *registry) deliver(key string, in replica.Entry) (done bool) {
 	for {
-		e := r.lookupOrAdd(in.Key)
+		e := r.lookupOrAdd(key)
 		if e.applied.Load() >= in.Seq {
 			return true // our own append, folded when it was confirmed
 		}
-		if !in.early {
+		if !in.Early {
 			e.first.CompareAndSwap(0, in.Seq) // until it is folded
 		}
 		e.inboxMu.Lock()
-		e.inbox = append(e.inbox, in)
+		e.inbox.Put(in)
 		e.inboxMu.Unlock()
 		if !e.mu.TryLock() {
 			return false

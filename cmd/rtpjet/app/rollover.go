@@ -27,9 +27,9 @@ func (n *Node) rolledOver(ctx context.Context, x plan.Crossed) bool {
 		return true
 	}
 	defer n.calls.release(e)
-	if !e.call.Live() || !n.carries(e.call.Owner) {
+	if !e.Call.Live() || !n.carries(e.Call.Owner) {
 		return true
 	}
-	ev, ok := e.call.RolledOver(x)
+	ev, ok := e.Call.RolledOver(x)
 	return !ok || n.own(ctx, e, ev) == nil
 }

@@ -8,8 +8,9 @@ import (
 	"time"
 
 	"rtpjet/events"
-	"rtpjet/projection"
+	"rtpjet/projection/replica"
 	"rtpjet/projection/transact"
+	"rtpjet/relay/plan"
 )
 
 // sweepEvery is how often timers are looked at (ng-reference §6.3: about once a second).
@@ -59,7 +60,7 @@ func (n *Node) sweep(ctx context.Context, start <-chan struct{}) error {
 		n.rate.measure(n.clock(), totals.In)
 		n.rateOut.measure(n.clock(), totals.Out)
 		retry := n.retry.take()
-		r := round{below: n.followed.Load() + 1}
+		r := round{below: n.followed.Load() + 1, stats: n.engine.Stats}
 		for _, e := range n.calls.all() {
 			if ctx.Err() != nil {
 				return nil
@@ -78,6 +79,7 @@ type round struct {
 	below   uint64 // no call that is to stay has an event before this sequence
 	over    []over // calls that may be forgotten
 	silent  int    // events of silences that were written
+	stats   func(netip.AddrPort) (plan.Stats, bool)
 }
 
 // over is an ended call as it was when the sweep saw it.
@@ -108,71 +110,58 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 	}
 	defer n.calls.release(e)
 	now := n.now()
-	if e.call.Ended && now-e.call.EndedAt >= n.cfg.KeepEnded.Microseconds() && !e.unreadable && e.unlogged == nil {
-		r.over = append(r.over, over{e, e.call.ID, e.call.Seq})
+	if e.Over(now) {
+		r.over = append(r.over, over{e, e.Call.ID, e.Call.Seq})
 		return
 	}
 	r.keep(e.first.Load())
-	if again && e.call.Live() && n.keeps(e.call.Owner) {
+	if again && e.Call.Live() && n.keeps(e.Call.Owner) {
 		n.route(e, false)
 	}
-	if !e.call.Live() || r.logAway {
+	if !e.Call.Live() || r.logAway {
 		return
 	}
-	if !n.carries(e.call.Owner) {
-		if n.cluster != nil {
-			err := n.orphan(ctx, e, now)
-			r.logAway = err != nil && !errors.Is(err, transact.ErrConflict)
-		}
+	care := n.care(e, r)
+	ev := e.Due(now, care)
+	if ev == nil {
 		return
 	}
-	ev := n.due(&e.call, now)
-	if ev == nil && r.silent < maxSilences {
-		if ev = n.silent(e, now); ev != nil {
-			r.silent++
-		}
-	}
-	if ev != nil {
-		err := n.own(ctx, e, ev)
-		r.logAway = err != nil && !errors.Is(err, transact.ErrConflict)
-	}
+	n.tellDue(e, ev, care, r)
+	err := n.own(ctx, e, ev)
+	r.logAway = err != nil && !errors.Is(err, transact.ErrConflict)
 }
 
 // maxSilences is how many silences one sweep tells of. When a whole trunk falls silent, the timers of other calls must not wait
 // for all of its events.
 const maxSilences = 500
 
-// silent returns the event that tells of a section of a locked call that has fallen silent, or nil. Signalling may have changed
-// who is expected to speak, but nobody before the limit is over.
-func (n *Node) silent(e *entry, now int64) events.Event {
-	limit := n.cfg.LegSilence.Microseconds()
-	if limit <= 0 || now < e.silentAt && now > e.silentAt-2*limit { // or the clock was set back
-		return nil
+// care is how a locked call that lives is looked after here.
+func (n *Node) care(e *entry, r *round) replica.Care {
+	owner := e.Call.Owner
+	switch {
+	case n.carries(owner):
+		return replica.Care{
+			Carried: true, Since: n.floats.since(owner), Counting: n.started.UnixMicro(), Stats: r.stats, Silences: r.silent < maxSilences,
+		}
+	case n.cluster == nil:
+		return replica.Care{}
 	}
-	floor := max(n.started.UnixMicro(), n.floats.since(e.call.Owner))
-	ev, again, ok := e.call.DueSilence(limit, floor, n.engine.Stats, now)
-	e.silentAt = again
-	if !ok {
-		return nil
-	}
-	n.log.Info("a party is silent", "call-id", e.call.ID, "tag", ev.Tag, "media", ev.Media, "packets before", ev.Packets)
-	return ev
+	gone, ok := n.cluster.caretaker(owner, e.key)
+	return replica.Care{Caretaker: ok, Gone: gone.Microseconds()}
 }
 
-// due returns the event that time demands, or nil.
-func (n *Node) due(c *projection.Call, now int64) events.Event {
-	if ev := projection.DecideDue(c, now); ev != nil {
-		return ev
+// tellDue notes what a sweep writes of a call.
+func (n *Node) tellDue(e *entry, ev events.Event, care replica.Care, r *round) {
+	switch ev := ev.(type) {
+	case events.LegSilent:
+		r.silent++
+		n.log.Info("a party is silent", "call-id", e.Call.ID, "tag", ev.Tag, "media", ev.Media, "packets before", ev.Packets)
+	case events.Ended:
+		if ev.Reason == events.ReasonOrphaned {
+			gone := time.Duration(care.Gone) * time.Microsecond
+			n.log.Warn("ending a call whose owner is gone", "call-id", e.Call.ID, "owner", e.Call.Owner, "gone for", gone.Round(time.Second))
+		}
 	}
-	since := n.floats.since(c.Owner) // what the holder before this node has received is not known here
-	reason, over := c.Timeout(n.cfg.Timeouts, func(l netip.AddrPort) int64 {
-		st, _ := n.engine.Stats(l)
-		return max(st.LastPacket, since)
-	}, now)
-	if !over {
-		return nil
-	}
-	return events.Ended{Reason: reason}
 }
 
 // own appends an event that no command caused to a locked call. If it cannot be written now, the caller tries again later.
@@ -184,16 +173,16 @@ func (n *Node) own(ctx context.Context, e *entry, ev events.Event) error {
 	if end, ok := ev.(events.Ended); ok {
 		err = transact.End(n.effects(ctx, e), n.id, end)
 	} else {
-		err = n.append(ctx, e, events.Envelope{Call: e.call.ID, Gen: e.call.Gen, Node: n.id, At: n.now(), Event: ev})
+		err = n.effects(ctx, e).Append(events.Envelope{Call: e.Call.ID, Gen: e.Call.Gen, Node: n.id, At: n.now(), Event: ev})
 	}
 	switch {
 	case err == nil:
 	case errors.Is(err, transact.ErrConflict):
 		if err := n.catchUp(ctx, e); err != nil {
-			n.log.Warn("cannot read the event log", "call-id", e.call.ID, "err", err)
+			n.log.Warn("cannot read the event log", "call-id", e.Call.ID, "err", err)
 		}
 	case parent.Err() == nil:
-		n.log.Warn("the event log does not take an event; trying again", "call-id", e.call.ID,
+		n.log.Warn("the event log does not take an event; trying again", "call-id", e.Call.ID,
 			"event", events.KindOf(ev), "err", err)
 	}
 	return err
@@ -237,8 +226,7 @@ func (n *Node) retire(ctx context.Context, r *round) {
 // forgetOver removes an ended call from memory, unless it has come back.
 func (n *Node) forgetOver(o over) {
 	o.e.mu.Lock()
-	// A stream that is late would bring the call back.
-	if !o.e.dead && o.e.call.Ended && o.e.unlogged == nil && o.e.call.Seq == o.last && n.followed.Load() >= o.last {
+	if !o.e.dead && o.e.Forgettable(o.last, n.followed.Load()) {
 		n.calls.forget(o.e)
 	}
 	n.calls.release(o.e)

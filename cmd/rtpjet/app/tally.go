@@ -9,6 +9,7 @@ import (
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/members"
+	"rtpjet/projection/replica"
 )
 
 type counter = atomic.Uint64
@@ -28,23 +29,23 @@ type tally struct {
 }
 
 // account notes what an event did to a call that was live before or not.
-func (n *Node) account(was liveness, c *projection.Call, env events.Envelope) {
-	now := livenessOf(c)
-	if was.live && (!now.live || now.owner != was.owner) {
-		n.gauge(was.owner).Add(-1)
+func (n *Node) account(was replica.State, c *projection.Call, env events.Envelope) {
+	now := replica.StateOf(c)
+	if was.Live && (!now.Live || now.Owner != was.Owner) {
+		n.gauge(was.Owner).Add(-1)
 	}
-	if now.live && (!was.live || now.owner != was.owner) {
-		n.gauge(now.owner).Add(1)
+	if now.Live && (!was.Live || now.Owner != was.Owner) {
+		n.gauge(now.Owner).Add(1)
 	}
-	if taken, ok := env.Event.(events.TakenOver); ok && was.live && now.live && now.owner != was.owner && n.relaying.Load() {
-		n.countTakeover(was.owner, now.owner, taken.Why)
-		n.news.taken(c.ID, was.owner, now.owner, taken.Why)
+	if taken, ok := env.Event.(events.TakenOver); ok && was.Live && now.Live && now.Owner != was.Owner && n.relaying.Load() {
+		n.countTakeover(was.Owner, now.Owner, taken.Why)
+		n.news.taken(c.ID, was.Owner, now.Owner, taken.Why)
 	}
 	end, ok := env.Event.(events.Ended)
-	if !ok || !was.live || now.live || !n.relaying.Load() || !n.sums(was.owner, env) {
+	if !ok || !was.Live || now.Live || !n.relaying.Load() || !n.sums(was.Owner, env) {
 		return
 	}
-	d := float64(cmp.Or(end.Until, was.until, env.At)-was.created) / 1e6
+	d := float64(cmp.Or(end.Until, was.Until, env.At)-was.Created) / 1e6
 	n.tellEnd(c.ID, was, end, d)
 	n.tally.mu.Lock()
 	defer n.tally.mu.Unlock()
@@ -66,12 +67,12 @@ func (n *Node) sums(owner string, env events.Envelope) bool {
 }
 
 // tellEnd writes the line of the log about the end of a call, which lasted for some seconds.
-func (n *Node) tellEnd(callID string, was liveness, end events.Ended, seconds float64) {
+func (n *Node) tellEnd(callID string, was replica.State, end events.Ended, seconds float64) {
 	var lost any = end.Lost
 	if end.RTP.Packets == 0 {
 		lost = "unknown" // nobody has counted any
 	}
-	n.log.Info("call ended", "call-id", callID, "reason", end.Reason, "seconds", math.Round(seconds*1000)/1000, "parties", was.parties,
+	n.log.Info("call ended", "call-id", callID, "reason", end.Reason, "seconds", math.Round(seconds*1000)/1000, "parties", was.Parties,
 		"packets", end.RTP.Packets, "lost", lost, "rtcp packets", end.RTCP.Packets, "refused", end.RTP.Errors+end.RTCP.Errors,
 		"sections that nobody sent in", end.ZeroWay, "that one side sent in", end.OneWay)
 }
@@ -101,17 +102,4 @@ func (n *Node) callsNow() (own, foreign int64) {
 func (n *Node) ownCalls() int64 {
 	own, _ := n.callsNow()
 	return own
-}
-
-// liveness is what account compares before and after an event.
-type liveness struct {
-	live    bool
-	owner   string
-	created int64
-	until   int64 // see projection.Call
-	parties int   // who are or were in it
-}
-
-func livenessOf(c *projection.Call) liveness {
-	return liveness{live: c.Live(), owner: c.Owner, created: c.Created, until: c.Until, parties: len(c.Parties)}
 }

@@ -3,93 +3,62 @@ package app
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
-	"rtpjet/relay/plan"
+	"rtpjet/projection/replica"
 )
 
-// uncertain are sockets that an event in the log may name: those of decisions whose append was not answered, and those that
-// were given to a peer. They are given back only when the log has said what it holds; another call must not get them before.
-// Those that a call has adopted are no longer here: they may be closed and given out again before the log is asked.
+// uncertain are sockets that an event in the log may name, see [replica.Grants]. It is safe for concurrent use: peers ask for
+// sockets while somebody holds the call.
 type uncertain struct {
-	mu   sync.Mutex
-	list map[string][]heldPorts // by the key of the call
-	num  atomic.Int64           // of all lists, for a look without mu
+	mu     sync.Mutex
+	grants replica.Grants
+	num    atomic.Int64 // of decisions, for a look without mu
 }
 
-// heldPorts are the sockets of one decision.
-type heldPorts struct {
-	ports []netip.AddrPort
-	until time.Time // nobody can be at work on the decision any more
-}
-
-func (u *uncertain) add(key string, h heldPorts) {
+func (u *uncertain) locked(f func(*replica.Grants)) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.list == nil {
-		u.list = make(map[string][]heldPorts)
-	}
-	u.list[key] = append(u.list[key], h)
-	u.num.Add(1)
+	f(&u.grants)
+	u.num.Store(int64(u.grants.Len()))
 }
 
-// removeIf takes out what a call has here and drop says yes to.
-func (u *uncertain) removeIf(key string, drop func(heldPorts) bool) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	before := u.list[key]
-	if len(before) == 0 {
-		return // a node that has just begun is told of sockets that the process before it gave
-	}
-	after := slices.DeleteFunc(before, drop)
-	u.num.Add(int64(len(after) - len(before)))
-	if u.list[key] = after; len(after) == 0 {
-		delete(u.list, key)
-	}
+// add holds the sockets of a decision; from until on, µs of Unix time, nobody can be at work on it any more.
+func (u *uncertain) add(key string, ports []netip.AddrPort, until int64) {
+	u.locked(func(g *replica.Grants) { g.Add(key, ports, until) })
 }
 
-// adopted notes that sockets belong to the call now.
-func (u *uncertain) adopted(key string, streams []plan.Stream) {
+// adopted notes that sockets belong to the call now, or did a moment ago.
+func (u *uncertain) adopted(key string, locals []netip.AddrPort) {
 	if u.num.Load() == 0 {
 		return
 	}
-	u.removeIf(key, func(h heldPorts) bool {
-		return slices.ContainsFunc(streams, func(s plan.Stream) bool { return slices.Contains(h.ports, s.Local) })
-	})
+	u.locked(func(g *replica.Grants) { g.Adopted(key, locals) })
 }
 
 // remove takes out what was given for one decision on a call, and returns it.
 func (u *uncertain) remove(key string, ports []netip.AddrPort) (found []netip.AddrPort) {
-	u.removeIf(key, func(h heldPorts) bool {
-		hit := slices.ContainsFunc(h.ports, func(p netip.AddrPort) bool { return slices.Contains(ports, p) })
-		if hit {
-			found = append(found, h.ports...)
-		}
-		return hit
-	})
+	u.locked(func(g *replica.Grants) { found = g.Return(key, ports) })
 	return found
 }
 
 // due returns the calls that have something here whose time is over.
-func (u *uncertain) due(now time.Time) []string {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	var keys []string
-	for key, list := range u.list {
-		if slices.ContainsFunc(list, func(h heldPorts) bool { return !now.Before(h.until) }) {
-			keys = append(keys, key)
-		}
-	}
+func (u *uncertain) due(now int64) (keys []string) {
+	u.locked(func(g *replica.Grants) { keys = g.Due(now) })
 	return keys
+}
+
+// settled takes out the sockets of a call whose time was over at now.
+func (u *uncertain) settled(key string, now int64) (free []netip.AddrPort) {
+	u.locked(func(g *replica.Grants) { free = g.Settle(key, now) })
+	return free
 }
 
 // settle asks the log about the decisions whose time is over, and gives back the sockets that no event names. While the log
 // does not answer, they wait.
 func (n *Node) settle(ctx context.Context) {
-	now := n.clock()
+	now := n.now()
 	for _, key := range n.uncertain.due(now) {
 		if !n.settleOne(ctx, key, now) {
 			return
@@ -97,7 +66,7 @@ func (n *Node) settle(ctx context.Context) {
 	}
 }
 
-func (n *Node) settleOne(ctx context.Context, key string, now time.Time) bool {
+func (n *Node) settleOne(ctx context.Context, key string, now int64) bool {
 	ctx, cancel := context.WithTimeout(ctx, ownTime)
 	defer cancel()
 	e := n.calls.acquire(key, true)
@@ -105,16 +74,7 @@ func (n *Node) settleOne(ctx context.Context, key string, now time.Time) bool {
 	if err := n.catchUp(ctx, e); err != nil {
 		return false
 	}
-	if e.changed { // what the log named is adopted now
-		n.route(e, e.fresh)
-		e.changed, e.fresh = false, false
-	}
-	n.uncertain.removeIf(key, func(h heldPorts) bool {
-		over := !now.Before(h.until)
-		if over {
-			n.engine.Release(h.ports...)
-		}
-		return over
-	})
+	n.bring(e) // what the log named is adopted now
+	n.engine.Release(n.uncertain.settled(key, now)...)
 	return true
 }

@@ -12,11 +12,11 @@ func TestUncertainNothing(t *testing.T) {
 	if got := u.remove("k", []netip.AddrPort{port}); got != nil {
 		t.Errorf("%v from nothing", got)
 	}
-	u.add("k", heldPorts{ports: []netip.AddrPort{port}})
+	u.add("k", []netip.AddrPort{port}, 0)
 	if got := u.remove("other", []netip.AddrPort{port}); got != nil {
 		t.Errorf("%v of another call", got)
 	}
-	if got := u.remove("k", []netip.AddrPort{port}); len(got) != 1 || u.num.Load() != 0 || len(u.list) != 0 {
-		t.Errorf("%v, %d and %v left", got, u.num.Load(), u.list)
+	if got := u.remove("k", []netip.AddrPort{port}); len(got) != 1 || u.num.Load() != 0 || u.grants.Len() != 0 {
+		t.Errorf("%v, %d and %v left", got, u.num.Load(), u.grants)
 	}
 }

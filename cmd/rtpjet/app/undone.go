@@ -13,8 +13,8 @@ func (n *Node) undone(e *entry, m *ngserver.Message, u ng.Undone) {
 		return
 	}
 	n.counters.Unsupported(u)
-	if e.toldGen != e.call.Gen {
-		e.told, e.toldGen = 0, e.call.Gen
+	if e.toldGen != e.Call.Gen {
+		e.told, e.toldGen = 0, e.Call.Gen
 	}
 	if fresh := u &^ e.told; fresh != 0 {
 		e.told |= u

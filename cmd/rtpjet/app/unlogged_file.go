@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"rtpjet/events"
+	"rtpjet/projection/replica"
 )
 
 // unloggedName is the file of a data directory that has the events that wait for the log.
@@ -51,7 +52,7 @@ const (
 )
 
 // openUnlogged opens the file, and returns what is in it by call.
-func openUnlogged(dir string, log *slog.Logger) (*unloggedFile, map[string][]unloggedEvent, error) {
+func openUnlogged(dir string, log *slog.Logger) (*unloggedFile, map[string][]replica.Event, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, nil, err
 	}
@@ -68,7 +69,7 @@ func openUnlogged(dir string, log *slog.Logger) (*unloggedFile, map[string][]unl
 	return u, left, nil
 }
 
-func (u *unloggedFile) load() (map[string][]unloggedEvent, error) {
+func (u *unloggedFile) load() (map[string][]replica.Event, error) {
 	if err := u.lock(); err != nil {
 		return nil, err
 	}
@@ -111,8 +112,8 @@ func (u *unloggedFile) setAside(tail []byte) error {
 }
 
 // parseUnlogged reads lines up to the first that it cannot read; good is where that one begins.
-func parseUnlogged(data []byte) (left map[string][]unloggedEvent, good int) {
-	left = make(map[string][]unloggedEvent)
+func parseUnlogged(data []byte) (left map[string][]replica.Event, good int) {
+	left = make(map[string][]replica.Event)
 	for good < len(data) {
 		end := bytes.IndexByte(data[good:], '\n')
 		var l unloggedLine
@@ -128,7 +129,7 @@ func parseUnlogged(data []byte) (left map[string][]unloggedEvent, good int) {
 			if err != nil || events.Key(env.Call) != l.Key {
 				break
 			}
-			left[l.Key] = append(left[l.Key], unloggedEvent{env, l.Data})
+			left[l.Key] = append(left[l.Key], replica.Event{Envelope: env, Data: l.Data})
 		}
 		good += end + 1
 	}

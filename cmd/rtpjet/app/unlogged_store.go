@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"rtpjet/projection/replica"
 )
 
 // maxUnlogged bounds what waits for the log, in bytes, in memory and in the file: some minutes of a busy node. What comes
@@ -22,7 +24,7 @@ type unloggedEvents struct {
 
 	mu        sync.Mutex
 	file      *unloggedFile              // nil: memory only
-	loaded    map[string][]unloggedEvent // of an earlier process, until their calls are folded
+	loaded    map[string][]replica.Event // of an earlier process, until their calls are folded
 	calls     map[string]int             // how many events wait, by key
 	bytes     int
 	since     time.Time // when the first of them came
@@ -49,7 +51,7 @@ func (u *unloggedEvents) open(dir string, serve bool) {
 	u.file, u.loaded = f, left
 	for key, list := range left {
 		for _, p := range list {
-			u.countLocked(key, len(p.data))
+			u.countLocked(key, len(p.Data))
 		}
 	}
 	if len(left) > 0 {
@@ -92,13 +94,16 @@ func (u *unloggedEvents) add(key string, data []byte) bool {
 }
 
 // published notes that the first events of a call are in the log; dropped that they never will be.
-func (u *unloggedEvents) published(key string, num, size int) { u.remove(key, num, size, 0) }
-func (u *unloggedEvents) dropped(key string, num, size int)   { u.remove(key, num, size, num) }
+func (u *unloggedEvents) published(key string, list []replica.Event) { u.remove(key, list, 0) }
+func (u *unloggedEvents) dropped(key string, list []replica.Event)   { u.remove(key, list, len(list)) }
 
-func (u *unloggedEvents) remove(key string, num, size, cut int) {
+func (u *unloggedEvents) remove(key string, list []replica.Event, cut int) {
+	num := len(list)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.bytes -= size
+	for _, ev := range list {
+		u.bytes -= len(ev.Data)
+	}
 	u.cut += cut
 	if u.calls[key] -= num; u.calls[key] <= 0 {
 		delete(u.calls, key)
@@ -125,7 +130,7 @@ func (u *unloggedEvents) keys() []string {
 }
 
 // take returns what an earlier process has left of a call, once.
-func (u *unloggedEvents) take(key string) []unloggedEvent {
+func (u *unloggedEvents) take(key string) []replica.Event {
 	if u.num.Load() == 0 {
 		return nil
 	}

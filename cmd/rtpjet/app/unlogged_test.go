@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"rtpjet/events"
+	"rtpjet/projection/replica"
 )
 
 func TestLogLossOption(t *testing.T) {
@@ -56,7 +57,7 @@ func unloggedText(t testing.TB) string {
 	return out.String()
 }
 
-func count(left map[string][]unloggedEvent) string {
+func count(left map[string][]replica.Event) string {
 	return fmt.Sprint(len(left[events.Key("one")]), len(left[events.Key("other")]))
 }
 

@@ -44,7 +44,7 @@ func (c *cluster) serveWhy(m embed.Msg) {
 		respond(m, r)
 		return
 	}
-	locals, owner := e.call.Locals(), e.call.Owner
+	locals, owner := e.Call.Locals(), e.Call.Owner
 	n.calls.release(e)
 	r.Unknown, r.Carried, r.Since = len(locals) == 0, n.carries(owner), n.floats.since(owner)
 	for _, local := range locals {
