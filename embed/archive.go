@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"rtpjet/embed/internal/names"
 )
 
 // The archive is written by us and not by a stream that sources the live one. What was measured, on 2 cores, with calls
@@ -253,7 +255,7 @@ func (a *archiver) collectLocked(e Entry) {
 	part := partition(e.Key)
 	b := a.open[part]
 	if size := len(e.Data) + len(e.Key) + 3*binary.MaxVarintLen64; len(b) > 0 && len(b)+size > archiveMaxBatch {
-		a.full = append(a.full, &nats.Msg{Subject: archiveSubject(a.l.cfg.Region, part), Data: b})
+		a.full = append(a.full, &nats.Msg{Subject: names.ArchiveSubject(a.l.cfg.Region, part), Data: b})
 		b = nil
 	}
 	if b == nil {
@@ -278,7 +280,7 @@ func (a *archiver) take() (msgs []*nats.Msg, last uint64) {
 	defer a.mu.Unlock()
 	msgs, last = a.full, a.last
 	for part, b := range a.open {
-		msgs = append(msgs, &nats.Msg{Subject: archiveSubject(a.l.cfg.Region, part), Data: b})
+		msgs = append(msgs, &nats.Msg{Subject: names.ArchiveSubject(a.l.cfg.Region, part), Data: b})
 	}
 	a.full, a.open, a.bytes = nil, make(map[string][]byte, len(a.open)), 0
 	a.room.Broadcast()

@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"rtpjet/embed/internal/names"
 )
 
 // startArchive archives until the test or the returned function ends it.
@@ -200,7 +202,7 @@ func TestArchiveGoesOn(t *testing.T) {
 
 	// A round that was cut off before its last message: the next archiver writes it again.
 	late := mustAppend(t, l, "k0", lastOf(t, l, "k0"), "three")
-	m := &nats.Msg{Subject: archiveSubject("r", partition("k0"))}
+	m := &nats.Msg{Subject: names.ArchiveSubject("r", partition("k0"))}
 	m.Data = appendArchived([]byte{archiveFormat}, Entry{Seq: late, Key: "k0", Data: []byte("three"), Time: entryTime(t, l, "k0", late)})
 	if _, err := l.req.do(t.Context(), m); err != nil {
 		t.Fatal(err)
@@ -267,7 +269,7 @@ func TestArchiveStreamReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	stop()
-	if err := l.js.DeleteStream(t.Context(), callsStream("r")); err != nil {
+	if err := l.js.DeleteStream(t.Context(), names.Calls("r")); err != nil {
 		t.Fatal(err)
 	}
 	l2 := openLog(t, nc)
@@ -398,7 +400,7 @@ func TestHistoryByIndex(t *testing.T) {
 	}
 	known := func() found {
 		t.Helper()
-		s, err := l.js.Stream(t.Context(), archiveStream(l.cfg.Region))
+		s, err := l.js.Stream(t.Context(), names.Archive(l.cfg.Region))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -413,7 +415,7 @@ func TestHistoryByIndex(t *testing.T) {
 	if f := known(); len(f.gaps) != 0 || len(f.seqs) != 3 {
 		t.Errorf("the index names the messages %d, and does not know %d", f.seqs, f.gaps)
 	}
-	index, err := l.js.Stream(t.Context(), indexStream(l.cfg.Region))
+	index, err := l.js.Stream(t.Context(), names.Index(l.cfg.Region))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -427,11 +429,11 @@ func TestHistoryByIndex(t *testing.T) {
 		t.Errorf("without the index of three rounds, it does not know %d", f.gaps)
 	}
 	want("three rounds not indexed")
-	if _, err := l.js.Publish(t.Context(), indexSubject(l.cfg.Region), []byte("rubbish")); err != nil {
+	if _, err := l.js.Publish(t.Context(), names.IndexSubject(l.cfg.Region), []byte("rubbish")); err != nil {
 		t.Fatal(err)
 	}
 	want("an index that cannot be read")
-	if err := l.js.DeleteStream(t.Context(), indexStream(l.cfg.Region)); err != nil {
+	if err := l.js.DeleteStream(t.Context(), names.Index(l.cfg.Region)); err != nil {
 		t.Fatal(err)
 	}
 	want("no index")

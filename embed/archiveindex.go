@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"rtpjet/embed/internal/names"
 )
 
 // The index says which messages of the archive have entries of a key, so that a call's history is not looked for in all that
@@ -78,7 +80,7 @@ func eachIndexed(b []byte, hash uint32, f func(seq uint64, has bool)) error {
 func (a *archiver) publishIndex(ctx context.Context, msgs []*nats.Msg, seqs []uint64) {
 	ctx, cancel := context.WithTimeout(ctx, indexTime)
 	defer cancel()
-	subject := indexSubject(a.l.cfg.Region)
+	subject := names.IndexSubject(a.l.cfg.Region)
 	var list []*nats.Msg
 	var b []byte
 	for i, m := range msgs {
@@ -111,7 +113,7 @@ type found struct {
 func (l *Log) lookUp(ctx context.Context, key string, first, last uint64) (out found, err error) {
 	known := make([]uint64, (last-first)/64+1) // a bit for each sequence
 	hash := indexHash(key)
-	err = l.readStream(ctx, indexStream(l.cfg.Region), indexSubject(l.cfg.Region), 0, func(_ uint64, data []byte) error {
+	err = l.readStream(ctx, names.Index(l.cfg.Region), names.IndexSubject(l.cfg.Region), 0, func(_ uint64, data []byte) error {
 		return eachIndexed(data, hash, func(seq uint64, has bool) {
 			if seq < first || seq > last {
 				return

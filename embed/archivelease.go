@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"rtpjet/embed/internal/names"
 )
 
 // One node of a region archives, the one that holds this lease. It writes the lease again each archiveRenew; whoever sees
@@ -71,7 +73,7 @@ func (l *Log) relieve(ctx context.Context) {
 func (l *Log) thin(ctx context.Context) error {
 	ctx, cancel := withDeadline(ctx, appendTimeout)
 	defer cancel()
-	stream := archiveStream(l.cfg.Region)
+	stream := names.Archive(l.cfg.Region)
 	info := &streamReply{}
 	if err := l.ask(ctx, "read the end of", stream, "STREAM.INFO."+stream, nil, info); err != nil {
 		return err

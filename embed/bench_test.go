@@ -14,6 +14,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"rtpjet/embed/internal/names"
 )
 
 // cpuTime is what the process, server and clients together, has used.
@@ -151,13 +153,13 @@ func BenchmarkCall(b *testing.B) {
 	})
 	for _, sc := range []jetstream.StreamConfig{
 		{Name: "COPY"},
-		{Name: "COPY-PARTS", Sources: []*jetstream.StreamSource{{Name: callsStream("r"), SubjectTransforms: []jetstream.SubjectTransformConfig{
+		{Name: "COPY-PARTS", Sources: []*jetstream.StreamSource{{Name: names.Calls("r"), SubjectTransforms: []jetstream.SubjectTransformConfig{
 			{Source: "calls.r.*", Destination: "copy.{{partition(256,1)}}"}}}}},
 	} {
 		b.Run("append+source:"+sc.Name, func(b *testing.B) {
 			l := newLog(b)
 			if sc.Sources == nil {
-				sc.Sources = []*jetstream.StreamSource{{Name: callsStream("r")}}
+				sc.Sources = []*jetstream.StreamSource{{Name: names.Calls("r")}}
 			}
 			if _, err := l.js.CreateStream(b.Context(), sc); err != nil {
 				b.Fatal(err)
@@ -350,12 +352,15 @@ func BenchmarkRetire(b *testing.B) {
 // BenchmarkAppendReplicated is the latency of an append to three servers in this process, by the node that leads the stream
 // and by one that follows.
 func BenchmarkAppendReplicated(b *testing.B) {
-	members := startMembers(b, clusterConfigs(b, 3))
-	awaitReplicas(b, members[0].log, 3)
-	leader := streamInfo(b, members[0].log, callsStream("r")).Cluster.Leader
+	members := startMembers(b, 3)
+	s, err := members[0].log.js.Stream(b.Context(), names.Calls("r"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	leader := s.CachedInfo().Cluster.Leader
 	data := make([]byte, benchEntry)
 	for _, leads := range []bool{true, false} {
-		i := slices.IndexFunc(members, func(m *member) bool { return (m.cfg.NodeID == leader) == leads })
+		i := slices.IndexFunc(members, func(m *member) bool { return (m.name == leader) == leads })
 		b.Run(map[bool]string{true: "leader", false: "follower"}[leads], func(b *testing.B) {
 			lat := make([]time.Duration, 0, b.N)
 			for n := range b.N {

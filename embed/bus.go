@@ -6,6 +6,8 @@ import (
 	"fmt"
 
 	"github.com/nats-io/nats.go"
+
+	"rtpjet/embed/internal/names"
 )
 
 // ErrNobody means that nobody is there to answer a request.
@@ -35,11 +37,12 @@ func (m Msg) Respond(data []byte) error {
 // The bus is core NATS: what nobody listens to is gone, and so is what is sent while there is no connection. Tokens are the
 // parts of a subject, joined by dots; the subjects are those of the region.
 
-func busPrefix(region string) string { return "rtpjet." + region + "." }
+// HelloTokens is where on the bus a node answers to its name.
+func HelloTokens(node string) string { return "node." + node + ".hello" }
 
 // Publish sends data to all who have subscribed to tokens. It does not wait for anybody.
 func (l *Log) Publish(tokens string, data []byte) error {
-	if err := l.nc.Publish(busPrefix(l.cfg.Region)+tokens, data); err != nil {
+	if err := l.nc.Publish(names.Bus(l.cfg.Region)+tokens, data); err != nil {
 		return requestError("send to", tokens, err)
 	}
 	return nil
@@ -50,7 +53,7 @@ func (l *Log) Publish(tokens string, data []byte) error {
 // subscription comes back with the connection. When Subscribe returns, this process's server knows of it; those of others
 // learn it within the time that a message takes.
 func (l *Log) Subscribe(tokens string, f func(Msg)) (stop func(), err error) {
-	prefix := busPrefix(l.cfg.Region)
+	prefix := names.Bus(l.cfg.Region)
 	sub, err := l.nc.Subscribe(prefix+tokens, func(m *nats.Msg) {
 		f(Msg{Tokens: m.Subject[len(prefix):], Data: m.Data, m: m})
 	})
@@ -66,7 +69,7 @@ func (l *Log) Subscribe(tokens string, f func(Msg)) (stop func(), err error) {
 
 // SubscribeQueue is Subscribe, and of all who subscribe to tokens in this way one gets each message.
 func (l *Log) SubscribeQueue(tokens string, f func(Msg)) (stop func(), err error) {
-	prefix := busPrefix(l.cfg.Region)
+	prefix := names.Bus(l.cfg.Region)
 	return l.subscribeQueue(prefix+tokens, len(prefix), tokens, f)
 }
 
@@ -95,7 +98,7 @@ func (l *Log) Hello(ctx context.Context, data []byte) ([]byte, error) {
 // matches [ErrNobody]; if there is no answer before ctx ends, 5 s without a deadline, or the connection is lost, with
 // [ErrUnavailable]. A request is sent once.
 func (l *Log) Request(ctx context.Context, tokens string, data []byte) ([]byte, error) {
-	return l.request(ctx, busPrefix(l.cfg.Region)+tokens, tokens, data)
+	return l.request(ctx, names.Bus(l.cfg.Region)+tokens, tokens, data)
 }
 
 // request is a request to a subject; what is the subject in the words of an error.

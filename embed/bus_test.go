@@ -8,7 +8,7 @@ import (
 
 // TestBus: messages and requests cross the cluster, and a request to nobody fails at once.
 func TestBus(t *testing.T) {
-	members := startMembers(t, clusterConfigs(t, 3))
+	members := startMembers(t, 3)
 	a, b := members[0].log, members[2].log
 	if _, err := a.Request(t.Context(), "node.n3.reserve", nil); !errors.Is(err, ErrNobody) {
 		t.Errorf("to nobody: %v", err)

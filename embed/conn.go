@@ -9,11 +9,16 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"rtpjet/embed/internal/names"
 )
 
-// maxPayload is the largest entry that the embedded server stores, in bytes. It is what a NATS server elsewhere takes
-// unless it is told otherwise, so that a call that fits here fits there.
-const maxPayload = 1 << 20
+// MaxEntry is how long an entry may be, in bytes, with its headers. It is what a NATS server takes unless it is told otherwise,
+// and so a call that fits into the log of one region fits into that of another.
+const MaxEntry = 1 << 20
+
+// MinClusterKey is how many bytes a cluster key has at least.
+const MinClusterKey = names.MinKey
 
 // Credentials are how a node proves to a NATS cluster elsewhere who it is. The zero value proves nothing. A URL may carry
 // a user and a password as well.
@@ -28,8 +33,14 @@ type Credentials struct {
 	TLS TLSFiles
 }
 
-// options are what the credentials add to a connection.
-func (c Credentials) options() ([]nats.Option, error) {
+// ForRegion are the credentials for what a server has of another region: its mirrors. They need a ClusterKey.
+func (c Credentials) ForRegion(region string) Credentials {
+	return Credentials{User: names.RegionClient(region), Password: names.ClientPassword(c.ClusterKey), TLS: c.TLS}
+}
+
+// Options are what the credentials add to a connection of the client library. Files that cannot be read are an error, in a
+// sentence for an operator.
+func (c Credentials) Options() ([]nats.Option, error) {
 	var opts []nats.Option
 	switch {
 	case c.File != "":
@@ -42,15 +53,13 @@ func (c Credentials) options() ([]nats.Option, error) {
 	case c.Token != "":
 		opts = append(opts, nats.Token(c.Token))
 	case len(c.ClusterKey) > 0:
-		if err := checkClusterKey(c.ClusterKey); err != nil {
+		if err := names.CheckKey(c.ClusterKey); err != nil {
 			return nil, err
 		}
-		opts = append(opts, nats.UserInfo(clientUser, clientPassword(c.ClusterKey)))
+		opts = append(opts, nats.UserInfo(names.ClientUser, names.ClientPassword(c.ClusterKey)))
 	}
-	for _, name := range []string{c.TLS.CA, c.TLS.Cert, c.TLS.Key} {
-		if err := checkReadable(name); err != nil {
-			return nil, err
-		}
+	if err := c.TLS.Readable(); err != nil {
+		return nil, err
 	}
 	if c.TLS.CA != "" {
 		opts = append(opts, nats.RootCAs(c.TLS.CA))
@@ -77,11 +86,21 @@ func connOptions(name string) []nats.Option {
 	}
 }
 
+// ConnectInProcess returns a connection to a server of this process, which it never leaves. If that server is replaced, the
+// connection comes back by itself. The caller closes it.
+func ConnectInProcess(name string, server nats.InProcessConnProvider, cred Credentials) (*nats.Conn, error) {
+	more, err := cred.Options()
+	if err != nil {
+		return nil, err
+	}
+	return nats.Connect("", append(append(connOptions(name), nats.InProcessServer(server)), more...)...)
+}
+
 // Connect connects to a NATS cluster elsewhere, given by one or more URLs. The first connection must succeed within ctx;
 // from then on the connection comes back by itself, for as long as it takes. The caller closes it.
 func Connect(ctx context.Context, name string, urls []string, cred Credentials) (*nats.Conn, error) {
 	list := strings.Join(urls, ",")
-	more, err := cred.options()
+	more, err := cred.Options()
 	if err != nil {
 		return nil, err
 	}

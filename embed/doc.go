@@ -1,8 +1,8 @@
-// Package embed holds the shared log: an in-process NATS JetStream server, the streams and buckets that a region has,
-// and the adapters that move bytes and sequence numbers in and out of them. It knows nothing of what the bytes mean.
+// Package embed holds the shared log, as a client of NATS JetStream: the streams and buckets that a region has, and the adapters that
+// move bytes and sequence numbers in and out of them. It knows nothing of what the bytes mean.
 //
-// [StartServer] runs JetStream inside this process; [Connect] reaches one elsewhere. On the connection of either, [Open]
-// makes sure of the region's streams and returns a [Log]:
+// [Connect] reaches a NATS elsewhere, [ConnectInProcess] one in this process, which package embed/server runs. On the connection of
+// either, [Open] makes sure of the region's streams and returns a [Log]:
 //
 //	Append   adds an entry to a key's subject, if that subject still ends where the caller thinks it does
 //	Follow   delivers every entry of the region in order, and says when the backlog is through
@@ -17,5 +17,7 @@
 // (Publish, Subscribe, Request) of messages that nobody keeps. KeepReplicas puts streams and bucket on more servers as these
 // join.
 //
-// Every name of a stream, bucket or subject is in resources.go.
+// A log of another region ([OpenMirror]) is read from mirrors in one's own region, and appends to it cross.
+//
+// Every name of a stream, bucket or subject is in internal/names.
 package embed

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"rtpjet/embed/internal/names"
 )
 
 // EachLive calls f with every entry that the live stream has now, in its order.
@@ -25,8 +27,8 @@ func (l *Log) EachLive(ctx context.Context, f func(Entry)) error {
 // EachArchived calls f with every entry of the archive that was archived since a time, in the archive's order: that of the
 // log for each key, and none for all of them. An entry may come twice.
 func (l *Log) EachArchived(ctx context.Context, since time.Time, f func(Entry)) error {
-	stream := archiveStream(l.cfg.Region)
-	subject := archiveSubject(l.cfg.Region, ">")
+	stream := names.Archive(l.cfg.Region)
+	subject := names.ArchiveSubject(l.cfg.Region, ">")
 	return l.readStreamFrom(ctx, stream, subject, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &since,
 	}, func(_ uint64, data []byte) error {

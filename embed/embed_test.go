@@ -5,11 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
 	"log/slog"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,41 +14,16 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"go.uber.org/goleak"
+
+	"rtpjet/embed/internal/names"
 )
 
 func TestMain(m *testing.M) {
-	if spec := os.Getenv(childEnv); spec != "" {
-		os.Exit(runChild(spec))
-	}
-	goleak.VerifyTestMain(m,
-		// The server keeps these for the life of the process.
-		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server/gsl.init.0.func1"),
-		// And this one for mirrorAnswer, if a mirror has just asked when its server ends.
-		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.(*stream).setupMirrorConsumer.func3"),
-	)
+	// The server keeps these for the life of the process.
+	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server/gsl.init.0.func1"))
 }
 
 func testLogger(testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
-
-func startServer(t testing.TB, dir, listen string) *Server {
-	t.Helper()
-	s, err := StartServer(t.Context(), ServerConfig{NodeID: "n1", Region: "r", StoreDir: dir, Listen: listen, Logger: testLogger(t)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Shutdown)
-	return s
-}
-
-func connect(t testing.TB, s *Server) *nats.Conn {
-	t.Helper()
-	nc, err := s.Connect()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(nc.Close)
-	return nc
-}
 
 func openLog(t testing.TB, nc *nats.Conn) *Log {
 	t.Helper()
@@ -258,7 +229,7 @@ func TestAppendTwice(t *testing.T) {
 
 func TestAppendTooLarge(t *testing.T) {
 	l := newLog(t)
-	_, err := l.Append(t.Context(), "k", 0, make([]byte, maxPayload+1))
+	_, err := l.Append(t.Context(), "k", 0, make([]byte, MaxEntry+1))
 	if !errors.Is(err, ErrFull) {
 		t.Errorf("%v, want %v", err, ErrFull)
 	}
@@ -368,7 +339,7 @@ func TestFollowPurgedTail(t *testing.T) {
 func TestFollowAcrossRestart(t *testing.T) {
 	dir := t.TempDir()
 	s := startServer(t, dir, "127.0.0.1:0")
-	url := s.URL()
+	url := s.ClientURL()
 	nc, err := Connect(t.Context(), "n2", []string{url}, Credentials{})
 	if err != nil {
 		t.Fatal(err)
@@ -378,7 +349,7 @@ func TestFollowAcrossRestart(t *testing.T) {
 	a := mustAppend(t, l, "k", 0, "before")
 	r := startFollow(t, l, 1)
 	r.caughtUp(t)
-	s.Shutdown()
+	end(s)
 
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -414,7 +385,7 @@ func TestRestart(t *testing.T) {
 	for i := range n {
 		mustAppend(t, l, fmt.Sprint("k", i%50), lastOf(t, l, fmt.Sprint("k", i%50)), fmt.Sprint(i))
 	}
-	s.Shutdown() // under the clients
+	end(s) // under the clients
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -440,66 +411,6 @@ func lastOf(t testing.TB, l *Log, key string) uint64 {
 		t.Fatal(err)
 	}
 	return last
-}
-
-func TestServerErrors(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	file := filepath.Join(t.TempDir(), "file")
-	newer := t.TempDir()
-	strange := t.TempDir()
-	for name, text := range map[string]string{file: "", filepath.Join(newer, formatFile): "2\n", filepath.Join(strange, formatFile): "x"} {
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	used := t.TempDir()
-	startServer(t, used, "")
-	base := ServerConfig{NodeID: "n1", Region: "r", StoreDir: t.TempDir(), Logger: testLogger(t)}
-	tests := []struct {
-		name   string
-		change func(*ServerConfig)
-		want   []string
-		is     error
-	}{
-		{"port in use", func(c *ServerConfig) { c.Listen = taken.Addr().String() }, []string{taken.Addr().String(), "in use", "--nats-listen"}, nil},
-		{"address elsewhere", func(c *ServerConfig) { c.Listen = "192.0.2.1:4222" }, []string{"192.0.2.1:4222", "--nats-listen"}, nil},
-		{"no address", func(c *ServerConfig) { c.Listen = "4222" }, []string{`"4222"`, "ADDRESS:PORT"}, nil},
-		{"a file for a directory", func(c *ServerConfig) { c.StoreDir = file }, []string{file, "--data-dir"}, nil},
-		{"below a file", func(c *ServerConfig) { c.StoreDir = filepath.Join(file, "x") }, []string{file, "--data-dir"}, nil},
-		{"no directory", func(c *ServerConfig) { c.StoreDir = "" }, []string{"--data-dir"}, nil},
-		{"read-only", func(c *ServerConfig) { c.StoreDir = "/proc/rtpjet" }, []string{"/proc/rtpjet", "--data-dir"}, nil},
-		{"in use", func(c *ServerConfig) { c.StoreDir = used }, []string{used, "uses it", fmt.Sprint(os.Getpid())}, nil},
-		{"newer", func(c *ServerConfig) { c.StoreDir = newer }, []string{newer, "format 2", "--data-dir"}, ErrNewer},
-		{"strange", func(c *ServerConfig) { c.StoreDir = strange }, []string{strange, formatFile}, nil},
-		{"node id", func(c *ServerConfig) { c.NodeID = "a.b" }, []string{"node id", `"a.b"`}, nil},
-		{"region", func(c *ServerConfig) { c.Region = "" }, []string{"region"}, nil},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			cfg := base
-			tt.change(&cfg)
-			s, err := StartServer(t.Context(), cfg)
-			if err == nil {
-				s.Shutdown()
-				t.Fatal("no error")
-			}
-			for _, w := range tt.want {
-				if !strings.Contains(err.Error(), w) {
-					t.Errorf("%q does not say %q", err, w)
-				}
-			}
-			if strings.Contains(err.Error(), "\n") {
-				t.Errorf("more than one sentence: %q", err)
-			}
-			if tt.is != nil && !errors.Is(err, tt.is) {
-				t.Errorf("%v, want %v", err, tt.is)
-			}
-		})
-	}
 }
 
 func TestNewerStream(t *testing.T) {
@@ -567,7 +478,7 @@ func TestOpenAgain(t *testing.T) {
 func TestStreamNotFound(t *testing.T) {
 	nc := connect(t, startServer(t, t.TempDir(), ""))
 	l := openLog(t, nc)
-	if err := l.js.DeleteStream(t.Context(), leasesStream(l.cfg.Region)); err != nil {
+	if err := l.js.DeleteStream(t.Context(), names.LeasesStream(l.cfg.Region)); err != nil {
 		t.Fatal(err)
 	}
 	looking, err := Attach(t.Context(), nc, l.cfg)
@@ -578,7 +489,7 @@ func TestStreamNotFound(t *testing.T) {
 	if _, err := looking.GetLease(t.Context(), "k"); !hasCode(err, codeStreamNotFound) {
 		t.Errorf("a tool that looks: %v", err)
 	}
-	questions, err := nc.SubscribeSync("$JS.API.STREAM.MSG.GET." + leasesStream(l.cfg.Region))
+	questions, err := nc.SubscribeSync("$JS.API.STREAM.MSG.GET." + names.LeasesStream(l.cfg.Region))
 	if err != nil {
 		t.Fatal(err)
 	}

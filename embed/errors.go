@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
-	"strings"
-	"syscall"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -139,10 +137,4 @@ func requestError(op, key string, err error) error {
 		return fmt.Errorf("%s %s: %w: %w", op, key, ErrFull, err)
 	}
 	return fmt.Errorf("%s %s: %w", op, key, err)
-}
-
-// isNoSpace recognises a full disk, or a full quota, in an error or in the text of a server's log line.
-func isNoSpace(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) ||
-		err != nil && strings.Contains(err.Error(), "no space left on device")
 }

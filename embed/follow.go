@@ -14,6 +14,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+
+	"rtpjet/embed/internal/names"
 )
 
 // Follower receives the entries of the log. Its functions are called one at a time.
@@ -84,7 +86,7 @@ func (l *Log) follow(ctx context.Context, from uint64, f Follower, taps bool) er
 	return r.all(ctx)
 }
 
-func (l *Log) callsStream() string { return callsStream(l.cfg.Region) }
+func (l *Log) callsStream() string { return names.Calls(l.cfg.Region) }
 
 // follow is one call of Follow or of FollowLeases: a series of consumers, each going on where the last one broke.
 type follow struct {

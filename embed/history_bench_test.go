@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"rtpjet/embed/internal/names"
 )
 
 var archived = flag.Int("archived", 100_000, "events in the archive of BenchmarkHistory")
@@ -67,7 +69,7 @@ func fillArchive(t testing.TB, l *Log, total, perRound int) (keys []string) {
 		}
 		a.recycle(msgs)
 	}
-	if st := streamState(t, l, archiveStream(l.cfg.Region)); st != "" {
+	if st := streamState(t, l, names.Archive(l.cfg.Region)); st != "" {
 		t.Logf("%d events, %d calls, %s", seq, len(keys), st)
 	}
 	return keys

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"rtpjet/embed/internal/names"
 )
 
 func TestLeases(t *testing.T) {
@@ -112,7 +114,7 @@ func TestFollowLeases(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.all(t, map[string]bool{clusterKey + "=" + id: true})
-	if err := l.js.DeleteStream(ctx, leasesStream("r")); err != nil {
+	if err := l.js.DeleteStream(ctx, names.LeasesStream("r")); err != nil {
 		t.Fatal(err)
 	}
 	// The deletions in any order, and the identity that is put again; a follower that had to begin anew tells things twice.
@@ -146,8 +148,7 @@ func (r *leaseRecorder) all(t testing.TB, wanted map[string]bool) {
 
 // TestLeaseRace: of many nodes that claim the same, one wins, whichever server it asks.
 func TestLeaseRace(t *testing.T) {
-	members := startMembers(t, clusterConfigs(t, 3))
-	awaitReplicas(t, members[0].log, 3)
+	members := startMembers(t, 3)
 	var revision uint64
 	for round := range 20 {
 		wins := make(chan uint64, 12)

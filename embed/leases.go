@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"rtpjet/embed/internal/names"
 )
 
 // Lease is a claim: a key of the region's bucket and what its owner wrote there.
@@ -46,7 +48,7 @@ func (l *Log) GetLease(ctx context.Context, key string) (Lease, error) {
 
 // lease also returns where the subject of the key ends, which is its deletion if there is no lease.
 func (l *Log) lease(ctx context.Context, key string) (lease Lease, last uint64, err error) {
-	e, err := l.getFrom(ctx, leasesStream(l.cfg.Region), key, fmt.Sprintf(`{"last_by_subj":%q}`, leaseSubject(l.cfg.Region, key)))
+	e, err := l.getFrom(ctx, names.LeasesStream(l.cfg.Region), key, fmt.Sprintf(`{"last_by_subj":%q}`, names.LeaseSubject(l.cfg.Region, key)))
 	if err != nil || !e.found {
 		return Lease{Key: key}, 0, err
 	}
@@ -84,7 +86,7 @@ func (l *Log) DeleteLease(ctx context.Context, key string, revision uint64) erro
 func (l *Log) writeLease(ctx context.Context, key string, value []byte, revision uint64, header nats.Header) (uint64, error) {
 	ctx, cancel := withDeadline(ctx, appendTimeout)
 	defer cancel()
-	subject, expected := leaseSubject(l.cfg.Region, key), revision
+	subject, expected := names.LeaseSubject(l.cfg.Region, key), revision
 	for {
 		seq, err := l.publish(ctx, subject, key, expected, value, header)
 		if err == nil {
@@ -117,10 +119,10 @@ func (l *Log) writeLease(ctx context.Context, key string, value []byte, revision
 // what changes twice in a short time may be told once. It survives lost connections and servers. If somebody deletes the
 // bucket, it is made again, and entry is told that all leases are deleted, so that their owners can put them again.
 func (l *Log) FollowLeases(ctx context.Context, entry func(lease Lease, deleted bool), caughtUp func()) error {
-	prefix := leaseSubject(l.cfg.Region, "")
+	prefix := names.LeaseSubject(l.cfg.Region, "")
 	known := make(map[string]bool)
 	r := &follow{
-		l: l, stream: leasesStream(l.cfg.Region), filter: prefix + ">", missing: true,
+		l: l, stream: names.LeasesStream(l.cfg.Region), filter: prefix + ">", missing: true,
 		next: 1, caughtUp: caughtUp == nil,
 	}
 	if caughtUp != nil {

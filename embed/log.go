@@ -15,6 +15,8 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
+
+	"rtpjet/embed/internal/names"
 )
 
 // Config describes the streams of a region.
@@ -25,7 +27,7 @@ type Config struct {
 	Here string
 	// Replicas is on how many servers each stream is. 0: as many as [Log.KeepReplicas] finds right for the servers there are.
 	Replicas int
-	// Servers tells how many servers the cluster has at the moment. [Server.Servers] fits; nil: what the NATS that nc is
+	// Servers tells how many servers the cluster has at the moment. nil: what the NATS that nc is
 	// connected to says.
 	Servers func() int
 	// ArchiveAge is how long the entries of an ended call are kept. 0: seven days.
@@ -33,8 +35,8 @@ type Config struct {
 	// ArchiveMaxBytes and MaxBytes bound the archive, which then loses its oldest calls, and the stream of live calls,
 	// which then takes no more. 0: no bound but the server's.
 	ArchiveMaxBytes, MaxBytes int64
-	// Health, if set, is asked before each append; an error that it returns is the append's. [Server.Healthy] fits: without
-	// it, an append to a store that is known to be full waits for its context to end.
+	// Health, if set, is asked before each append; an error that it returns is the append's. A server in this process knows:
+	// without it, an append to a store that is known to be full waits for its context to end.
 	Health func() error
 	// Logger is told what goes wrong in the background. nil: slog.Default().
 	Logger *slog.Logger
@@ -101,7 +103,7 @@ func Open(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 
 // checked refuses a region that cannot be one, and fills in what was left out.
 func (c Config) checked() (Config, error) {
-	if err := checkToken("region", c.Region); err != nil {
+	if err := names.Check("region", c.Region); err != nil {
 		return c, err
 	}
 	if c.ArchiveAge == 0 {
@@ -151,7 +153,7 @@ func ensureAll(ctx context.Context, nc *nats.Conn, js jetstream.JetStream, cfg C
 		}
 	}
 	err = withReplicas(nc, cfg, func(n int) error { return ensureBucket(ctx, js, leasesConfig(cfg), n, cfg.Replicas > 0) })
-	return "bucket " + leasesBucket(cfg.Region), err
+	return "bucket " + names.Leases(cfg.Region), err
 }
 
 // Attach returns the log of a region whose resources are there already, for tools that look and change nothing. The
@@ -165,7 +167,7 @@ func Attach(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the event log: %w", err)
 	}
-	s, err := js.Stream(ctx, callsStream(cfg.Region))
+	s, err := js.Stream(ctx, names.Calls(cfg.Region))
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, fmt.Errorf("%w %q on this NATS; check --region", ErrNoRegion, cfg.Region)
 	}
@@ -173,7 +175,7 @@ func Attach(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 		err = checkMetadata(s.CachedInfo().Config.Metadata)
 	}
 	if err != nil {
-		return nil, explainOpen(err, "stream "+callsStream(cfg.Region), cfg)
+		return nil, explainOpen(err, "stream "+names.Calls(cfg.Region), cfg)
 	}
 	return attachTo(nc, js, cfg)
 }
@@ -185,7 +187,7 @@ func attachTo(nc *nats.Conn, js jetstream.JetStream, cfg Config) (*Log, error) {
 	}
 	l := &Log{
 		cfg: cfg, log: cfg.Logger, nc: nc, js: js, req: req,
-		prefix: callSubject(cfg.Region, ""),
+		prefix: names.CallSubject(cfg.Region, ""),
 		status: nc.StatusChanged(nats.RECONNECTING, nats.CLOSED),
 		id:     nuid.Next(),
 		done:   make(chan struct{}),

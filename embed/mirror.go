@@ -8,21 +8,26 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"rtpjet/embed/internal/names"
 )
 
 // A mirror has the entries of another region under the sequences that they have there, written by NATS itself from what a feed
 // brings. What the
 // home region removes stays in the mirror until [Log.Trim] or [Log.Retire] remove it there as well.
 
-// mirrorStreams are the names of a region's streams that have mirrors: there, and here.
-func mirrorStreams(region string) []string {
-	return []string{callsStream(region), archiveStream(region), indexStream(region)}
+// RegionPeer is another region and where its servers take leaf nodes.
+type RegionPeer struct {
+	// Name is the region's.
+	Name string
+	// URLs are "host:port" or nats-leaf://host:port, one for each of its servers that is known.
+	URLs []string
 }
 
 // mirrorConfigs are the mirrors of a region's streams in region c.Here.
 func mirrorConfigs(c Config) []jetstream.StreamConfig {
 	list := []jetstream.StreamConfig{callsConfig(c), archiveConfig(c), indexConfig(c)}
-	prefix := feedPrefix(c.Region, c.Here)
+	prefix := names.Feed(c.Region, c.Here)
 	for i := range list {
 		sc := &list[i]
 		sc.Mirror = &jetstream.StreamSource{
@@ -39,15 +44,15 @@ func mirrorConfigs(c Config) []jetstream.StreamConfig {
 }
 
 // OpenMirror creates the mirrors of another region, or brings them up to date, and returns them as that region's log: what is read
-// comes from the mirrors, what is appended goes to the region itself. nc is from [Server.ConnectRegion]; the caller keeps it.
-// cfg.Here is the region of the server.
+// comes from the mirrors, what is appended goes to the region itself. nc leads to a server of
+// region cfg.Here, with the credentials of [Credentials.ForRegion]; the caller keeps it.
 // The region need not be reachable.
 func OpenMirror(ctx context.Context, nc *nats.Conn, cfg Config) (*Log, error) {
 	cfg, err := cfg.checked()
 	if err != nil {
 		return nil, err
 	}
-	if err := checkToken("region", cfg.Here); err != nil {
+	if err := names.Check("region", cfg.Here); err != nil {
 		return nil, err
 	}
 	js, err := jetstream.New(nc)

@@ -11,6 +11,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"rtpjet/embed/internal/names"
 )
 
 // metaHome is the key in the metadata of a mirror under which stands when the stream at home was created, in ns of Unix time.
@@ -59,7 +61,7 @@ func (l *Log) MirrorState(ctx context.Context) (MirrorState, error) {
 func (l *Log) MirrorReplaced(ctx context.Context) (why string, err error) {
 	ctx, cancel := withDeadline(ctx, appendTimeout)
 	defer cancel()
-	for _, name := range mirrorStreams(l.cfg.Region) {
+	for _, name := range names.Mirrored(l.cfg.Region) {
 		why, err := l.mirrorReplaced(ctx, name)
 		if err != nil || why != "" {
 			return why, err
@@ -147,7 +149,7 @@ func (l *Log) ResetMirror(ctx context.Context) error {
 	}
 	ctx, cancel := withDeadline(ctx, openTimeout)
 	defer cancel()
-	for _, name := range mirrorStreams(l.cfg.Region) {
+	for _, name := range names.Mirrored(l.cfg.Region) {
 		dctx, stop := context.WithTimeout(ctx, appendTimeout)
 		err := l.js.DeleteStream(dctx, name)
 		stop()
@@ -165,5 +167,5 @@ func (l *Log) ResetMirror(ctx context.Context) error {
 // KeepMirror keeps the mirrors on as many servers as Config says, as [Log.KeepReplicas] does for the streams of one's own
 // region. Every node may call it.
 func (l *Log) KeepMirror(ctx context.Context) error {
-	return l.keepReplicas(ctx, mirrorStreams(l.cfg.Region))
+	return l.keepReplicas(ctx, names.Mirrored(l.cfg.Region))
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"rtpjet/embed/internal/names"
 )
 
 // Since returns the entries of one key after sequence after, oldest first, and the sequence at which the key ends: 0 if
@@ -78,7 +80,7 @@ func (l *Log) getFrom(ctx context.Context, stream, key, req string) (stored, err
 			return stored{Entry: Entry{Seq: m.Seq, Key: key, Data: m.Data, Time: m.Time}, header: m.Header, found: true}, nil
 		case hasCode(err, codeNoMessage):
 			return stored{}, nil
-		case !l.opened || !hasCode(err, codeStreamNotFound) || stream == indexStream(l.cfg.Region):
+		case !l.opened || !hasCode(err, codeStreamNotFound) || stream == names.Index(l.cfg.Region):
 			return stored{}, err
 		}
 		// It is there, since Open has seen to it. A server that has just begun to lead the list of streams may not have read it yet.
@@ -155,8 +157,8 @@ func (l *Log) archived(ctx context.Context, key string) (found []Entry, err erro
 
 // readArchive is one attempt of archived: it reads what the index names, and all that the index does not know.
 func (l *Log) readArchive(ctx context.Context, key string) (entries []Entry, err error) {
-	stream := archiveStream(l.cfg.Region)
-	subject := archiveSubject(l.cfg.Region, partition(key))
+	stream := names.Archive(l.cfg.Region)
+	subject := names.ArchiveSubject(l.cfg.Region, partition(key))
 	info := &streamReply{}
 	if err := l.ask(ctx, "read the end of", stream, "STREAM.INFO."+stream, nil, info); err != nil {
 		return nil, err
@@ -311,7 +313,7 @@ func (l *Log) readArchived(ctx context.Context) (seq uint64, live string, err er
 	}
 	live = strconv.FormatInt(s.CachedInfo().Created.UnixNano(), 10)
 	end := s.CachedInfo().State.LastSeq
-	stream := archiveStream(l.cfg.Region)
+	stream := names.Archive(l.cfg.Region)
 	if s, err = l.js.Stream(ctx, stream); err != nil {
 		return 0, "", requestError("read", stream, err)
 	}

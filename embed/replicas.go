@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"rtpjet/embed/internal/names"
 )
 
 // Times of KeepReplicas.
@@ -58,7 +60,7 @@ func tooFewServers(err error) bool {
 // number there, it puts them on more servers as these join (1, 3 from three servers on, 5 from five), and never on fewer:
 // those that are away may come back. Every node may call it: what two do at once is the same.
 func (l *Log) KeepReplicas(ctx context.Context) error {
-	return l.keepReplicas(ctx, append(mirrorStreams(l.cfg.Region), leasesStream(l.cfg.Region)))
+	return l.keepReplicas(ctx, append(names.Mirrored(l.cfg.Region), names.LeasesStream(l.cfg.Region)))
 }
 
 func (l *Log) keepReplicas(ctx context.Context, streams []string) error {

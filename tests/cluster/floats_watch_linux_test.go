@@ -15,7 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"rtpjet/relay/netaddr"
+	"rtpjet/cmd/rtpjet/keeper/netaddr"
 )
 
 // addressBound is for how long an address may be on two machines: the kernel takes it from a holder that cannot do it itself

@@ -12,6 +12,7 @@ import (
 
 	"rtpjet/cmd/rtpjet/app"
 	"rtpjet/embed"
+	"rtpjet/embed/server"
 	"rtpjet/events"
 )
 
@@ -250,7 +251,7 @@ func TestLogUnreadable(t *testing.T) {
 func TestLogServerAway(t *testing.T) {
 	t.Parallel()
 	host, dir := newHost(), t.TempDir()
-	run := func() *embed.Server { return natsElsewhere(t, host, dir) }
+	run := func() *server.Server { return natsElsewhere(t, host, dir) }
 	server := run()
 	elsewhere := connectStore(t, server)
 	n := startNode(t, func(o *settings) { o.store = elsewhere })

@@ -15,6 +15,7 @@ import (
 
 	"rtpjet/cmd/rtpjet/app"
 	"rtpjet/embed"
+	"rtpjet/embed/server"
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/relay"
@@ -55,7 +56,7 @@ func (j *journal) heal()           { j.fault.Store(nil) }
 type store struct {
 	t      testing.TB
 	dir    string
-	server *embed.Server
+	server *server.Server
 	nc     *nats.Conn
 	log    *embed.Log
 }
@@ -68,7 +69,7 @@ func newStore(t testing.TB) *store {
 	t.Helper()
 	s := &store{t: t, dir: t.TempDir()}
 	var err error
-	if s.server, err = embed.StartServer(t.Context(), embed.ServerConfig{
+	if s.server, err = server.Start(t.Context(), server.Config{
 		NodeID: "n1", Region: region, StoreDir: s.dir, Logger: quiet(),
 	}); err != nil {
 		t.Fatal(err)
@@ -97,22 +98,22 @@ func openStore(t testing.TB, nc *nats.Conn) *store {
 }
 
 // natsElsewhere runs a NATS server that is no node's own.
-func natsElsewhere(t testing.TB, host netip.Addr, dir string) *embed.Server {
+func natsElsewhere(t testing.TB, host netip.Addr, dir string) *server.Server {
 	t.Helper()
-	server, err := embed.StartServer(t.Context(), embed.ServerConfig{
+	s, err := server.Start(t.Context(), server.Config{
 		NodeID: "nats", Region: region, StoreDir: dir, Listen: host.String() + ":4222", Logger: quiet(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(server.Shutdown)
-	return server
+	t.Cleanup(s.Shutdown)
+	return s
 }
 
 // connectStore opens the log of a NATS elsewhere.
-func connectStore(t testing.TB, server *embed.Server) *store {
+func connectStore(t testing.TB, s *server.Server) *store {
 	t.Helper()
-	nc, err := embed.Connect(t.Context(), "n1", []string{server.URL()}, embed.Credentials{})
+	nc, err := embed.Connect(t.Context(), "n1", []string{s.URL()}, embed.Credentials{})
 	if err != nil {
 		t.Fatal(err)
 	}

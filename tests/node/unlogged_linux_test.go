@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"rtpjet/embed"
+	"rtpjet/embed/server"
 	"rtpjet/events"
 )
 
@@ -494,7 +495,7 @@ func TestUnloggedFlapping(t *testing.T) {
 func TestUnloggedServerAway(t *testing.T) {
 	t.Parallel()
 	host, dir := newHost(), t.TempDir()
-	run := func() *embed.Server { return natsElsewhere(t, host, dir) }
+	run := func() *server.Server { return natsElsewhere(t, host, dir) }
 	server := run()
 	elsewhere := connectStore(t, server)
 	n := startNode(t, serving, func(o *settings) { o.store = elsewhere })

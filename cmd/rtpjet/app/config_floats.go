@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"rtpjet/relay/netaddr"
+	"rtpjet/cmd/rtpjet/keeper/netaddr"
 	"rtpjet/relay/plan"
 )
 

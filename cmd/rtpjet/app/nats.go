@@ -7,15 +7,16 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"rtpjet/embed"
+	"rtpjet/embed/server"
 )
 
-// connect starts the embedded NATS or connects to one elsewhere; server is nil in the latter case.
-func connect(ctx context.Context, c *Config, log *slog.Logger) (nc *nats.Conn, server *embed.Server, err error) {
+// connect starts the embedded NATS or connects to one elsewhere; ns is nil in the latter case.
+func connect(ctx context.Context, c *Config, log *slog.Logger) (nc *nats.Conn, ns *server.Server, err error) {
 	if len(c.NATS) > 0 {
 		nc, err := embed.Connect(ctx, c.NodeID, c.NATS, c.credentials())
 		return nc, nil, err
 	}
-	server, err = embed.StartServer(ctx, embed.ServerConfig{
+	ns, err = server.Start(ctx, server.Config{
 		NodeID: c.NodeID, Region: c.Region, StoreDir: c.DataDir, Listen: c.NATSListen,
 		ClusterListen: c.NATSClusterListen, Routes: c.NATSRoutes, RegionListen: c.RegionListen, Peers: c.RegionPeers, ClusterKey: c.ClusterKey, TLS: c.tls(), RouteTLS: c.tls(),
 		Logger: log,
@@ -23,12 +24,12 @@ func connect(ctx context.Context, c *Config, log *slog.Logger) (nc *nats.Conn, s
 	if err != nil {
 		return nil, nil, err
 	}
-	nc, err = server.Connect()
+	nc, err = ns.Connect()
 	if err != nil {
-		server.Shutdown()
+		ns.Shutdown()
 		return nil, nil, err
 	}
-	return nc, server, nil
+	return nc, ns, nil
 }
 
 // credentials are what a connection to a NATS elsewhere shows, which may be the embedded one of another node.

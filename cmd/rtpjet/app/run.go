@@ -22,6 +22,7 @@ import (
 	"rtpjet/cmd/rtpjet/keeper"
 	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/embed"
+	"rtpjet/embed/server"
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/relay"
@@ -99,20 +100,20 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		closers = append(closers, func() { _ = first.Close() })
 	}
 
-	nc, server, err := connect(ctx, c, log)
+	nc, ns, err := connect(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	if server != nil {
-		closers = append(closers, server.Shutdown)
+	if ns != nil {
+		closers = append(closers, ns.Shutdown)
 	}
 	closers = append(closers, nc.Close)
 	logConfig := embed.Config{Region: c.Region, Replicas: c.NATSReplicas, ArchiveAge: c.ArchiveAge, Logger: log}
-	if server != nil {
+	if ns != nil {
 		if c.NATSClusterListen == "" {
-			logConfig.Health = server.Healthy // in a cluster, a full disk here does not keep the log from being written elsewhere
+			logConfig.Health = ns.Healthy // in a cluster, a full disk here does not keep the log from being written elsewhere
 		}
-		logConfig.Servers = server.Servers
+		logConfig.Servers = ns.Servers
 	}
 	journal, err := embed.Open(ctx, nc, logConfig)
 	if err != nil {
@@ -146,13 +147,13 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		Floats:      FloatConfig{Floats: c.Floats, Start: keepers.start, Keeper: first},
 		ListenFloat: c.ListenFloat,
 		Engine:      engine, Counters: counters, Logger: log, OrphanTimeout: c.Timeout,
-		Region: c.Region, Regions: otherRegions(c, server, log), RegionServer: regionServer(c, journal),
+		Region: c.Region, Regions: otherRegions(c, ns, log), RegionServer: regionServer(c, journal),
 		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(), Watch: front != nil,
 		Ready: func(n *Node) {
 			ready()
 			log.Info("answering NG commands", "node", c.NodeID, "listen", strings.Join(n.Addrs(), " "))
 			if dev {
-				welcome(stdout, c, n, server, pageAddr)
+				welcome(stdout, c, n, ns, pageAddr)
 			}
 		},
 	})
@@ -180,13 +181,13 @@ func regionServer(c *Config, journal *embed.Log) RegionServer {
 }
 
 // otherRegions are those of the configuration.
-func otherRegions(c *Config, server *embed.Server, log *slog.Logger) []Region {
+func otherRegions(c *Config, ns *server.Server, log *slog.Logger) []Region {
 	var out []Region
 	for _, p := range c.RegionPeers {
 		out = append(out, Region{Name: p.Name, Open: func(ctx context.Context) (RegionLog, error) {
-			return openRegion(ctx, c, server, p.Name, log)
+			return openRegion(ctx, c, ns, p.Name, log)
 		}, Why: func() string {
-			_, why := server.RegionLink(p.Name)
+			_, why := ns.RegionLink(p.Name)
 			return why
 		}})
 	}
@@ -205,13 +206,13 @@ func (m regionMirror) Close() {
 	m.nc.Close()
 }
 
-func openRegion(ctx context.Context, c *Config, server *embed.Server, name string, log *slog.Logger) (RegionLog, error) {
-	nc, err := server.ConnectRegion(name)
+func openRegion(ctx context.Context, c *Config, ns *server.Server, name string, log *slog.Logger) (RegionLog, error) {
+	nc, err := ns.ConnectRegion(name)
 	if err != nil {
 		return nil, err
 	}
 	l, err := embed.OpenMirror(ctx, nc, embed.Config{
-		Region: name, Here: c.Region, Replicas: c.NATSReplicas, ArchiveAge: c.ArchiveAge, Servers: server.Servers, Logger: log,
+		Region: name, Here: c.Region, Replicas: c.NATSReplicas, ArchiveAge: c.ArchiveAge, Servers: ns.Servers, Logger: log,
 	})
 	if err != nil {
 		nc.Close()
@@ -295,7 +296,7 @@ func pathReason(err error) error {
 }
 
 // welcome tells a newcomer where everything is.
-func welcome(w io.Writer, c *Config, n *Node, server *embed.Server, page netip.AddrPort) {
+func welcome(w io.Writer, c *Config, n *Node, ns *server.Server, page netip.AddrPort) {
 	fmt.Fprintf(w, "rtpjet node %s is running.\n", c.NodeID)
 	fmt.Fprintf(w, "  NG commands   udp %s\n", strings.Join(n.Addrs(), ", "))
 	for _, i := range c.Interfaces.All() {
@@ -309,16 +310,16 @@ func welcome(w io.Writer, c *Config, n *Node, server *embed.Server, page netip.A
 		fmt.Fprintf(w, "  web page      http://%s/\n", page)
 	}
 	natsURL := strings.Join(c.NATS, ",")
-	if server != nil {
+	if ns != nil {
 		fmt.Fprintf(w, "  state         %s\n", c.DataDir)
-		natsURL = server.URL()
+		natsURL = ns.URL()
 	}
 	if natsURL != "" {
 		fmt.Fprintf(w, "  NATS          %s\n", natsURL)
 	}
 	fmt.Fprintf(w, "\nIn kamailio.cfg:\n  modparam(\"rtpengine\", \"rtpengine_sock\", \"udp:%s\")\n", n.Addrs()[0])
 	flag := ""
-	if server != nil && natsURL != "nats://"+defaultNATSListen {
+	if ns != nil && natsURL != "nats://"+defaultNATSListen {
 		flag = " --nats " + natsURL
 	}
 	fmt.Fprintf(w, "\nTo look at calls:\n  rtpjet call list%s\n  rtpjet call show%s CALL-ID\n\nCtrl-C ends it; the calls are there again at the next start.\n", flag, flag)

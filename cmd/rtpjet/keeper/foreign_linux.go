@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"time"
 
-	"rtpjet/relay/netaddr"
+	"rtpjet/cmd/rtpjet/keeper/netaddr"
 )
 
 // Before a node holds a float for the first time it asks the network whether a host has one of its addresses. That is most

@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"rtpjet/cmd/rtpjet/keeper/netaddr"
 	"rtpjet/projection/floats"
 	"rtpjet/relay/eventfd"
-	"rtpjet/relay/netaddr"
 )
 
 const (

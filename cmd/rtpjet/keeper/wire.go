@@ -7,8 +7,8 @@ import (
 	"net/netip"
 	"time"
 
+	"rtpjet/cmd/rtpjet/keeper/netaddr"
 	"rtpjet/projection/floats"
-	"rtpjet/relay/netaddr"
 )
 
 // maxMessage bounds a message between node and keeper, which goes as one packet.

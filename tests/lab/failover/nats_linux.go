@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"rtpjet/embed"
+	"rtpjet/embed/server"
 	"rtpjet/tests/lab"
 )
 
@@ -20,7 +21,7 @@ func serveNATS(ctx context.Context, args []string) error {
 	if len(args) != 5 {
 		return fmt.Errorf("nats takes five words, and there are %d", len(args))
 	}
-	s, err := embed.StartServer(ctx, embed.ServerConfig{
+	s, err := server.Start(ctx, server.Config{
 		NodeID: args[0], Region: "store", Listen: args[1], ClusterListen: args[2], Routes: strings.Split(args[3], ","), StoreDir: args[4],
 		ClusterKey: []byte(clusterKey),
 	})

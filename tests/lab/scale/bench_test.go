@@ -21,6 +21,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"rtpjet/embed"
+	"rtpjet/embed/server"
 	"rtpjet/events"
 	"rtpjet/projection/projectiontest"
 	"rtpjet/tests/lab"
@@ -72,10 +73,10 @@ func BenchmarkEntries(b *testing.B) {
 }
 
 // region starts the only server of a region, with its log.
-func region(b *testing.B, cfg embed.ServerConfig) (*embed.Server, *embed.Log) {
+func region(b *testing.B, cfg server.Config) (*server.Server, *embed.Log) {
 	b.Helper()
 	cfg.NodeID, cfg.StoreDir, cfg.Logger = "n1", b.TempDir(), quietLogger()
-	s, err := embed.StartServer(b.Context(), cfg)
+	s, err := server.Start(b.Context(), cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func fill(b *testing.B, l *embed.Log, calls [][][]byte, from, count, entries int
 // BenchmarkSubjects reports the heap that NATS takes for a live call, which has a subject of its own.
 func BenchmarkSubjects(b *testing.B) {
 	const calls = 40_000
-	_, l := region(b, embed.ServerConfig{Region: "eu"})
+	_, l := region(b, server.Config{Region: "eu"})
 	list := audioCalls(b)
 	const settle = 15 * time.Second // the store forgets what it has read and written of its blocks after ten
 	fill(b, l, list, 0, distinct, 2)
@@ -193,7 +194,7 @@ func heap() float64 {
 
 // BenchmarkArchive reports the bytes in the archive, its index included, for each byte of entries. One operation is a call.
 func BenchmarkArchive(b *testing.B) {
-	s, l := region(b, embed.ServerConfig{Region: "eu"})
+	s, l := region(b, server.Config{Region: "eu"})
 	nc, err := s.Connect()
 	if err != nil {
 		b.Fatal(err)
@@ -240,9 +241,9 @@ func BenchmarkMirror(b *testing.B) {
 		b.Run(map[bool]string{true: "far", false: "near"}[far > 0], func(b *testing.B) {
 			secret := []byte("0123456789abcdef0123456789abcdef")
 			home, away := host(), host()
-			_, l := region(b, embed.ServerConfig{Region: "eu", ClusterKey: secret, RegionListen: home + ":7422"})
+			_, l := region(b, server.Config{Region: "eu", ClusterKey: secret, RegionListen: home + ":7422"})
 			wire := newWire(b, away+":7423", home+":7422", far)
-			s, _ := region(b, embed.ServerConfig{
+			s, _ := region(b, server.Config{
 				Region: "us", ClusterKey: secret, RegionListen: away + ":7422",
 				Peers: []embed.RegionPeer{{Name: "eu", URLs: []string{away + ":7423"}}},
 			})
