@@ -59,6 +59,7 @@ func history(t testing.TB, l *Log, key string) string {
 
 // TestRetire: entries leave the live stream only for the archive, and history is the same before and after.
 func TestRetire(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	a := appendMany(t, l, "a", "offer", "answer", "delete")
 	appendMany(t, l, "b", "other")
@@ -102,6 +103,7 @@ func TestRetire(t *testing.T) {
 
 // TestTrim removes whole calls at once, and waits for the archive like Retire does.
 func TestTrim(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	for i := range 10 {
 		appendMany(t, l, fmt.Sprint("k", i), "one", "two")
@@ -134,6 +136,7 @@ func TestTrim(t *testing.T) {
 // TestArchiveFromFollower: what a follower of the same log gets is archived without being read again, and so is what it
 // had before the archiver began, or what only another follower gets.
 func TestArchiveFromFollower(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	var last uint64
 	for i := range 50 {
@@ -147,10 +150,10 @@ func TestArchiveFromFollower(t *testing.T) {
 	for i := range 50 {
 		last = appendMany(t, l, fmt.Sprint("after", i), "1", "2")
 	}
+	r.until(t, 200) // before what is retired is gone
 	if err := l.Retire(t.Context(), "after49", last); err != nil {
 		t.Fatal(err)
 	}
-	r.until(t, 200)
 	for i := range 50 {
 		for _, when := range []string{"before", "after"} {
 			if got := history(t, l, fmt.Sprint(when, i)); got != "[1 2]" {
@@ -167,6 +170,7 @@ func TestArchiveFromFollower(t *testing.T) {
 
 // TestRetireRevived: a call that came back to life after its end loses the first life only.
 func TestRetireRevived(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	end := appendMany(t, l, "a", "offer", "delete")
 	second := mustAppend(t, l, "a", end, "offer 2")
@@ -185,6 +189,7 @@ func TestRetireRevived(t *testing.T) {
 
 // TestArchiveGoesOn: another archiver takes up where the last one stopped, whether that finished its round or not.
 func TestArchiveGoesOn(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	stop := startArchive(t, l)
 	for i := range 20 {
@@ -236,6 +241,7 @@ func entryTime(t testing.TB, l *Log, key string, seq uint64) time.Time {
 
 // TestArchiveLarge: more than a round, and more than a message, at once.
 func TestArchiveLarge(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	data := string(make([]byte, 200<<10))
 	const n = 60 // 12 MB, all of one key
@@ -261,6 +267,7 @@ func TestArchiveLarge(t *testing.T) {
 // TestArchiveStreamReplaced: a live stream that begins anew is archived from its beginning, although the archive is
 // further, and the two lives of a key that had the same sequences are both there.
 func TestArchiveStreamReplaced(t *testing.T) {
+	t.Parallel()
 	nc := connect(t, startServer(t, t.TempDir(), ""))
 	l := openLog(t, nc)
 	stop := startArchive(t, l)
@@ -300,6 +307,7 @@ func FuzzEachArchived(f *testing.F) {
 
 // TestSourcing keeps what archive.go says about streams that source another: it is why the archive is not one.
 func TestSourcing(t *testing.T) {
+	t.Parallel()
 	nc := connect(t, startServer(t, t.TempDir(), ""))
 	js, err := jetstream.New(nc)
 	if err != nil {
@@ -385,6 +393,7 @@ func TestSourcing(t *testing.T) {
 
 // TestHistoryByIndex: the index leads to the entries of a call, and what it does not know is found all the same.
 func TestHistoryByIndex(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	keys := fillArchive(t, l, 9000, 100)
 	want := func(what string) {

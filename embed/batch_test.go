@@ -12,6 +12,7 @@ import (
 
 // TestAppendAll: several entries at once, or none.
 func TestAppendAll(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	last, err := l.AppendAll(t.Context(), "a", 0, [][]byte{[]byte("1"), []byte("2"), []byte("3")})
 	if err != nil {
@@ -31,6 +32,7 @@ func TestAppendAll(t *testing.T) {
 // TestAppendAllWaitsForRoom: the server has as many batches begun as it takes at once. Somebody who comes then waits until one of
 // them has ended.
 func TestAppendAllWaitsForRoom(t *testing.T) {
+	t.Parallel()
 	const most = 50 // the server's limit
 	l := newLog(t)
 	open := func(id, seq string, commit bool) *nats.Msg {

@@ -81,7 +81,7 @@ func connOptions(name string) []nats.Option {
 		nats.ReconnectBufSize(-1),
 		nats.PingInterval(2 * time.Second),
 		nats.MaxPingsOutstanding(2),
-		nats.Timeout(2 * time.Second),
+		nats.Timeout(dialTimeout),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 	}
 }
@@ -104,30 +104,20 @@ func Connect(ctx context.Context, name string, urls []string, cred Credentials) 
 	if err != nil {
 		return nil, err
 	}
-	opts := append(connOptions(name), more...)
-	type result struct {
-		nc  *nats.Conn
-		err error
-	}
-	done := make(chan result, 1)
-	go func() {
-		nc, err := nats.Connect(list, opts...)
-		done <- result{nc, err}
-	}()
-	select {
-	case r := <-done:
-		if r.err != nil {
-			return nil, explainConnect(list, r.err)
+	d := &dialer{first: ctx}
+	opts := append(append(connOptions(name), nats.SetCustomDialer(d), nats.SkipHostLookup()), more...)
+	nc, err := nats.Connect(list, opts...)
+	d.connected()
+	switch {
+	case ctx.Err() != nil:
+		if err == nil {
+			nc.Close()
 		}
-		return r.nc, nil
-	case <-ctx.Done():
-		go func() { // a connection that comes too late is nobody's
-			if r := <-done; r.nc != nil {
-				r.nc.Close()
-			}
-		}()
 		return nil, explainConnect(list, ctx.Err())
+	case err != nil:
+		return nil, explainConnect(list, err)
 	}
+	return nc, nil
 }
 
 func explainConnect(urls string, err error) error {

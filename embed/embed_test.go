@@ -43,6 +43,7 @@ func newLog(t testing.TB) *Log {
 
 // TestNext: the first entry of any call from a sequence on, removed ones passed over.
 func TestNext(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	next := func(seq uint64) (uint64, bool) {
 		t.Helper()
@@ -153,6 +154,7 @@ func (r *recorder) caughtUp(t testing.TB) uint64 {
 }
 
 func TestAppendAndConflict(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	a := mustAppend(t, l, "k1", 0, "one")
 	b := mustAppend(t, l, "k1", a, "two")
@@ -185,6 +187,7 @@ func TestAppendAndConflict(t *testing.T) {
 
 // TestAppendRace: of many that append after the same entry, one wins.
 func TestAppendRace(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	const writers, rounds = 16, 50
 	var last uint64
@@ -212,6 +215,7 @@ func TestAppendRace(t *testing.T) {
 
 // TestAppendTwice: the same bytes are stored once, although the repetition does not know of the first.
 func TestAppendTwice(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	ctx := t.Context()
 	first, err := l.Append(ctx, "k", 0, []byte("x"))
@@ -228,6 +232,7 @@ func TestAppendTwice(t *testing.T) {
 }
 
 func TestAppendTooLarge(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	_, err := l.Append(t.Context(), "k", 0, make([]byte, MaxEntry+1))
 	if !errors.Is(err, ErrFull) {
@@ -236,6 +241,7 @@ func TestAppendTooLarge(t *testing.T) {
 }
 
 func TestStreamLimit(t *testing.T) {
+	t.Parallel()
 	nc := connect(t, startServer(t, t.TempDir(), ""))
 	l, err := Open(t.Context(), nc, Config{Region: "r", MaxBytes: 10_000, Logger: testLogger(t)})
 	if err != nil {
@@ -256,6 +262,7 @@ func TestStreamLimit(t *testing.T) {
 }
 
 func TestFollow(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	empty := startFollow(t, l, 1)
 	if last := empty.caughtUp(t); last != 0 {
@@ -286,6 +293,7 @@ func TestFollow(t *testing.T) {
 
 // TestFollowLeavesNothing: a consumer that is left behind would cost time at every purge.
 func TestFollowLeavesNothing(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	mustAppend(t, l, "k", 0, "x")
 	for range 3 {
@@ -311,6 +319,7 @@ func TestFollowLeavesNothing(t *testing.T) {
 }
 
 func TestFollowBeyondEnd(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	mustAppend(t, l, "k", 0, "x")
 	if err := l.Follow(t.Context(), 12, Follower{Entry: func(Entry) {}}); !errors.Is(err, ErrReset) {
@@ -320,6 +329,7 @@ func TestFollowBeyondEnd(t *testing.T) {
 
 // TestFollowPurgedTail: what was purged at the end of the backlog is not waited for.
 func TestFollowPurgedTail(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	mustAppend(t, l, "k1", 0, "one")
 	b := mustAppend(t, l, "k2", 0, "two")
@@ -337,6 +347,7 @@ func TestFollowPurgedTail(t *testing.T) {
 
 // TestFollowAcrossRestart: a follower of a server elsewhere goes on where it was when that comes back.
 func TestFollowAcrossRestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := startServer(t, dir, "127.0.0.1:0")
 	url := s.ClientURL()
@@ -377,6 +388,7 @@ func TestFollowAcrossRestart(t *testing.T) {
 // TestRestart: entries are there after the server was dropped in the middle of things, and the follower of the old one
 // ends.
 func TestRestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	s := startServer(t, dir, "")
 	nc := connect(t, s)
@@ -387,7 +399,7 @@ func TestRestart(t *testing.T) {
 	}
 	end(s) // under the clients
 
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	if _, err := l.Append(ctx, "x", 0, nil); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("append after the shutdown: %v", err)
@@ -414,6 +426,7 @@ func lastOf(t testing.TB, l *Log, key string) uint64 {
 }
 
 func TestNewerStream(t *testing.T) {
+	t.Parallel()
 	nc := connect(t, startServer(t, t.TempDir(), ""))
 	l := openLog(t, nc)
 	sc := callsConfig(l.cfg)
@@ -435,6 +448,7 @@ func TestNewerStream(t *testing.T) {
 }
 
 func TestNoJetStream(t *testing.T) {
+	t.Parallel()
 	_, err := Connect(t.Context(), "n", []string{"nats://127.0.0.1:1"}, Credentials{})
 	if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "127.0.0.1:1") {
 		t.Errorf("%v, want %v", err, ErrUnavailable)
@@ -442,6 +456,7 @@ func TestNoJetStream(t *testing.T) {
 }
 
 func TestInstanceID(t *testing.T) {
+	t.Parallel()
 	nc := connect(t, startServer(t, t.TempDir(), ""))
 	a, err := openLog(t, nc).InstanceID(t.Context())
 	if err != nil || len(a) != 12 {
@@ -454,6 +469,7 @@ func TestInstanceID(t *testing.T) {
 
 // TestOpenAgain: a stream that is as it should be is not written to.
 func TestOpenAgain(t *testing.T) {
+	t.Parallel()
 	nc := connect(t, startServer(t, t.TempDir(), ""))
 	l := openLog(t, nc)
 	for _, want := range []jetstream.StreamConfig{callsConfig(l.cfg), archiveConfig(l.cfg), indexConfig(l.cfg)} {
@@ -476,6 +492,7 @@ func TestOpenAgain(t *testing.T) {
 // TestStreamNotFound: a server that has just begun to lead the list of streams may say that there is none which is there. Who
 // has opened the log asks again, and who only looks does not.
 func TestStreamNotFound(t *testing.T) {
+	t.Parallel()
 	nc := connect(t, startServer(t, t.TempDir(), ""))
 	l := openLog(t, nc)
 	if err := l.js.DeleteStream(t.Context(), names.LeasesStream(l.cfg.Region)); err != nil {

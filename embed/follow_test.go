@@ -9,6 +9,7 @@ import (
 
 // TestFollowGap: a follower whose position was trimmed away while it was not there is told.
 func TestFollowGap(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	startArchive(t, l)
 	appendMany(t, l, "a", "1", "2", "3")
@@ -53,6 +54,7 @@ func TestFollowGap(t *testing.T) {
 
 // TestFollowAtHome: a follower's consumer is on the server that it is connected to, if that has the stream.
 func TestFollowAtHome(t *testing.T) {
+	t.Parallel()
 	for _, m := range startMembers(t, 3) {
 		r := &follow{l: m.log, stream: m.log.callsStream(), next: 1, caughtUp: true}
 		if err := r.look(t.Context()); err != nil || !r.local {

@@ -12,6 +12,7 @@ import (
 )
 
 func TestLeases(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	ctx := t.Context()
 	if lease, err := l.GetLease(ctx, "node.n1"); err != nil || lease.Revision != 0 {
@@ -90,6 +91,7 @@ func (r *leaseRecorder) want(t testing.TB, list ...string) {
 
 // TestFollowLeases: present keys, then changes, and a deleted bucket is one in which all is deleted.
 func TestFollowLeases(t *testing.T) {
+	t.Parallel()
 	l := newLog(t)
 	ctx := t.Context()
 	put := func(key, value string, revision uint64) uint64 {
@@ -148,6 +150,7 @@ func (r *leaseRecorder) all(t testing.TB, wanted map[string]bool) {
 
 // TestLeaseRace: of many nodes that claim the same, one wins, whichever server it asks.
 func TestLeaseRace(t *testing.T) {
+	t.Parallel()
 	members := startMembers(t, 3)
 	var revision uint64
 	for round := range 20 {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -140,6 +141,7 @@ func awaitReplicas(t testing.TB, l *testLog, n int) {
 
 // TestCluster: what one node appends, all nodes follow, and all agree.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	members := startMembers(t, clusterConfigs(t, 3))
 	awaitReplicas(t, members[0].log, 3)
 	var followers []*recorder
@@ -172,6 +174,7 @@ func TestCluster(t *testing.T) {
 
 // TestReplicasFollow: streams begin on as many servers as there are, and get more as these join.
 func TestReplicasFollow(t *testing.T) {
+	t.Parallel()
 	list := clusterConfigs(t, 3)
 	routes := list[0].Routes
 	for i := range list { // the first two do not know of the third, which knows of one of them
@@ -192,6 +195,7 @@ func TestReplicasFollow(t *testing.T) {
 
 // TestArchiveOfMany: of three nodes that would archive one does, another takes over when it stops, and nothing is missing.
 func TestArchiveOfMany(t *testing.T) {
+	t.Parallel()
 	members := startMembers(t, clusterConfigs(t, 3))
 	stops := make(map[*testLog]func())
 	for _, m := range members {
@@ -245,6 +249,7 @@ func (l *lineLog) Write(b []byte) (int, error) {
 
 // TestClusterWaits: a node that is alone says what is missing and goes on when it comes; the end of its context ends it.
 func TestClusterWaits(t *testing.T) {
+	t.Parallel()
 	list := clusterConfigs(t, 2)
 	lines, logger := newLineLog()
 	list[0].Logger = logger
@@ -283,25 +288,31 @@ func (l *lineLog) await(t testing.TB, text string) string {
 
 // TestWrongKey: a node with another cluster key, or none, ends with a sentence about it; who refuses it says so, too.
 func TestWrongKey(t *testing.T) {
-	list := clusterConfigs(t, 3)
+	t.Parallel()
+	list := clusterConfigs(t, 4)
 	lines, logger := newLineLog()
 	for i := range 2 {
 		list[i].Routes = list[i].Routes[:2]
 		list[i].ClusterKey, list[i].Logger = []byte("the key of this cluster"), logger
 	}
 	members := startMembers(t, list[:2])
-	for _, key := range [][]byte{[]byte("the key of another cluster"), nil} {
-		stranger := list[2]
-		stranger.ClusterKey, stranger.StoreDir = key, t.TempDir()
-		s, err := Start(t.Context(), stranger)
-		if err == nil {
-			s.Shutdown()
-			t.Fatalf("a stranger with the key %q was let in", key)
-		}
-		if text := err.Error(); !strings.Contains(text, "cluster key") || !strings.Contains(text, "--cluster-key-file") || strings.Contains(text, "\n") {
-			t.Errorf("with the key %q: %v", key, err)
-		}
+	var strangers sync.WaitGroup
+	for i, key := range [][]byte{[]byte("the key of another cluster"), nil} {
+		stranger := list[2+i]
+		stranger.ClusterKey, stranger.Routes = key, append(slices.Clone(list[0].Routes), stranger.ClusterListen)
+		strangers.Go(func() {
+			s, err := Start(t.Context(), stranger)
+			if err == nil {
+				s.Shutdown()
+				t.Errorf("a stranger with the key %q was let in", key)
+				return
+			}
+			if text := err.Error(); !strings.Contains(text, "cluster key") || !strings.Contains(text, "--cluster-key-file") || strings.Contains(text, "\n") {
+				t.Errorf("with the key %q: %v", key, err)
+			}
+		})
 	}
+	strangers.Wait()
 	lines.await(t, "refused a server at")
 	if got := members[0].server.Servers(); got != 2 {
 		t.Errorf("%d servers", got)
@@ -320,6 +331,7 @@ func TestWrongKey(t *testing.T) {
 
 // TestKeyOnOneSide: of two servers that have routes to each other and only one of which has a key, none lets the other in.
 func TestKeyOnOneSide(t *testing.T) {
+	t.Parallel()
 	list := clusterConfigs(t, 2)
 	list[0].ClusterKey = []byte("the key of this cluster")
 	errs := make(chan error, 2)
@@ -341,6 +353,7 @@ func TestKeyOnOneSide(t *testing.T) {
 
 // TestModes: a store is not used by the other kind of server, which would delete it, or write to it behind its peers.
 func TestModes(t *testing.T) {
+	t.Parallel()
 	list := clusterConfigs(t, 2)
 	alone := list[0]
 	alone.Routes, alone.ClusterListen = nil, ""

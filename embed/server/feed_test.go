@@ -17,6 +17,7 @@ import (
 
 // TestFeedKeeps: an entry in a mirror is what it is at home, the largest one as well.
 func TestFeedKeeps(t *testing.T) {
+	t.Parallel()
 	r := startRegions(t, 1, "eu", "us")
 	home, m := r.logs["us"], openMirror(t, r.servers["eu"][0], "us")
 	stream := func(l *testLog) jetstream.Stream {
@@ -61,6 +62,7 @@ func TestFeedKeeps(t *testing.T) {
 // TestFeedHole: the stream at home begins with a high sequence, as after years. A new mirror does not count up to it.
 func TestFeedHole(t *testing.T) {
 	lab.Only(t, "waits for the times of the server")
+	t.Parallel()
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprint(n, " servers"), func(t *testing.T) {
 			const first = 50_000_000
@@ -91,6 +93,7 @@ func TestFeedHole(t *testing.T) {
 // TestFeedAfterUpgrade: mirrors of a release before there were feeds are made anew.
 func TestFeedAfterUpgrade(t *testing.T) {
 	lab.Only(t, "waits for the times of the server")
+	t.Parallel()
 	r := startRegions(t, 1, "eu", "us")
 	seq := mustAppend(t, r.logs["us"], "k", 0, "x")
 	js, err := jetstream.New(connectRegion(t, r.servers["eu"][0], "us"))

@@ -35,6 +35,7 @@ func smallDisk(t *testing.T) string {
 // TestHistoryYields: history that has taken all room makes some for calls, the oldest first.
 func TestHistoryYields(t *testing.T) {
 	lab.Only(t, "fills disks")
+	t.Parallel()
 	s := startServer(t, smallDisk(t))
 	l := openLog(t, connect(t, s), embed.Config{Region: "r", Health: s.Healthy})
 	startArchive(t, l)
@@ -77,6 +78,7 @@ func TestHistoryYields(t *testing.T) {
 
 // TestFullDisk: a disk that fills up is told as such, in bounded time, and the server can be stopped.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	dir := smallDisk(t)
 	s := startServer(t, dir)
 	l := openLog(t, connect(t, s), embed.Config{Region: "r", Health: s.Healthy})

@@ -76,6 +76,7 @@ func (c *child) kill() {
 // TestLeaderKilled: the process that leads the streams is killed with SIGKILL under appends. None of them fails, none is
 // there twice, and followers go on. It prints how long writes stood still.
 func TestLeaderKilled(t *testing.T) {
+	t.Parallel()
 	list := clusterConfigs(t, 3)
 	victim := startChild(t, list[2])
 	members := startMembers(t, list[:2])

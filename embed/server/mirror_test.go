@@ -24,17 +24,20 @@ func mirrorState(t *testing.T, l *testLog) (st embed.MirrorState) {
 
 // TestMirrorBefore: the other region is not there yet. Its mirrors are made, and fill when it comes.
 func TestMirrorBefore(t *testing.T) {
+	t.Parallel()
 	cfgs := regionConfigs(t, 1, "eu", "us")
 	eu := startServers(t, cfgs["eu"]...)[0]
 	m := openMirror(t, eu, "us")
 	if st := mirrorState(t, m); st.Last != 0 || st.Messages != 0 {
 		t.Errorf("%+v", st)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	if _, err := m.Append(ctx, "k", 0, []byte("x")); !errors.Is(err, embed.ErrUnavailable) {
 		t.Errorf("an append to a region that is not there: %v", err)
 	}
+	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
 	if _, err := m.MirrorReplaced(ctx); !errors.Is(err, embed.ErrUnavailable) {
 		t.Errorf("a question to a region that is not there: %v", err)
 	}
@@ -50,8 +53,10 @@ func TestMirrorBefore(t *testing.T) {
 // TestMirrorReplaced: a region loses its store. Its mirrors keep what they have and wait until the new stream has come to
 // where the old one ended; the loss is noticed, before and after that; and a mirror that is reset has the new stream.
 func TestMirrorReplaced(t *testing.T) {
+	t.Parallel()
 	for _, grown := range []bool{false, true} {
 		t.Run(fmt.Sprintf("grown %v", grown), func(t *testing.T) {
+			t.Parallel()
 			r := startRegions(t, 1, "eu", "us")
 			m := openMirror(t, r.servers["eu"][0], "us")
 			var last uint64
@@ -108,6 +113,7 @@ func TestMirrorReplaced(t *testing.T) {
 
 // TestRegionsOnAlone: a server that stood alone gets other regions, and still has all that it had.
 func TestRegionsOnAlone(t *testing.T) {
+	t.Parallel()
 	cfgs := regionConfigs(t, 1, "eu", "us")
 	cfg := cfgs["eu"][0]
 	plain := cfg
@@ -155,6 +161,7 @@ func TestRegionsOnAlone(t *testing.T) {
 
 // TestRegionsOnCluster: the servers of a cluster get other regions, one after the other.
 func TestRegionsOnCluster(t *testing.T) {
+	t.Parallel()
 	cfgs := regionConfigs(t, 3, "eu", "us")
 	var plain []Config
 	for _, cfg := range cfgs["eu"] {

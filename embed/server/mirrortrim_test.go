@@ -21,6 +21,7 @@ func count(t *testing.T, m *testLog, n uint64) {
 // it, across a connection that breaks, a restart at home and a restart of the mirror's own server.
 func TestMirrorTrim(t *testing.T) {
 	lab.Only(t, "a quarter of a minute")
+	t.Parallel()
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprint(n, " servers"), func(t *testing.T) {
 			r := startRegions(t, n, "eu", "us")
@@ -105,6 +106,7 @@ func breakLinks(t *testing.T, s *Server, region string) {
 
 // TestMirrorRetire: on a mirror, Retire and Trim wait for the mirror of the archive.
 func TestMirrorRetire(t *testing.T) {
+	t.Parallel()
 	r := startRegions(t, 1, "eu", "us")
 	home, m := r.logs["us"], openMirror(t, r.servers["eu"][0], "us")
 	last := appendMany(t, home, "a", "offer", "delete")
@@ -138,6 +140,7 @@ func TestMirrorRetire(t *testing.T) {
 // TestMirrorGap: the region removes entries that the mirror never had, because it was cut off. The mirror passes over them.
 func TestMirrorGap(t *testing.T) {
 	lab.Only(t, "a quarter of a minute")
+	t.Parallel()
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprint(n, " servers"), func(t *testing.T) {
 			r := startRegions(t, n, "eu", "us")

@@ -41,6 +41,7 @@ func openMirror(t *testing.T, s *Server, region string) *testLog {
 
 // TestRegions: three regions see each other's entries, and append to each other's logs.
 func TestRegions(t *testing.T) {
+	t.Parallel()
 	hosts := map[string]string{"eu": testHost(), "us": testHost(), "ap": testHost()}
 	servers, logs := map[string]*Server{}, map[string]*testLog{}
 	for name := range hosts {

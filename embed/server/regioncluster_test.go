@@ -161,6 +161,7 @@ func keep(t *testing.T, run func(context.Context) error) {
 // TestRegionClusters: regions of three servers. Mirrors fill and are on all servers, appends cross, and all goes on when the
 // server that leads ends, on either side.
 func TestRegionClusters(t *testing.T) {
+	t.Parallel()
 	r := startRegions(t, 3, "eu", "us")
 	mirrors := map[*Server]*testLog{}
 	for _, s := range r.servers["eu"] {

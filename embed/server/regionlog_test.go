@@ -74,6 +74,7 @@ func peerAt(name, host string) []embed.RegionPeer {
 
 // TestRegionFaults: what keeps two regions apart is said in a sentence, on both sides, and by RegionLink; no secret is in the log.
 func TestRegionFaults(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, here, there string // the case, what our log says, and what the other region's does
 		cfg               func(host string) Config
@@ -92,6 +93,7 @@ func TestRegionFaults(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			a, b := testHost(), testHost()
 			s, lines := startRegion(t, Config{Region: "eu", RegionListen: a + ":7422", Peers: peerAt("us", b)})
 			all := lines.await(t, "region us is not reachable at "+b+":7422: connection refused; calls of this region go on")
@@ -121,6 +123,7 @@ func TestRegionFaults(t *testing.T) {
 
 // TestRegionStranger: something else listens where the other region should.
 func TestRegionStranger(t *testing.T) {
+	t.Parallel()
 	host := testHost()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", host+":7422")
 	if err != nil {
@@ -145,6 +148,7 @@ func TestRegionStranger(t *testing.T) {
 
 // TestRegionLink: a connection, its end, and the next one.
 func TestRegionLink(t *testing.T) {
+	t.Parallel()
 	a, b := testHost(), testHost()
 	s, lines := startRegion(t, Config{Region: "eu", RegionListen: a + ":7422", Peers: peerAt("us", b)})
 	cfg := Config{Region: "us", RegionListen: b + ":7422", Peers: peerAt("eu", a), StoreDir: t.TempDir()}
@@ -168,6 +172,7 @@ func TestRegionLink(t *testing.T) {
 
 // TestRegionsTLS: regions that know each other's certificates are joined, and one with a certificate of another authority is not.
 func TestRegionsTLS(t *testing.T) {
+	t.Parallel()
 	a, b, c := testHost(), testHost(), testHost()
 	ours := testCA(t, t.TempDir(), "ours", a, b)
 	peers := append(peerAt("us", b), peerAt("ap", c)...)

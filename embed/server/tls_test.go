@@ -71,6 +71,7 @@ func testCA(t testing.TB, dir, name string, hosts ...string) (files []embed.TLSF
 
 // TestTLS: routes and clients over TLS; a client needs the authority, a server of another authority is not let in.
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	list := clusterConfigs(t, 3)
 	var hosts []string
 	for _, cfg := range list {
