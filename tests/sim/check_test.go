@@ -36,9 +36,13 @@ func (w *world) checkOwner(who, key string, c *projection.Call) {
 	}
 }
 
+// causeID tells commands apart.
+func causeID(c *events.Cause) string { return c.Cookie + "\x00" + string(c.Request) }
+
 // checkAppended looks at an event before it is folded: a takeover is by whoever knew the owner before, and no command is
 // carried out twice.
-func (w *world) checkAppended(key string, s *subject, seq uint64, env events.Envelope) {
+// What was carried out without the log, its node could not know.
+func (w *world) checkAppended(key string, s *subject, seq uint64, env events.Envelope, unlogged bool) {
 	c := &s.call
 	if ev, ok := env.Event.(events.TakenOver); ok && w.bug != bugEpoch {
 		w.stats.takeovers++
@@ -50,7 +54,11 @@ func (w *world) checkAppended(key string, s *subject, seq uint64, env events.Env
 	if env.Cause == nil {
 		return
 	}
-	id := env.Cause.Cookie + "\x00" + string(env.Cause.Request)
+	id := causeID(env.Cause)
+	if unlogged || w.log.twice[id] {
+		w.log.twice[id] = true
+		return
+	}
 	_, offered := env.Event.(events.Offered)
 	_, answered := env.Event.(events.Answered)
 	if list := w.log.caused[id]; len(list) > 0 && w.repeatable(s, list[len(list)-1], seq, offered || answered) {
@@ -98,6 +106,9 @@ func (w *world) checkPorts(key string, s *subject) {
 	if !n.serving {
 		return // it binds them when it starts
 	}
+	if h := n.calls[key]; h != nil && h.Waiting() {
+		return // the log is behind
+	}
 	for _, a := range s.locals {
 		switch _, so := n.pool.at(a); {
 		case so == nil:
@@ -111,8 +122,17 @@ func (w *world) checkPorts(key string, s *subject) {
 	}
 }
 
+// behind tells whether the log may be behind what a node has done with its sockets.
+func (w *world) behind(id string) bool {
+	n := w.nodes[w.index(id)]
+	return len(n.disk) > 0 || n.forgets
+}
+
 // checkFreed: no socket is closed that the log still has in a call of the node.
 func (w *world) checkFreed(n *node, a netip.AddrPort, key string) {
+	if h := n.calls[key]; h != nil && h.Waiting() {
+		return // the log is behind
+	}
 	if w.log.named[a] == key && w.log.subjects[key].call.Owner == n.id {
 		w.fail("%s closes the socket %s, which its call %s still names", n.id, a, w.short(key))
 	}
@@ -160,6 +180,10 @@ func (w *world) checkReply(p *proc, m *message, r reply, from uint64) {
 				w.fail("%s replies with the socket %s, which no event names", p.n.id, a)
 			}
 		}
+	}
+	if p.served || w.log.twice[m.id()] {
+		w.stats.served++ // by what the node knows, which is not what the log has
+		return
 	}
 	for _, seq := range w.log.caused[m.id()] {
 		if seq > from || r.transient() || !w.repeatable(s, seq, uint64(len(w.log.entries))+1, m.moves()) {

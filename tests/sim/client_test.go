@@ -69,6 +69,7 @@ func (n *node) receive(m *message, answer func(reply)) {
 	n.w.stats.commands++
 	n.lock(m.call.key, commandTime, func(p *proc) {
 		from := uint64(len(n.w.log.entries))
+		p.served = p.h.Waiting()
 		n.w.trace.add(n.w.now, n.id, "%s: %s, cookie %s", m.CallID, m.Command, m.cookie)
 		res := n.execute(p, m)
 		n.bring(p.h)

@@ -195,7 +195,7 @@ func (w *world) toLog(n *node, f func()) {
 
 // fromLog brings an answer of the log or of the bucket to a node.
 func (w *world) fromLog(n *node, f func()) {
-	if n.cutNATS || w.lost() {
+	if n.cutNATS || n.deaf > 0 || w.lost() {
 		return
 	}
 	inc := n.inc

@@ -43,12 +43,18 @@ type answer struct {
 func (p *proc) Append(env events.Envelope) error {
 	w, n := p.n.w, p.n
 	_, takeover := env.Event.(events.TakenOver)
-	p.blind = takeover && (w.bug == bugLostFence || w.bug == bugEpoch)
+	p.unfenced = takeover && (w.bug == bugLostFence || w.bug == bugEpoch)
 	if w.bug == bugReplyFirst && w.chance(100) {
 		data, err := events.Encode(env)
 		last := p.h.Call.Seq
 		n.after(w.between(ms, 5*ms), func() { p.attempt(last, data, func(answer) {}) })
 		return err
+	}
+	if p.guessed {
+		w.log.mixed[p.h.key] = true
+		if env.Cause != nil {
+			w.log.twice[causeID(env.Cause)] = true
+		}
 	}
 	was := p.h.Call.Owner
 	at, err := p.h.Append(p, env)
@@ -56,6 +62,10 @@ func (p *proc) Append(env events.Envelope) error {
 		return err
 	}
 	p.wrote = true
+	if at.Seq == 0 {
+		p.served = true
+		return nil
+	}
 	w.checkAcknowledged(at.Seq, p.h.key, at.Data)
 	if is := p.h.Call.Owner; is != "" && is != n.id {
 		n.nudge(is, p.h.key, at)
@@ -84,23 +94,27 @@ func (p *proc) Decode(data []byte) (events.Envelope, error) { return events.Deco
 
 // attempt sends an event to the log.
 func (p *proc) attempt(last uint64, data []byte, done func(answer)) {
-	w, n, key, blind := p.n.w, p.n, p.h.key, p.blind
+	w, n, key, unfenced := p.n.w, p.n, p.h.key, p.unfenced
 	w.toLog(n, func() {
-		seq, ok := w.log.append(n, key, last, data, !blind)
+		seq, ok := w.log.append(n, key, last, data, !unfenced)
 		w.fromLog(n, func() { done(answer{seq, ok, true}) })
 	})
 }
 
 // Store implements [replica.Effects].
-func (p *proc) Store(last uint64, data []byte, _ bool) (uint64, error) {
+func (p *proc) Store(last uint64, data []byte, ours bool) (uint64, error) {
 	w, n := p.n.w, p.n
-	if p.left(sec) <= 0 {
+	if p.left(sec) <= 0 && !(ours && n.core.ServeUnlogged) {
 		return 0, errTooLate
 	}
-	for p.left(sec) > 0 {
-		got := ask(p, p.left(sliceTime), answer{}, func(done func(answer)) { p.attempt(last, data, done) })
+	if list := n.disk[p.h.key]; w.bug == bugPublishOrder && p.limit > 0 && len(list) > 1 {
+		data = list[1]
+	}
+	for until := p.until(ours); w.now < until; {
+		slice := min(sliceTime, until-w.now)
+		got := ask(p, slice, answer{}, func(done func(answer)) { p.attempt(last, data, done) })
 		if got.got && !got.ok { // perhaps an earlier attempt of ours was stored
-			got = ask(p, p.left(sliceTime), answer{}, func(done func(answer)) {
+			got = ask(p, slice, answer{}, func(done func(answer)) {
 				w.toLog(n, func() {
 					seq, ok := w.log.ours(p.h.key, last, data)
 					w.fromLog(n, func() { done(answer{seq, ok, true}) })
@@ -109,28 +123,32 @@ func (p *proc) Store(last uint64, data []byte, _ bool) (uint64, error) {
 			if got.got && !got.ok {
 				w.stats.conflicts++
 				w.trace.add(w.now, n.id, "%s: conflict after %d", w.short(p.h.key), last)
+				n.logAnswered(true)
 				return 0, transact.ErrConflict
 			}
 		}
 		if got.ok {
+			n.logAnswered(true)
 			return got.seq, nil
 		}
 	}
 	w.stats.uncertain++
 	w.trace.add(w.now, n.id, "%s: the log does not answer", w.short(p.h.key))
+	n.logAnswered(false)
+	p.served = p.served || ours && n.core.ServeUnlogged
 	return 0, transact.ErrUncertain
 }
 
 // Read implements [replica.Effects]. It tries for as long as there is time, or once.
-func (p *proc) Read(after uint64, _ bool) ([]replica.Entry, uint64, error) {
+func (p *proc) Read(after uint64, ours bool) ([]replica.Entry, uint64, error) {
 	w, n := p.n.w, p.n
 	type result struct {
 		seqs []uint64
 		last uint64
 		ok   bool
 	}
-	for p.left(sec) > 0 {
-		got := ask(p, p.left(sliceTime), result{}, func(done func(result)) {
+	for until := p.until(ours); w.now < until; {
+		got := ask(p, min(sliceTime, until-w.now), result{}, func(done func(result)) {
 			w.toLog(n, func() {
 				r := result{w.log.since(p.h.key, after), w.log.last(p.h.key), true}
 				if w.bug == bugStaleRead { // a lagging replica answers
@@ -140,6 +158,7 @@ func (p *proc) Read(after uint64, _ bool) ([]replica.Entry, uint64, error) {
 			})
 		})
 		if got.ok {
+			n.logAnswered(true)
 			out := make([]replica.Entry, len(got.seqs))
 			for i, seq := range got.seqs {
 				out[i] = replica.Entry{Seq: seq, Data: w.log.entry(seq).data}
@@ -150,14 +169,10 @@ func (p *proc) Read(after uint64, _ bool) ([]replica.Entry, uint64, error) {
 			break
 		}
 	}
+	n.logAnswered(false)
+	p.served = p.served || ours && n.core.ServeUnlogged
 	return nil, 0, transact.ErrUncertain
 }
-
-// Unattended implements [replica.Effects].
-func (p *proc) Unattended() bool { return false }
-
-// Wait implements [replica.Effects].
-func (p *proc) Wait([]byte) bool { return false }
 
 // Fold implements [replica.Effects].
 func (p *proc) Fold(in replica.Entry) { p.n.foldOne(p.h, in) }
@@ -174,8 +189,9 @@ func (p *proc) Since(after uint64) ([]transact.Entry, error) {
 		return nil, nil
 	}
 	p.once = p.n.w.chance(500) // the log may also say at once that it cannot
-	defer func() { p.once = false }()
-	return p.h.Since(p, after)
+	out, err := p.h.Since(p, after)
+	p.once, p.guessed = false, p.guessed || err == nil && p.n.logAway != 0
+	return out, err
 }
 
 func (p *proc) Judge(node string) transact.Verdict { return p.n.judge(node) }

@@ -26,7 +26,7 @@ func (w *world) checkEqual() {
 			case !truth.Live() && h == nil: // forgotten
 			case h == nil:
 				w.fail("%s does not know %s", n.id, w.short(key))
-			case h.busy || h.inbox.Len() > 0:
+			case h.busy || h.inbox.Len() > 0 || h.Waiting():
 				w.fail("%s is still at work on %s", n.id, w.short(key))
 			case !sameCall(truth, &h.Call):
 				a, _ := json.Marshal(truth)
@@ -152,9 +152,15 @@ func (w *world) checkRerun() {
 	byKey := map[string][]history.Entry{}
 	for i := range w.log.entries {
 		e := &w.log.entries[i]
+		if e.unreadable {
+			continue
+		}
 		byKey[e.key] = append(byKey[e.key], history.Entry{Seq: uint64(i + 1), Envelope: e.env})
 	}
 	for _, key := range w.log.keys {
+		if w.log.mixed[key] {
+			continue
+		}
 		r := replay.Rerun(w.short(key), byKey[key])
 		w.stats.rerun += r.Rerun
 		for _, o := range r.Steps {

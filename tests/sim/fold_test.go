@@ -43,7 +43,7 @@ func (n *node) hold(h *held, deadline int64, job func(*proc)) {
 
 // wake has the follower deliver what is there.
 func (n *node) wake() {
-	if n.serving && !n.pumping && n.followed < uint64(len(n.w.log.entries)) && !n.cutNATS {
+	if n.serving && !n.pumping && n.followed < uint64(len(n.w.log.entries)) && !n.cutNATS && n.deaf == 0 {
 		n.pumping = true
 		n.after(n.w.delay(), n.pump)
 	}
@@ -51,7 +51,7 @@ func (n *node) wake() {
 
 func (n *node) pump() {
 	n.pumping = false
-	if n.cutNATS {
+	if n.cutNATS || n.deaf > 0 {
 		return
 	}
 	n.followed++
@@ -61,6 +61,9 @@ func (n *node) pump() {
 	case n.w.bug != bugSkip || !n.w.chance(20):
 		e := n.w.log.entry(n.followed)
 		n.deliver(e.key, replica.Entry{Seq: n.followed, Data: e.data})
+		if n.logAway != 0 {
+			n.rouse()
+		}
 	}
 	n.wake()
 }
@@ -79,6 +82,9 @@ func (n *node) deliver(key string, in replica.Entry) {
 
 // letGo folds what has arrived, and brings it into effect at once.
 func (n *node) letGo(h *held) {
+	if h.busy && n.w.bug == bugLetGo {
+		return
+	}
 	for _, in := range h.inbox.Take() {
 		n.foldOne(h, in)
 	}
@@ -90,7 +96,16 @@ func (n *node) foldOne(h *held, in replica.Entry) {
 	if !h.Takes(in) && (n.w.bug != bugUnordered || in.Seq <= h.Logged().Seq) {
 		return
 	}
-	env := n.w.log.entry(in.Seq).env
+	e := n.w.log.entry(in.Seq)
+	if e.unreadable {
+		h.garbled = true
+		n.took(h, events.Envelope{}, h.Unreadable(in.Seq))
+		return
+	}
+	if n.w.bug == bugPublishTwice && h.Waiting() {
+		in.Data = nil
+	}
+	env := e.env
 	switch ev := env.Event.(type) {
 	case events.Ended:
 		if n.w.bug == bugIgnoreEnd && n.id == "n2" {
@@ -118,6 +133,7 @@ func (n *node) took(h *held, env events.Envelope, ch replica.Change) {
 	if ev, ok := env.Event.(events.Offered); ok && ev.Owner != "" {
 		h.lost = false
 	}
+	n.unwait(h, ch)
 	if n.w.bug.folds() {
 		n.bend(h, env)
 	}
@@ -161,7 +177,7 @@ func (n *node) open(h *held) {
 	}
 	h.unbound = !n.pool.set(h.key, want)
 	n.grants.Adopted(h.key, want)
-	if h.unbound {
+	if h.unbound && !n.forgets {
 		n.w.fail("%s cannot bind the sockets of %s: another call has one", n.id, n.w.short(h.key))
 	}
 }

@@ -18,6 +18,8 @@ type eventLog struct {
 	keys     []string // of the subjects, in the order of their first entries
 	named    map[netip.AddrPort]string
 	caused   map[string][]uint64  // sequences of what a command led to, by its cookie and bytes
+	mixed    map[string]bool      // calls of which events were decided without the log, on something else than it has
+	twice    map[string]bool      // commands that were carried out without the log
 	owners   map[ownership]string // who owned which epoch, by all projections there are
 }
 
@@ -28,6 +30,9 @@ type logEntry struct {
 	env  events.Envelope // as decoded
 	sum  uint64          // of the call after it
 	gone bool            // it was retired
+	at   int64
+
+	unreadable bool
 }
 
 type subject struct {
@@ -49,6 +54,7 @@ func (l *eventLog) init(w *world) {
 	l.subjects = map[string]*subject{}
 	l.named = map[netip.AddrPort]string{}
 	l.caused = map[string][]uint64{}
+	l.mixed, l.twice = map[string]bool{}, map[string]bool{}
 	l.owners = map[ownership]string{}
 }
 
@@ -95,12 +101,13 @@ func (l *eventLog) append(by *node, key string, expected uint64, data []byte, fe
 	if !slices.Contains(l.keys, key) {
 		l.keys = append(l.keys, key)
 	}
-	l.entries = append(l.entries, logEntry{key: key, prev: expected, data: data, env: env})
+	l.entries = append(l.entries, logEntry{key: key, prev: expected, data: data, env: env, at: l.w.now})
 	seq = uint64(len(l.entries))
 	s.seqs = append(s.seqs, seq)
 	l.w.stats.events++
 	l.w.trace.add(l.w.now, "log", "%d: %s of %s by %s, generation %d", seq, events.KindOf(env.Event), l.w.short(key), env.Node, env.Gen)
-	l.w.checkAppended(key, s, seq, env)
+	l.w.checkOrphan(by, key, &s.call, env)
+	l.w.checkAppended(key, s, seq, env, l.w.checkKept(key, s, seq, data, env))
 	s.call.ID = env.Call
 	l.w.fold(&s.call, seq, env)
 	l.entries[seq-1].sum = summary(&s.call)
@@ -136,11 +143,13 @@ func (l *eventLog) retire(key string, upto uint64) {
 // name notes which sockets a call names now.
 func (l *eventLog) name(key string, s *subject) {
 	for _, a := range s.locals {
-		delete(l.named, a)
+		if l.named[a] == key {
+			delete(l.named, a)
+		}
 	}
 	s.locals = s.call.Locals()
 	for _, a := range s.locals {
-		if other := l.named[a]; other != "" {
+		if other := l.named[a]; other != "" && !l.w.behind(s.call.Owner) {
 			l.w.fail("socket %s is in two live calls, %s and %s", a, l.w.short(key), l.w.short(other))
 		}
 		l.named[a] = key

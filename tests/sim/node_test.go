@@ -2,7 +2,9 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 
 	"rtpjet/events"
 	"rtpjet/projection"
@@ -47,6 +49,12 @@ type node struct {
 	core     replica.Node
 	grants   replica.Grants // sockets that an event may name
 	cache    map[string]*cached
+
+	disk    map[string][][]byte // events that wait for the log, by key; they outlive the process
+	forgets bool                // some of them were lost with the machine
+	deaf    int                 // nothing of the log gets here, though all gets there
+	logAway int64               // since when it does not answer; 0: it does
+	roused  bool
 }
 
 // held is one call at one node, and who works on it (app/registry.go).
@@ -59,6 +67,9 @@ type held struct {
 	unbound bool   // sockets could not all be had
 	owner   string // when the sockets were looked at last
 	lost    bool   // it has ended, and how is not known
+
+	publishing bool
+	garbled    bool // an event could not be read
 
 	bent projection.Call // as it is folded with a planted bug
 }
@@ -80,8 +91,13 @@ func newNode(w *world, i int) *node {
 		n.room = 3
 	}
 	n.core = replica.Node{
-		Carries: func(owner string) bool { return owner == n.id }, Timeouts: timeouts, KeepEnded: w.cfg.keepEnded, OrphanTimeout: orphanAfter,
+		Carries:  func(owner string) bool { return owner == n.id || w.bug == bugKeepUnfit && len(n.disk) > 0 },
+		Timeouts: timeouts, KeepEnded: w.cfg.keepEnded, OrphanTimeout: orphanAfter, ServeUnlogged: w.cfg.serve && !w.bug.folds(),
 	}
+	if w.bug == bugRetireEarly {
+		n.core.KeepEnded = 0
+	}
+	n.disk = map[string][][]byte{}
 	n.skew, n.drift = w.between(-w.cfg.skew, w.cfg.skew), w.between(-200, 200)
 	n.clear()
 	return n
@@ -91,7 +107,7 @@ func newNode(w *world, i int) *node {
 func (n *node) clear() {
 	n.killProcs()
 	n.inc++
-	n.up, n.serving, n.paused, n.pumping, n.claiming = false, false, false, false, false
+	n.up, n.serving, n.paused, n.pumping, n.claiming, n.roused, n.logAway = false, false, false, false, false, false, 0
 	n.frozen, n.order, n.grants = nil, nil, replica.Grants{}
 	n.calls, n.cache = map[string]*held{}, map[string]*cached{}
 	n.view = make([]members.Lease, n.w.cfg.nodes)
@@ -124,6 +140,9 @@ func (n *node) crash() {
 // boot starts a process: it claims its lease, folds the log, takes its calls up, and then answers.
 func (n *node) boot() {
 	n.clear()
+	if n.dark {
+		n.loseDisk()
+	}
 	n.up, n.dark, n.booted, n.hears = true, false, n.w.now, n.w.now
 	n.reads = n.nextBuild()
 	var free int64
@@ -162,12 +181,17 @@ func (n *node) fold() {
 			}
 			n.held(e.key).inbox.Collect(replica.Entry{Seq: i + 1, Data: e.data})
 		}
+		for _, key := range slices.Sorted(maps.Keys(n.disk)) {
+			n.held(key)
+		}
 		n.serving = true
 		for _, key := range n.order {
 			h := n.calls[key]
-			for _, in := range h.inbox.Take() {
+			batch := h.inbox.Take()
+			for _, in := range batch {
 				n.foldOne(h, in)
 			}
+			n.inherit(h, batch)
 			h.Routed()
 			if n.w.bug != bugNoRebind {
 				n.route(h)
@@ -178,5 +202,8 @@ func (n *node) fold() {
 		n.beat()
 		n.after(n.w.between(0, sec), n.sweep)
 		n.after(n.w.between(0, sec), n.learn)
+		if n.core.ServeUnlogged {
+			n.after(n.w.between(0, sec), n.publishEach)
+		}
 	})
 }

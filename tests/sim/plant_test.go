@@ -31,6 +31,15 @@ const (
 	bugCloseEarly        // the sockets of an offer are closed while it may be accepted
 	bugForkTakes         // what one fork refuses is refused to the others
 	bugHoldAtOnce        // the direction of an offer counts before it is answered
+	bugPublishOrder      // what waits for the log is published out of order
+	bugPublishTwice      // what waits is not recognised in the log
+	bugKeepUnfit         // what waits is published though the call is another node's
+	bugForgetWaiting     // a process that starts forgets what the one before could not publish
+	bugSettleEarly       // sockets of a decision are freed though it may be under way, and the log was not asked
+	bugOrphan            // a call is ended for want of an owner that is there
+	bugRetireEarly       // the events of a call leave the stream as soon as it ends
+	bugRetireAny         // ... though one could not be read, or waits
+	bugLetGo             // what arrived meanwhile is not folded when a command lets go of the call
 )
 
 var planted = []struct {
@@ -62,6 +71,15 @@ var planted = []struct {
 	{"sockets of an offer closed early", bugCloseEarly, 100},
 	{"refusal of a fork", bugForkTakes, 100},
 	{"hold before the answer", bugHoldAtOnce, 100},
+	{"published out of order", bugPublishOrder, 300},
+	{"published twice", bugPublishTwice, 300},
+	{"published after a takeover", bugKeepUnfit, 300},
+	{"what waits is forgotten", bugForgetWaiting, 300},
+	{"granted ports freed early", bugSettleEarly, 300},
+	{"owned call ended as an orphan", bugOrphan, 300},
+	{"retired early", bugRetireEarly, 300},
+	{"retired in spite of what waits", bugRetireAny, 300},
+	{"let go with entries in the inbox", bugLetGo, 100},
 }
 
 func TestPlantedBugs(t *testing.T) {

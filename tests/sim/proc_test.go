@@ -14,7 +14,10 @@ type proc struct {
 	deadline int64 // by the node's clock that does not jump
 	wrote    bool  // it has appended something
 	once     bool  // it reads the log in one try
-	blind    bool  // it writes whatever the log ends with, by a planted bug
+	unfenced bool  // it writes whatever the log ends with, by a planted bug
+	limit    int64 // of one operation on the log; 0: until the deadline
+	served   bool  // it has gone on without the log
+	guessed  bool  // it could not read whether the log has its command
 
 	yield func(func()) bool
 	next  func() (func(), bool)

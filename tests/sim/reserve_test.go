@@ -9,7 +9,9 @@ import (
 )
 
 func (p *proc) Place(w transact.Wish) (string, bool) {
-	return p.n.table.Place(w, members.Here{Takes: p.n.takesNew(), Calls: int64(p.n.own())}, p.n.w.now)
+	return p.n.table.Place(w, members.Here{
+		Takes: p.n.takesNew(), First: p.n.core.ServeUnlogged && p.n.logAway != 0, Calls: int64(p.n.own()),
+	}, p.n.w.now)
 }
 
 func (p *proc) Interfaces(node string) *plan.Interfaces { return p.n.w.nodes[p.n.w.index(node)].face }

@@ -5,10 +5,15 @@ import "slices"
 // retire forgets a call that was over long enough ago, and removes it from the stream if this node is the one that does
 // (app/sweep.go).
 func (n *node) retire(h *held) {
-	if n.w.cfg.keepEnded == 0 || h.busy || !h.Over(n.wall()) || !h.Forgettable(h.Call.Seq, n.followed) {
+	over := h.Over(n.wall())
+	if n.w.bug == bugRetireAny {
+		over = h.Call.Ended && n.wall()-h.Call.EndedAt >= n.core.KeepEnded
+	}
+	if n.w.cfg.keepEnded == 0 || h.busy || !over || n.w.bug != bugRetireAny && !h.Forgettable(h.Call.Seq, n.followed) {
 		return
 	}
 	if n.w.archiver() == n {
+		n.w.checkRetired(n, h)
 		n.w.log.retire(h.key, h.Call.Seq)
 	}
 	delete(n.calls, h.key)

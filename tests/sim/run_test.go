@@ -33,6 +33,12 @@ func (w *world) begin() {
 		w.after(w.between(0, w.cfg.think), s.step)
 	}
 	w.after(w.between(0, sec), w.faults)
+	if w.cfg.outages {
+		w.after(w.between(0, 2*sec), w.outage)
+	}
+	if w.cfg.garbled {
+		w.after(w.between(0, 2*sec), w.garble)
+	}
 }
 
 // finish heals everything, has every call asked for, and ends them all.
@@ -62,6 +68,7 @@ func (w *world) finish() {
 	if w.broken == nil {
 		w.checkEqual()
 		w.checkFree()
+		w.checkPublished()
 		w.checkRerun()
 		w.checkTwins()
 	}
@@ -71,7 +78,7 @@ func (w *world) finish() {
 func (w *world) idle() bool {
 	for _, n := range w.nodes {
 		for _, h := range n.calls {
-			if n.serving && (h.busy || h.inbox.Len() > 0) {
+			if n.serving && (h.busy || h.inbox.Len() > 0 || h.Waiting()) {
 				return false
 			}
 		}

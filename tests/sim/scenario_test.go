@@ -14,6 +14,9 @@ type scenario struct {
 	keepEnded    int64 // how long the entries of an ended call stay; 0: for ever
 	zones        bool  // nodes are in two zones
 	talks        bool  // every other client negotiates
+	outages      bool  // the log is away now and then
+	serve        bool  // calls are served meanwhile
+	garbled      bool  // some entries of the log cannot be read
 }
 
 func (w *world) drawScenario() scenario {
@@ -32,6 +35,8 @@ func (w *world) drawScenario() scenario {
 	}
 	s.zones = w.seed%4 == 0 // not drawn, so that the other seeds are what they were before there were zones
 	s.talks = w.seed%2 == 1
+	s.serve, s.garbled = w.seed%4 == 2, w.seed%8 == 4
+	s.outages = s.serve || w.seed%8 == 0
 	return s
 }
 
@@ -129,7 +134,8 @@ func (w *world) heal() {
 	w.trace.add(w.now, "", "all faults end")
 	away := 0
 	for _, n := range w.nodes {
-		n.draining = false
+		n.draining, n.deaf = false, 0
+		n.wake()
 		n.mend(n.cutNATS, n.cutUDP)
 		n.thaw(n.inc)
 		if !n.up && (!w.cfg.dead || 2*(away+1) >= len(w.nodes)) {

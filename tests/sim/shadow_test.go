@@ -57,6 +57,10 @@ func (w *world) checkNothing(n *node, m *message, r reply, from uint64) {
 				break
 			}
 			env := w.log.entry(seq).env
+			if w.log.entry(seq).unreadable {
+				x.State.Seq = seq
+				continue
+			}
 			x.State.ID = env.Call
 			x.State.Apply(seq, env)
 		}

@@ -76,7 +76,7 @@ func TestSeeds(t *testing.T) {
 	}
 	workers.Wait()
 	t.Logf("%+v", sum)
-	if bad.Load() == 0 && last-*firstFlag >= 50 && (sum.takeovers == 0 || sum.conflicts == 0 || sum.uncertain == 0 || sum.repeats == 0 || sum.rerun == 0) {
+	if bad.Load() == 0 && last-*firstFlag >= 50 && (sum.takeovers == 0 || sum.conflicts == 0 || sum.uncertain == 0 || sum.repeats == 0 || sum.rerun == 0 || sum.kept == 0 || sum.served == 0 || sum.orphans == 0) {
 		t.Errorf("the runs try too little: %+v", sum)
 	}
 }
@@ -95,6 +95,9 @@ func (c *counters) add(d counters) {
 	c.atOnce += d.atOnce
 	c.twinned += d.twinned
 	c.movedOffers += d.movedOffers
+	c.kept += d.kept
+	c.served += d.served
+	c.orphans += d.orphans
 }
 
 // complain prints a violation and what led to it.

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"math"
 	"net/netip"
 	"slices"
 
@@ -40,6 +41,9 @@ func (n *node) care(h *held) replica.Care {
 		return replica.Care{Carried: true, Stats: func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }}
 	}
 	since, gone := n.table.GoneSince(h.Call.Owner, n.w.now)
+	if n.w.bug == bugOrphan {
+		since, gone = n.w.now-orphanAfter, true
+	}
 	return replica.Care{Caretaker: gone && n.table.Caretaker(h.key, n.w.now), Gone: n.w.now - since}
 }
 
@@ -62,9 +66,12 @@ func (p *proc) afterOwn(err error) {
 // settle asks the log about the sockets whose time is over, and gives back those that no event names.
 func (n *node) settle() {
 	now := n.w.now
+	if n.w.bug == bugSettleEarly {
+		now = math.MaxInt64
+	}
 	for _, key := range n.grants.Due(now) {
 		n.lock(key, ownTime, func(p *proc) {
-			if p.h.CatchUp(p) == nil {
+			if n.w.bug == bugSettleEarly || p.h.CatchUp(p) == nil {
 				n.bring(p.h)
 				n.pool.release(n.grants.Settle(key, now))
 			}

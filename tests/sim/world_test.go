@@ -32,6 +32,7 @@ type world struct {
 	calls  []*script
 	calm   bool // the time of faults is over
 
+	kept    map[string][]*kept // events that took effect without the log, by key
 	signals map[string]*signal // of talks, by the bytes of their commands
 
 	trace  trace
@@ -45,13 +46,14 @@ type counters struct {
 	// Of talks: exchanges that were settled, offers that were not taken for proposals, and those that waited while a call moved.
 	exchanges, atOnce, movedOffers int
 	twinned                        int // offers that twins have not had
+	kept, served, orphans          int // events that took effect without the log, commands that were answered so, and calls without owner that were ended
 }
 
 // start is the time at which a run begins, in µs of Unix time.
 const start = int64(1_000_000_000_000_000)
 
 func newWorld(seed uint64, b bug) *world {
-	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x5eed)), now: start, bug: b, signals: map[string]*signal{}}
+	w := &world{seed: seed, rng: rand.New(rand.NewPCG(seed, 0x5eed)), now: start, bug: b, signals: map[string]*signal{}, kept: map[string][]*kept{}}
 	w.cfg = w.drawScenario()
 	w.log.init(w)
 	w.leases.w = w
