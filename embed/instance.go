@@ -12,7 +12,7 @@ import (
 const clusterKey = "cluster.instance"
 
 // InstanceID returns the identity that all nodes of the region share, 12 hex digits, and makes it if this is the first
-// node ever. It is the mark of "loop protect" (ng-reference §4.3): a node must know the SDP of its peers for their own, and
+// node ever. It is the mark of "loop protect": a node must know the SDP of its peers for their own, and
 // that of another cluster for a stranger's.
 func (l *Log) InstanceID(ctx context.Context) (string, error) {
 	if id := l.instance.Load(); id != nil {

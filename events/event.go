@@ -77,7 +77,7 @@ type Signalling struct {
 	To   int `json:"to"`
 	// Request is a digest of the NG dictionary: the same request again, with nothing in between, gets the same reply.
 	Request uint64 `json:"request,omitempty"`
-	// Final is true if the SIP message was a final response (ng-reference §2, aliases).
+	// Final is true if the SIP message was a final response, after which a new tag is a new party.
 	Final bool `json:"final,omitempty"`
 	// TOS is the call's TOS byte; nil leaves it as it is, and a negative value goes back to the configured default.
 	TOS *int `json:"tos,omitempty"`
@@ -114,7 +114,7 @@ type Party struct {
 	Out Out `json:"out,omitzero"`
 	// In is what we keep of the SDP that this party sent last.
 	In In `json:"in,omitzero"`
-	// Key is the digest of the alias key (ng-reference §2, alias-key); empty if none was asked for.
+	// Key is the digest of what the request's alias-key chose (docs/ng.md, "Parties"); empty if none was asked for.
 	Key string `json:"key,omitempty"`
 	// Seen is the address from which the proxy received the party's last SDP ("received from"); invalid if it did not say.
 	Seen netip.Addr `json:"seen,omitzero"`
@@ -128,7 +128,7 @@ type In struct {
 	NoAllowMixed bool `json:"no_allow_mixed,omitempty"`
 }
 
-// Out is what the SDP sent to a party last looked like, as far as later ones depend on it (ng-reference §4.7).
+// Out is what the SDP sent to a party last looked like, as far as later ones depend on it (docs/ng.md, "replace").
 type Out struct {
 	Sent     bool   `json:"sent,omitempty"`
 	Username string `json:"username,omitempty"` // of the first o= line sent
@@ -188,7 +188,7 @@ type Media struct {
 	Stripped  []Codec        `json:"stripped,omitempty"`  // what it did not list, though the other side offered it
 
 	// Mux is true while RTP and RTCP share a port (RFC 5761). MuxOffered: the party offered it to us. MuxSent: we offered it
-	// to the party. MuxAccept and MuxReject: what the offer said about answering the party's offer (ng-reference §4.5).
+	// to the party. MuxAccept and MuxReject: what the offer said about answering the party's offer.
 	Mux        bool `json:"mux,omitempty"`
 	MuxOffered bool `json:"mux_offered,omitempty"`
 	MuxSent    bool `json:"mux_sent,omitempty"`
@@ -306,7 +306,7 @@ type Ports struct {
 }
 
 // Earlier are sockets towards a party that served another remote address of the other side; when that address comes back,
-// so do they (ng-reference §5.4).
+// so do they.
 type Earlier struct {
 	Interface  string         `json:"interface,omitempty"`
 	Advertised netip.Addr     `json:"advertised,omitzero"`
@@ -358,7 +358,7 @@ type EndpointLearned struct {
 	Confirmed bool           `json:"confirmed,omitempty"`
 }
 
-// MediaBlocked says that media or DTMF of parties was blocked or let through again (ng-reference §11).
+// MediaBlocked says that media or DTMF of parties was blocked or let through again.
 type MediaBlocked struct {
 	Parties []int `json:"parties,omitempty"` // none: the whole call
 	All     bool  `json:"all,omitempty"`     // without Parties: the call and each party by itself

@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// Secrets in the log are sealed with the cluster key (design, decision 11): the keys of SRTP in the facts, and those in the
-// kept request and reply, where as many letters x stand in their place. Whoever has the log and not the key can read all but
-// them.
+// Secrets in the log are sealed with the cluster key (docs/decisions/11-sealed-secrets.md): the keys of SRTP in the
+// facts, and those in the kept request and reply, where as many letters x stand in their place. Whoever has the log and
+// not the key can read all but them.
 //
 // A sealed secret is mark, 4 bytes that name the key, 12 bytes of nonce, and AES-256-GCM. The nonce is made from the secret
 // itself, so that sealing needs no randomness and a repeated append has the same bytes; equal secrets of one call look equal.

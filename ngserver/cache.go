@@ -9,7 +9,7 @@ import (
 // Limits of a Cache that was not told any.
 const (
 	// DefaultCacheRetention is how long a reply can be repeated at least. Clients send a command again for 5 s
-	// (field-notes §3.1); a minute is what field-notes §3.5 asks for.
+	// (Kamailio's rtpengine_retr and rtpengine_tout_ms); rtpengine keeps its replies for a minute at most.
 	DefaultCacheRetention = 60 * time.Second
 	// DefaultCacheBytes is how much memory the finished replies take at most, keys included, about.
 	DefaultCacheBytes = 256 << 20
@@ -20,8 +20,8 @@ const (
 )
 
 // Cache remembers replies by cookie and payload, so that a command that comes twice is executed once and answered with the
-// same bytes (ng-reference §1.7, field-notes §3.5 duty 1). The payload belongs to the key because cookies of different
-// clients collide (field-notes pain 3). Replies with errors are kept like all others.
+// same bytes (docs/ng.md, "Repeated messages"). The payload belongs to the key because cookies of different
+// clients collide. Replies with errors are kept like all others.
 //
 // Finished replies are in two generations; each is filled for the retention time, or until it holds half of the byte limit,
 // and then becomes the old one. So under more load than the memory allows retention gets shorter, and memory never larger.

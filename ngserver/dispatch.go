@@ -142,9 +142,9 @@ func (d *Dispatcher) Stats() Stats {
 	}
 }
 
-// Do handles one message with its cookie (ng-reference §1.1), for transports that have a goroutine for it to wait in. The
-// result has the cookie in front and must not be changed. It is nil if there is nothing to send: no cookie, or ctx ended
-// while an equal command was waited for. data is kept by the Handler.
+// Do handles one message with its cookie (docs/ng.md, "Envelope"), for transports that have a goroutine for it to wait
+// in. The result has the cookie in front and must not be changed. It is nil if there is nothing to send: no cookie, or
+// ctx ended while an equal command was waited for. data is kept by the Handler.
 func (d *Dispatcher) Do(ctx context.Context, data []byte, source netip.AddrPort) []byte {
 	now := d.clock()
 	cookie, payload, ok := splitCookie(data)
@@ -175,8 +175,8 @@ func (d *Dispatcher) Do(ctx context.Context, data []byte, source netip.AddrPort)
 	return d.execute(ctx, &m, cookie, ticket, 0)
 }
 
-// DoPlain handles one message of a transport without cookies (ng-reference §1.4, §1.5), which has no protection against
-// repetition either. The result is the reply; it is never nil.
+// DoPlain handles one message of a transport without cookies (ng-plain, over HTTP and WebSocket), which has no
+// protection against repetition either. The result is the reply; it is never nil.
 func (d *Dispatcher) DoPlain(ctx context.Context, payload []byte, source netip.AddrPort) []byte {
 	m := Message{Source: source, Raw: payload, Received: d.clock()}
 	return d.execute(ctx, &m, nil, Ticket{}, 0)
@@ -328,7 +328,7 @@ func (d *Dispatcher) ignore(data []byte, source netip.AddrPort) {
 }
 
 const (
-	pingPayload = "d7:command4:pinge" // what Kamailio sends, byte for byte (field-notes §2.1)
+	pingPayload = "d7:command4:pinge" // what Kamailio sends, byte for byte
 	pongPayload = "d6:result4:ponge"
 )
 
@@ -354,7 +354,7 @@ func (d *Dispatcher) count(source netip.AddrPort, index int, result string, took
 	}
 }
 
-// splitCookie splits a message at its first blank (ng-reference §1.1).
+// splitCookie splits a message at its first blank.
 func splitCookie(data []byte) (cookie, payload []byte, ok bool) {
 	i := bytes.IndexByte(data, ' ')
 	if i <= 0 {

@@ -29,7 +29,7 @@ type socket struct {
 }
 
 // listenAll opens the sockets of one [ADDR:]PORT. A bare port is two sockets, for all IPv4 and for all IPv6 addresses; on a
-// host without IPv6 it is one (ng-reference §18).
+// host without IPv6 it is one.
 func listenAll(addr string, tos int, floating bool) ([]*socket, error) {
 	host, port, err := splitListen(addr)
 	if err != nil {

@@ -198,7 +198,7 @@ type job struct {
 	ticket   Ticket
 }
 
-// send sends reply to where the datagram came from, from where it was sent to (ng-reference §1.2).
+// send sends reply to where the datagram came from, from where it was sent to: clients use connected sockets.
 func (j *job) send(reply []byte) {
 	_, _, err := j.sock.conn.WriteMsgUDPAddrPort(reply, j.control[:j.ncontr], j.source)
 	if err != nil && !errors.Is(err, net.ErrClosed) {

@@ -94,7 +94,7 @@ func TestCommand(t *testing.T) {
 	}
 }
 
-// The table of §1.8: what comes back for messages that are no commands. Exchanges are in testdata, one per line:
+// What comes back for messages that are no commands. Exchanges are in testdata, one per line:
 // payload, tab, reply, both in Go quotes.
 func TestExchanges(t *testing.T) {
 	c := dialServer(t, serve(t, ngserver.Config{}))
@@ -210,7 +210,7 @@ func TestDuplicates(t *testing.T) {
 		t.Errorf("executed %d times", n)
 	}
 
-	// The same cookie with another payload is another command (field-notes, pain 3).
+	// The same cookie with another payload is another command: clients' cookies collide.
 	got, err := first.DoRaw("cookie", []byte("d7:command5:offer7:call-id1:be"))
 	if err != nil || bytes.Equal(got, want) {
 		t.Errorf("other command with that cookie got %q, %v", got, err)

@@ -107,7 +107,7 @@ type Stats struct {
 	Ignored, Overloaded, Panics, TooLarge, Stale uint64
 }
 
-// ControlStatistics fills the dictionary controlstatistics of the command statistics (ng-reference §10).
+// ControlStatistics fills the dictionary controlstatistics of the command statistics.
 func (s Stats) ControlStatistics(o *ng.Object) {
 	proxies := make([]*ng.Object, 0, len(s.Proxies))
 	var totals [numCommands]uint64

@@ -9,7 +9,7 @@ import (
 	"rtpjet/ngserver/ng"
 )
 
-// Refusals of the blocking commands that name a flow (ng-reference §11).
+// Refusals of the blocking commands that name a flow, in rtpengine's words.
 const (
 	reasonNoToTag         = "Media flow not found (to-tag not found)"
 	reasonNoToLabel       = "Media flow not found (to-label not found)"
@@ -82,8 +82,8 @@ func dropsDTMF(req *ng.Request) (bool, error) {
 	return false, &Refusal{Reason: ng.ReasonUnsupported}
 }
 
-// selectParty applies the precedence of ng-reference §11; nil is the whole call. The from-tag alone selects nobody: clients
-// send it with every command.
+// selectParty applies the precedence of docs/ng.md, "Blocking"; nil is the whole call. The from-tag alone selects
+// nobody: clients send it with every command.
 func selectParty(c *Call, req *ng.Request) (*events.Party, error) {
 	switch {
 	case req.All == "all":

@@ -10,7 +10,7 @@ import (
 )
 
 // offerCodecs returns the list to offer to the receiver, made from the sender's by the codec options, and what was left
-// out of it (ng-reference §4.8). ok is false if nothing is left and the options allow that: the section is to be rejected.
+// out of it (docs/ng.md, "codec"). ok is false if nothing is left and the options allow that: the section is to be rejected.
 // Without a transcoder mask, consume and ignore come down to strip, and transcode to offer.
 func offerCodecs(list []events.Codec, req *ng.Request) (offered, stripped []events.Codec, ok bool) {
 	o := &req.Codec
@@ -134,7 +134,7 @@ func fmtpCompatible(offer, answer events.Codec) bool {
 	switch strings.ToUpper(offer.Name) {
 	case "AMR", "AMR-WB":
 		return octetAligned(offer.Fmtp) == octetAligned(answer.Fmtp)
-	case "GSM": // has no parameters, so nobody knows what these mean (ng-reference §4.8)
+	case "GSM": // has no parameters, so nobody knows what these mean
 		return offer.Fmtp == answer.Fmtp
 	}
 	return true

@@ -7,7 +7,7 @@ import (
 	"rtpjet/ngserver/ng"
 )
 
-// Refusal is the error of a decision: the error-reason that the client gets (ng-reference §4.1).
+// Refusal is the error of a decision: the error-reason that the client gets.
 type Refusal struct {
 	Reason string
 	Err    error // what is behind it, for the log; may be nil

@@ -8,9 +8,9 @@ import (
 	"rtpjet/ngserver/ng"
 )
 
-// dialogue finds or makes the sender and the receiver of an SDP by their tags and the via-branch (ng-reference §2). Both
-// are copies, already each other's peer, and their tags, aliases and branches are those after the command. New parties take
-// the ids from next on. Strings are cloned: the request's share its datagram.
+// dialogue finds or makes the sender and the receiver of an SDP by their tags and the via-branch (docs/ng.md,
+// "Parties"). Both are copies, already each other's peer, and their tags, aliases and branches are those after the
+// command. New parties take the ids from next on. Strings are cloned: the request's share its datagram.
 func dialogue(c *Call, s Signal) (sender, receiver *events.Party, err error) {
 	req := s.Req
 	d := dialogueFinder{call: c, now: s.Now, next: len(c.Parties), branch: req.ViaBranch}
@@ -60,7 +60,7 @@ func (d *dialogueFinder) known(receiver *events.Party, tag string, s Signal) *ev
 		return q
 	}
 	// A new tag for a party that has one. Another tag in a later answer is the same phone behind another proxy, or a fork
-	// that we were not told about; only the former is an alias (§2).
+	// that we were not told about; only the former is an alias.
 	if !s.Answer || d.call.LastFinal && !s.Req.Provisional {
 		return d.make(tag)
 	}

@@ -15,7 +15,7 @@ import (
 const maxEarlier = 3
 
 // ports gives both sides of a section their sockets and notes where the sender wants its media. The receiver's sockets serve
-// one remote address of a sender: another one gets sockets of its own, and the SDP that goes out says so (ng-reference §5.4).
+// one remote address of a sender: another one gets sockets of its own, and the SDP that goes out says so.
 func (d *mediaDecision) ports(sec *Section, m, o *events.Media) error {
 	family := familyOf(sec.Remote.RTP.Addr())
 	if d.Answer && m.Local.RTP.IsValid() {
@@ -44,7 +44,7 @@ func (d *mediaDecision) ports(sec *Section, m, o *events.Media) error {
 }
 
 // receiverFamily is the family of our address towards the receiver: as asked for, else the one established with the
-// receiver, else the sender's (ng-reference §4.2, address family).
+// receiver, else the sender's.
 func (d *mediaDecision) receiverFamily(o *events.Media, sender string) string {
 	switch {
 	case d.Req.AddressFamily != "":

@@ -9,7 +9,7 @@ import (
 	"rtpjet/relay/plan"
 )
 
-// LearningWindow is how long addresses are learned after a signalling event, in µs (ng-reference §6.1).
+// LearningWindow is how long addresses are learned after a signalling event, in µs (docs/learning.md).
 const LearningWindow = 3_000_000
 
 // RouteDefaults are the daemon's settings that calls may override.
@@ -132,7 +132,7 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 		s.Mode = mode
 	}
 	if s.BlockDTMF || (c.Blocked || m.Blocked) && !c.Dropping && m.Echo != "blackhole" {
-		s.DTMF = dtmfTypes(m) // key presses pass where media is blocked (ng-reference §11)
+		s.DTMF = dtmfTypes(m) // key presses pass where media is blocked
 	}
 	in, usable := keys.in(p.ID, m)
 	s.Decrypt = c.withRollovers(in, p.ID, i, false, false, m.Keys().In, now)

@@ -186,7 +186,8 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-// Timers by class (§6.3): the party should send; its address is not known; nothing is expected of it.
+// Timers by class (docs/ng.md, "Learning and timers"): the party should send; its address is not known; nothing is
+// expected of it.
 func TestTimeout(t *testing.T) {
 	const s = 1_000_000
 	limits := projection.Timeouts{Media: 60 * s, Silent: 3600 * s, Offer: 600 * s, Final: 86400 * s}

@@ -22,7 +22,7 @@ func endToEnd(sec *Section) bool {
 	return sec.RTP && (overTLS(sec.Protocol) || sec.DTLS && len(sec.Crypto) == 0)
 }
 
-// sdesOptions are the values of SDES (ng-reference §4.6).
+// sdesOptions are the values of SDES (docs/ng.md, "Transport protocols and keys").
 type sdesOptions struct {
 	off, nonew, static    bool
 	no, only, order, pref []string

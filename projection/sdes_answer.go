@@ -57,7 +57,7 @@ func sameParameters(c *events.Crypto, as events.Crypto) {
 }
 
 // answersKeys tells whether the answer carries a key. An OSRTP offer that was passed on and refused is answered in plain,
-// unless the client wants the relay to bridge (ng-reference §4.6).
+// unless the client wants the relay to bridge.
 func (d *mediaDecision) answersKeys(from, to events.SRTP, profile string, agreed bool) bool {
 	if len(to.Received) == 0 {
 		return false

@@ -12,7 +12,7 @@ import (
 )
 
 // DecideSignal decides an offer or an answer: who talks to whom, and what each section of both parties becomes. It reserves
-// the sockets of both sides, so that an ordinary answer needs none (design, decision 3). The call may be nil or ended. On
+// the sockets of both sides, so that an ordinary answer needs none. The call may be nil or ended. On
 // error (a *Refusal) the caller releases what was reserved.
 func DecideSignal(c *Call, s Signal, res Resources) (*Signalled, error) {
 	base := c
@@ -77,7 +77,7 @@ func DecideSignal(c *Call, s Signal, res Resources) (*Signalled, error) {
 	return out, nil
 }
 
-// callTOS maps the TOS key of an offer (ng-reference §4.2): 0 to 255 set it, negative keeps what was, absent or above 255
+// callTOS maps the TOS key of an offer: 0 to 255 set it, negative keeps what was, absent or above 255
 // goes back to the configured default, which is -1 in the event.
 func callTOS(tos int) *int {
 	switch {
@@ -219,7 +219,7 @@ func (d *mediaDecision) reject(m *events.Media) {
 	m.SRTP = nil
 }
 
-// protocols applies §4.6: the receiver keeps its profile, which an explicit transport-protocol changes.
+// protocols settles the profiles: the receiver keeps its profile, which an explicit transport-protocol changes.
 func (d *mediaDecision) protocols(sec *Section, m, o *events.Media) {
 	if sec.Rejected && (d.Answer && m.Protocol != "" || sec.Protocol == "") {
 		// What a section that is not there says means nothing: a later offer goes on from what both sides had.
@@ -328,7 +328,7 @@ func (d *mediaDecision) codecs(sec *Section, m, o *events.Media) {
 	m.Codecs = o.Offered
 }
 
-// mux applies §4.5. Towards the sender nothing is settled before the answer.
+// mux settles rtcp-mux (docs/ng.md, "rtcp-mux"). Towards the sender nothing is settled before the answer.
 func (d *mediaDecision) mux(sec *Section, m, o *events.Media) {
 	if !sec.RTP {
 		m.Mux, o.Mux, m.MuxOffered, m.MuxSent, o.MuxOffered, o.MuxSent = false, false, false, false, false, false

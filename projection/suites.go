@@ -14,7 +14,8 @@ type Suite struct {
 	Key, Salt int // bytes of the master key and salt
 }
 
-// suites are those that we offer, in the order of ng-reference §4.6; f8 comes last, because hardly anything else has it.
+// suites are those that we offer, in the order of docs/ng.md, "Transport protocols and keys"; f8 comes last, because
+// hardly anything else has it.
 var suites = [...]Suite{
 	{"AEAD_AES_256_GCM", 32, 12},
 	{"AEAD_AES_128_GCM", 16, 12},

@@ -6,7 +6,7 @@ import (
 	"rtpjet/events"
 )
 
-// Timeouts are the four timers of a call, in µs; 0 switches one off (ng-reference §6.3, §18).
+// Timeouts are the four timers of a call, in µs; 0 switches one off (docs/ng.md, "Learning and timers").
 type Timeouts struct{ Media, Silent, Offer, Final int64 }
 
 // signalled is when a section was signalled last, in µs of Unix time. An offer that waits for its answer counts, too, though it changes no

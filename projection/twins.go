@@ -8,8 +8,7 @@ import (
 )
 
 // The older form of OSRTP offers a media twice: in a plain section and in a secure one next to it, of which the other side
-// takes one. Here both are one section, the secure one if that is in use; whoever sees two has it in Media.Twin (ng-reference
-// §4.6, OSRTP).
+// takes one. Here both are one section, the secure one if that is in use; whoever sees two has it in Media.Twin.
 
 // joinTwins returns the sections of an SDP with each pair of its sender joined to one. In an offer that is what the client
 // asks for, and in all later SDPs of that party; in an answer the pair is ours. medias are the sender's sections so far.

@@ -142,7 +142,7 @@ func (d *decoder) dict(depth int) (*Dict, error) {
 }
 
 // int reads the digits and the closing e of an integer. Numbers outside of int64 become the nearest int64, as rtpengine
-// reads them: such a number under a key that nobody needs must not fail a command (ng-reference §1.9).
+// reads them: such a number under a key that nobody needs must not fail a command.
 func (d *decoder) int() (int64, error) {
 	neg := false
 	if d.i < len(d.b) && d.b[d.i] == '-' {
@@ -211,8 +211,8 @@ func (d *decoder) bytes() ([]byte, error) {
 	return nil, ErrTruncated
 }
 
-// Scan returns the length of the first value of b without decoding it, for finding the end of a message on a byte stream
-// (ng-reference §1.3). It allocates nothing. Errors are those of Decode; a value that Scan accepts, Decode accepts.
+// Scan returns the length of the first value of b without decoding it, for finding the end of a message on a byte stream,
+// where NG has no length. It allocates nothing. Errors are those of Decode; a value that Scan accepts, Decode accepts.
 func Scan(b []byte) (int, error) {
 	d := decoder{b: b}
 	// Per open container: whether it is a dictionary, and whether its next value is a key.

@@ -1,4 +1,4 @@
-// Package bencode reads and writes bencode as rtpengine's NG protocol uses it (ng-reference §1.1).
+// Package bencode reads and writes bencode as rtpengine's NG protocol uses it (docs/ng.md, "Envelope").
 //
 // It differs from the BitTorrent rules where NG clients do: keys may come in any order and more than once, what follows
 // a value is the caller's, and the encoder keeps the order in which keys were added. Decoding is bounded: no allocation is sized by a

@@ -11,7 +11,7 @@ const (
 	CommandStatistics = "statistics"
 )
 
-// CommandInfo names a command: on the wire, and in the keys of statistics (ng-reference §3, §10).
+// CommandInfo names a command: on the wire, and in the keys of statistics.
 type CommandInfo struct{ Name, Short string }
 
 // Commands are all NG commands in the order of their statistics. The slice must not be changed.

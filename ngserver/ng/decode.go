@@ -11,7 +11,7 @@ import (
 	"rtpjet/ngserver/bencode"
 )
 
-// Encoding is the notation of a message. A reply has the one of its request (ng-reference §1.1).
+// Encoding is the notation of a message. A reply has the one of its request.
 type Encoding uint8
 
 // The two notations. Bencode is the zero value because an error about an unrecognisable message is told in bencode.
@@ -39,7 +39,7 @@ func DetectEncoding(payload []byte) Encoding {
 // DecodeDict reads a message without its cookie. Byte strings of the dictionary alias payload, which must not change while
 // it is in use. What follows a bencode dictionary is ignored, what follows a JSON object is an error, as in rtpengine.
 //
-// Every error is a *ReasonError with a text of ng-reference §1.8; the encoding is valid beside an error, too. Time and
+// Every error is a *ReasonError with one of the texts of reasons.go; the encoding is valid beside an error, too. Time and
 // memory are linear in the length of payload, and nesting is limited to bencode.MaxDepth.
 func DecodeDict(payload []byte) (*Dict, Encoding, error) {
 	if len(payload) == 0 {

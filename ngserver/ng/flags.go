@@ -2,7 +2,7 @@ package ng
 
 import "strings"
 
-// flagTable maps the folded name of a flag to what it does (ng-reference §4.3, §7, §11, §14).
+// flagTable maps the folded name of a flag to what it does. The flags are those of rtpengine's documentation.
 var flagTable map[string]func(*parser)
 
 // Flags without a field: they are kept under this name in Request.OtherFlags.
@@ -78,7 +78,8 @@ func set(field func(*Request) *bool) func(*parser) {
 	return func(p *parser) { *field(p.r) = true }
 }
 
-// webRTC does what the flag stands for (§4.3, §19.7). Later words of the request may change parts of it.
+// webRTC does what the flag stands for (docs/ng.md, "Flags strings and templates"). Later words of the request may
+// change parts of it.
 func (p *parser) webRTC() {
 	r := p.r
 	r.WebRTC = true
@@ -93,7 +94,7 @@ func (p *parser) webRTC() {
 	p.bundle("require")
 }
 
-// flagPrefixes are the flags that are an option with its value in one word, PREFIX-value (§1.9). Of prefixes that begin
+// flagPrefixes are the flags that are an option with its value in one word, PREFIX-value. Of prefixes that begin
 // alike the longer one comes first.
 var flagPrefixes = []struct {
 	prefix string // folded
@@ -158,7 +159,7 @@ func (p *parser) flag(s string) {
 	p.unknown(s, "")
 }
 
-// ice reads one word of ICE (§4.4).
+// ice reads one word of ICE.
 func (p *parser) ice(s string) {
 	switch w := word(s); w {
 	case "remove", "force", "default", "optional", "force-relay":
@@ -180,7 +181,7 @@ func (p *parser) ice(s string) {
 	}
 }
 
-// rtcpMux reads one word of rtcp-mux (§4.5).
+// rtcpMux reads one word of rtcp-mux (docs/ng.md, "rtcp-mux").
 func (p *parser) rtcpMux(s string) {
 	m := &p.r.RTCPMux
 	switch s {
@@ -199,7 +200,7 @@ func (p *parser) rtcpMux(s string) {
 	}
 }
 
-// sdes reads one word of SDES (§4.6). Suite names and parameters stay as they are: what they mean is the SDP engine's.
+// sdes reads one word of SDES. Suite names and parameters stay as they are: what they mean is the SDP engine's.
 func (p *parser) sdes(s string) {
 	w := word(s)
 	switch w {
@@ -223,7 +224,7 @@ func (p *parser) sdes(s string) {
 	p.r.SDES = append(p.r.SDES, w)
 }
 
-// osrtp reads one word of OSRTP (§4.6).
+// osrtp reads one word of OSRTP.
 func (p *parser) osrtp(s string) {
 	switch w := word(s); w {
 	case "offer", "offer-RFC", "offer-legacy", "accept", "accept-RFC", "accept-legacy":
@@ -233,10 +234,10 @@ func (p *parser) osrtp(s string) {
 	}
 }
 
-// t38 reads one word of T.38 (§4.2).
+// t38 reads one word of T.38.
 func (p *parser) t38(s string) { p.r.T38 = append(p.r.T38, s) }
 
-// bundle reads one word of bundle (§4.9).
+// bundle reads one word of bundle.
 func (p *parser) bundle(s string) {
 	switch s {
 	case "accept", "offer", "require", "strict", "reject":
@@ -251,7 +252,7 @@ func (p *parser) bundle(s string) {
 	}
 }
 
-// replace reads one word of replace (§4.7).
+// replace reads one word of replace (docs/ng.md, "replace").
 func (p *parser) replace(s string) {
 	r := &p.r.Replace
 	switch word(s) {

@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// keyTable maps the folded name of a key to what reads its value (ng-reference §4.2). Filled by init because reading
-// rtpp-flags leads back to it.
+// keyTable maps the folded name of a key to what reads its value. The keys are those of rtpengine's documentation.
+// Filled by init because reading rtpp-flags leads back to it.
 var keyTable map[string]func(*parser, any)
 
 // Keys without a field: they are kept under this name in Request.Extra.
 var extraKeys = []string{
-	// recording (§13)
+	// recording
 	"recording-file", "output-destination", "output-file", "recording-dir", "recording-pattern", "pause",
 	"recording-media-slot-offer", "recording-media-slot-answer", "recording-media-slots",
 	"vsc-start-rec", "vsc-stop-rec", "vsc-pause-rec", "vsc-start-stop-rec", "vsc-pause-resume-rec", "vsc-start-pause-resume-rec",
-	// playback and DTMF (§11, §12)
+	// playback and DTMF
 	"file", "blob", "blob64", "db-id", "repeat-times", "repeat-duration", "start-pos", "duration", "code", "digit", "volume",
 	"frequency", "frequencies", "trigger", "trigger-end", "trigger-end-time", "trigger-end-digits", "dtmf-security",
 	"dtmf-security-trigger", "dtmf-security-trigger-end", "dtmf-delay", "delay-buffer", "moh", "audio-player",
-	// subscriptions, connect, mesh, create, inject, transform (§14, §15)
+	// subscriptions, connect, mesh, create, inject, transform
 	"to-call-id", "source-tag", "source-call-id", "calls", "tags", "media", "medias", "instance",
 	// the rest
 	"passthrough", "t.38-version", "xmlrpc-callback", "dtmf-log-dest", "body",
@@ -209,7 +209,7 @@ func readSDP(p *parser, v any) {
 }
 
 // readDirection fills both slots from a list or from names with a comma. A single name fills the next free slot: that is
-// how rtpp-flags repeats direction=X (§1.10).
+// how rtpp-flags repeats direction=X.
 func readDirection(p *parser, v any) {
 	if s, ok := Text(v); ok && !strings.Contains(s, ",") {
 		if l, isList := v.(List); !isList || len(l) != 1 {
@@ -228,7 +228,7 @@ func (p *parser) directionWord(name string) {
 	}
 }
 
-// readTransport takes a profile in any case (§4.6), or the word accept.
+// readTransport takes a profile in any case, or the word accept.
 func readTransport(p *parser, v any) {
 	s, _ := Text(v)
 	if t := transportName(s); t != "" {
@@ -249,7 +249,7 @@ func transportName(s string) string {
 	return ""
 }
 
-// readCodec reads the codec dictionary (§4.8).
+// readCodec reads the codec dictionary.
 func readCodec(p *parser, v any) {
 	d, ok := v.(*Dict)
 	if !ok {
@@ -292,7 +292,7 @@ func (c *Codec) list(operation string) *[]string {
 	return nil
 }
 
-// readExtmap reads extmap={strip:[…], mask:[…]} (§4.9).
+// readExtmap reads extmap={strip:[…], mask:[…]}.
 func readExtmap(p *parser, v any) {
 	d, ok := v.(*Dict)
 	if !ok {

@@ -2,9 +2,9 @@ package ng
 
 import "strconv"
 
-// Parse reads a request. Unknown keys, flags and values go to Request.Unknown and never fail it (ng-reference §1.9).
+// Parse reads a request. Unknown keys, flags and values go to Request.Unknown and never fail it (docs/ng.md, "Spellings").
 //
-// The errors are *ReasonError: ErrNoCommand, ErrUnknownCommand, or one of the texts of §4.1 step 1 for an sdp-attr or
+// The errors are *ReasonError: ErrNoCommand, ErrUnknownCommand, or one of the texts for an sdp-attr or
 // sdp-media-remove of a wrong structure. With an error of the last kind the request is returned as well, for its command and
 // call-id. The request keeps d, and its SDP aliases the payload that d came from. Parse is safe for concurrent use, also on
 // one d.
@@ -141,7 +141,7 @@ func (r *Request) Flag(name string) bool {
 	return false
 }
 
-// SupportsLoadLimit tells whether the client knows the result "load limit" (ng-reference §1.8).
+// SupportsLoadLimit tells whether the client knows the result "load limit" (docs/ng.md, "Replies").
 func (r *Request) SupportsLoadLimit() bool {
 	for _, s := range r.Supports {
 		if word(s) == "load-limit" {

@@ -65,7 +65,7 @@ func TestKeys(t *testing.T) {
 		in   string
 		want func(r *Request)
 	}{
-		// Every spelling of a key (§1.9).
+		// Every spelling of a key (docs/ng.md, "Spellings").
 		{`"call-id":"a"`, func(r *Request) { r.CallID = "a" }},
 		{`"call-ID":"a"`, func(r *Request) { r.CallID = "a" }},
 		{`"call id":"a"`, func(r *Request) { r.CallID = "a" }},
@@ -270,7 +270,7 @@ func TestFlags(t *testing.T) {
 			r.SDES, r.Bundle = []string{"off"}, []string{"offer", "require"}
 		}},
 
-		// An option with its value in one word (§1.9).
+		// An option with its value in one word.
 		{"codec-strip-PCMA", func(r *Request) { r.Codec.Strip = []string{"PCMA"} }},
 		{"codec strip PCMA", func(r *Request) { r.Codec.Strip = []string{"PCMA"} }},
 		{"codec-mask-all", func(r *Request) { r.Codec.Mask = []string{"all"} }},
@@ -435,7 +435,7 @@ func TestRTPPFlags(t *testing.T) {
 	}
 }
 
-// A wrong structure of these two keys fails the command (§4.1 step 1).
+// A wrong structure of these two keys fails the command.
 func TestStructureErrors(t *testing.T) {
 	tests := map[string]string{
 		`"sdp-attr":"x"`:                                    ReasonWrongType,

@@ -1,9 +1,9 @@
 package ng
 
-// The texts of error-reason, warning and message that clients compare or operators search for (ng-reference §1.8, §4.1,
-// §7 to §11). They are rtpengine's, letter by letter, with its differing capitals.
+// The texts of error-reason, warning and message that clients compare or operators search for (docs/ng.md, "Replies").
+// They are rtpengine's, letter by letter, with its differing capitals.
 const (
-	// The message itself (§1.8).
+	// The message itself.
 	ReasonNoPayload      = "Invalid data (no payload)"
 	ReasonBadBencode     = "Could not decode bencode dictionary"
 	ReasonBadJSON        = "Failed to parse JSON document"
@@ -13,19 +13,19 @@ const (
 	ReasonUnknownCommand = "Unrecognized command"
 	ReasonNoHandler      = "No command handler"
 
-	// Load shedding (§1.8). Only ReasonSessionLimit makes Kamailio try another node.
+	// Load shedding. Only ReasonSessionLimit makes Kamailio try another node.
 	ReasonSessionLimit   = "Parallel session limit reached"
 	ReasonCPULimit       = "CPU usage limit exceeded"
 	ReasonLoadLimit      = "Load limit exceeded"
 	ReasonBandwidthLimit = "Bandwidth limit exceeded"
 
-	// Structure of sdp-attr and sdp-media-remove (§4.1 step 1).
+	// Structure of sdp-attr and sdp-media-remove.
 	ReasonWrongType           = "wrong type used"
 	ReasonWrongContent        = "wrong content given"
 	ReasonUnsupportedSection  = "unsupported sdp section"
 	ReasonUnknownManipulation = "unknown manipulation command"
 
-	// offer and answer (§4.1).
+	// offer and answer, in the order of docs/ng.md, "Order of the checks of offer and answer".
 	ReasonNoSDP           = "No SDP body in message"
 	ReasonNoCallID        = "No call-id in message"
 	ReasonNoFromTag       = "No from-tag in message"
@@ -37,13 +37,13 @@ const (
 	ReasonOutOfPorts      = "Ran out of ports"
 	ReasonRewriteSDP      = "Error rewriting SDP"
 
-	// delete (§7); also the text of its warning.
+	// delete; also the text of its warning.
 	ReasonNotFound = "Call-ID not found or tags didn't match"
 
-	// list (§9).
+	// list.
 	ReasonInvalidLimit = "invalid limit, must be >= 0"
 
-	// Party selection of the blocking commands (§11).
+	// Party selection of the blocking commands.
 	ReasonUnknownCallIDBlocking = "Unknown call-ID"
 	ReasonNoSuchLabel           = "No monologue matching the given label"
 	ReasonParseAddress          = "Failed to parse network address"

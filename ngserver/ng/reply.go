@@ -1,6 +1,6 @@
 package ng
 
-// Values of the key result (ng-reference §1.8).
+// Values of the key result (docs/ng.md, "Replies").
 const (
 	ResultOK        = "ok"
 	ResultPong      = "pong"
@@ -44,7 +44,7 @@ func Error(reason string) Reply {
 
 // LoadLimit is the answer of a node that takes no new calls. text is one of the load reasons. A client that did not say
 // that it knows this result (Request.SupportsLoadLimit) gets the error of a session limit, whatever the limit was, since
-// that text is what makes it try another node (§1.8).
+// that text is what makes it try another node.
 func LoadLimit(r *Request, text string) Reply {
 	if r == nil || !r.SupportsLoadLimit() {
 		return Error(ReasonSessionLimit)

@@ -15,8 +15,9 @@ type Dict = bencode.Dict
 // List is a list as it came from the wire.
 type List = bencode.List
 
-// Request is one NG command with every option in canonical form (ng-reference §3, §4.2, §4.3). Booleans are false and
-// strings empty where the request said nothing. Unknown keys and flags are in Unknown and are never an error (§1.9).
+// Request is one NG command with every option in canonical form; rtpengine's documentation says what each option means.
+// Booleans are false and strings empty where the request said nothing. Unknown keys and flags are in Unknown and are
+// never an error.
 type Request struct {
 	Command string // canonical, lower case except DTMF: "offer", "block media", "block DTMF", …
 
@@ -78,7 +79,7 @@ type Request struct {
 	Address          string
 	Supports         []string
 
-	// Flags (§4.3), each with its canonical name.
+	// Flags, each with its canonical name.
 	TrustAddress          bool // trust address
 	SIPSourceAddress      bool // SIP source address
 	Asymmetric            bool
@@ -97,7 +98,7 @@ type Request struct {
 	GenerateMid           bool
 	LoopProtect           bool
 	NoTLSID               bool
-	WebRTC                bool // already expanded into the options that it stands for (§4.3)
+	WebRTC                bool // already expanded into the options that it stands for
 	GenerateRTCP          bool
 	Debug                 bool
 	Recrypt               bool
@@ -133,20 +134,20 @@ const (
 	LimitUnset = -1 << 31
 )
 
-// RTCPMux are the values of rtcp-mux (§4.5).
+// RTCPMux are the values of rtcp-mux (docs/ng.md, "rtcp-mux").
 type RTCPMux struct{ Offer, Require, Demux, Accept, Reject bool }
 
-// Replace are the values of replace (§4.7).
+// Replace are the values of replace (docs/ng.md, "replace").
 type Replace struct {
 	Origin, OriginFull, Username, SessionName, SDPVersion, ForceIncrementSDPVer, ZeroAddress bool
 }
 
-// Codec are the lists of the codec dictionary (§4.8), escapes undone, options after the channel count kept.
+// Codec are the lists of the codec dictionary (docs/ng.md, "codec"), escapes undone, options after the channel count kept.
 type Codec struct {
 	Strip, Except, Offer, Ignore, Transcode, Mask, Consume, Accept, Set []string
 }
 
-// SDPAttr is one manipulation of sdp-attr (§4.9).
+// SDPAttr is one manipulation of sdp-attr.
 type SDPAttr struct {
 	Scope      string   // "none" (session level) or a media type
 	Add        []string // without "a="

@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// readRTPPFlags reads rtpp-flags (ng-reference §1.10): words, key=value, key=[a b] and key=[k=[a b] k2=[c]] between blanks.
-// Kamailio sends its flags in this form, unparsed, when its script gives a via-branch. Parts that make no sense are skipped.
+// readRTPPFlags reads rtpp-flags (docs/ng.md, "Flags strings and templates"): words, key=value, key=[a b] and key=[k=[a
+// b] k2=[c]] between blanks. Kamailio sends its flags in this form, unparsed, when its script gives a via-branch. Parts
+// that make no sense are skipped.
 func readRTPPFlags(p *parser, v any) {
 	s, ok := Text(v)
 	if !ok {
@@ -82,8 +83,8 @@ func (p *parser) rtppKey(key string, value any) {
 	}
 	switch folded {
 	case "via-branch":
-		// In a flags string it tells Kamailio's module which branch parameter to send in the key via-branch (field-notes
-		// §2.1); it is no branch itself.
+		// In a flags string it tells Kamailio's module which branch parameter to send in the key via-branch;
+		// it is no branch itself.
 		switch value {
 		case "1", "2", "auto", "extra", "next", "auto-extra", "auto-next":
 			return

@@ -2,8 +2,9 @@ package ng
 
 import "strings"
 
-// readSDPAttr reads sdp-attr={scope: {add:[…], remove:[…], substitute:[[from,to]…]}} (ng-reference §4.9). Other than with
-// all other keys a wrong structure fails the request (§4.1 step 1): the client asked for an SDP that we cannot give.
+// readSDPAttr reads sdp-attr={scope: {add:[…], remove:[…], substitute:[[from,to]…]}} (docs/ng.md, "sdp-attr and its
+// like"). Other than with all other keys a wrong structure fails the request: the client asked for an SDP that we
+// cannot give.
 func readSDPAttr(p *parser, v any) {
 	scopes, ok := v.(*Dict)
 	if !ok {
@@ -142,7 +143,7 @@ func sdpAttrFlag(command string) func(*parser, string) {
 	}
 }
 
-// readMediaRemove reads sdp-media-remove, a list of media types (§4.9). Its structure errors are fatal as well.
+// readMediaRemove reads sdp-media-remove, a list of media types. Its structure errors are fatal as well.
 func readMediaRemove(p *parser, v any) {
 	if _, isDict := v.(*Dict); isDict {
 		p.fail(ReasonWrongType)

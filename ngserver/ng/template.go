@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Templates are flags strings, in the syntax of rtpp-flags, by the names under which requests ask for them (ng-reference §1.10). The
+// Templates are flags strings, in the syntax of rtpp-flags, by the names under which requests ask for them
+// (docs/ng.md, "Flags strings and templates"). The
 // template "default" is part of every request, and the one named like a command ("offer", "start recording") of each of those.
 type Templates map[string]string
 

@@ -116,7 +116,7 @@ func (o *Object) Bool(key string, b bool) *Object {
 	return o.Int(key, 0)
 }
 
-// Float appends a string with six decimals, the form of fractional statistics (ng-reference §10).
+// Float appends a string with six decimals, the form of fractional statistics in rtpengine.
 func (o *Object) Float(key string, f float64) *Object {
 	return o.Str(key, strconv.FormatFloat(f, 'f', 6, 64))
 }

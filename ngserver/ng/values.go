@@ -80,7 +80,7 @@ func Int(v any) (n int64, ok bool) {
 }
 
 // Strings reads a wire value as a list of strings: a list, of which members that are no strings are skipped, or one string,
-// which is split at its commas (ng-reference §1.9). Empty parts are left out.
+// which is split at its commas. Empty parts are left out.
 func Strings(v any) []string {
 	var out []string
 	eachString(v, func(s string) { out = append(out, s) })
@@ -137,7 +137,7 @@ func ParseAddr(s string) netip.Addr {
 	return a.WithZone("").Unmap()
 }
 
-// addrValue reads an address from [family, address], from [address] or from a plain string (ng-reference §4.2, received from).
+// addrValue reads an address from [family, address], from [address] or from a plain string: the forms of "received from".
 func addrValue(v any) netip.Addr {
 	if l, ok := v.(List); ok {
 		for i := len(l) - 1; i >= 0; i-- {
@@ -181,7 +181,7 @@ func fold(buf []byte, s string) []byte {
 	return buf[:len(s)]
 }
 
-// word folds an enum value, whose letters count (ng-reference §1.9): only blanks and underscores become hyphens.
+// word folds an enum value, whose letters count: only blanks and underscores become hyphens.
 func word(s string) string {
 	if !strings.ContainsAny(s, " _") {
 		return s
@@ -195,7 +195,7 @@ func word(s string) string {
 	return string(b)
 }
 
-// unescape undoes the escapes of codec, sdp-attr and tag lists: "--" is "=", ".." is a blank (ng-reference §1.9).
+// unescape undoes the escapes of codec, sdp-attr and tag lists: "--" is "=", ".." is a blank (docs/ng.md, "Spellings").
 func unescape(s string) string {
 	if !strings.Contains(s, "--") && !strings.Contains(s, "..") {
 		return s

@@ -2,7 +2,7 @@ package report
 
 import "rtpjet/ngserver/ng"
 
-// DefaultLimit is the limit of list if the request names none (ng-reference §9).
+// DefaultLimit is the limit of list if the request names none, as rtpengine's documentation has it ("list" message).
 const DefaultLimit = 32
 
 // Limit returns how many calls the request wants to see. The error is a *ng.ReasonError.

@@ -80,7 +80,7 @@ func family(a netip.Addr) string {
 	return "IPv6"
 }
 
-// named is a flag of a reply, in a list whose order is that of ng-reference §8.
+// named is a flag of a reply, in a list whose order is rtpengine's.
 type named struct {
 	on   bool
 	name string
@@ -126,7 +126,7 @@ func mediaFlags(c *projection.Call, p *events.Party, i int) []string {
 		{m.Mux, "rtcp-mux"},
 		{m.EndToEnd, "passthrough"},
 		{m.SRTP != nil, "SDES"},
-		{m.Controlling, "ICE controlling"}, // set on the callee's side even without ICE (§8)
+		{m.Controlling, "ICE controlling"}, // set on the callee's side even without ICE, as rtpengine does
 		{m.Unidirectional, "unidirectional"},
 		{m.LoopCheck, "loop check"},
 		{m.Echo == "echo", "echo"},

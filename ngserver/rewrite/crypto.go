@@ -104,7 +104,7 @@ func parameters(c *events.Crypto, session string) bool {
 	return true
 }
 
-// security writes the lines that say how the section is secured (§5.8): as they came where that is a matter of the parties,
+// security writes the lines that say how the section is secured: as they came where that is a matter of the parties,
 // else ours.
 func (r *renderer) security(m *sdp.Media, o *events.Media) {
 	if o.EndToEnd {

@@ -10,8 +10,8 @@ import (
 	"rtpjet/projection"
 )
 
-// Describe says what an SDP means for the call (ng-reference §5.1, §5.6). sipSource is the daemon's default for address
-// trust: true uses received-from unless the request says "trust address".
+// Describe says what an SDP means for the call (docs/ng.md, "SDP that comes in", "Hold"). sipSource is the daemon's
+// default for address trust: true uses received-from unless the request says "trust address".
 func Describe(s *sdp.Session, req *ng.Request, sipSource bool) projection.Description {
 	d := projection.Description{SessionName: s.Name, Seen: req.ReceivedFrom}
 	d.Sections = make([]projection.Section, 0, len(s.Media))
@@ -20,7 +20,7 @@ func Describe(s *sdp.Session, req *ng.Request, sipSource bool) projection.Descri
 		m := &s.Media[i]
 		ice := m.UsesICE()
 		if ice {
-			distrust = false // candidates are the better truth, for this section and those after it (§4.3)
+			distrust = false // candidates are the better truth, for this section and those after it
 		}
 		sec := projection.Section{
 			Type:     m.Type,
@@ -82,7 +82,7 @@ func extmaps(m *sdp.Media) []events.Extmap {
 }
 
 // direction is what the sender of the section wants. An unspecified address is the old way to say hold: the sender does
-// not want to receive (§5.6). It means nothing with ICE, or where the addresses of the SDP are not trusted.
+// not want to receive (RFC 3264 §8.4). It means nothing with ICE, or where the addresses of the SDP are not trusted.
 func direction(m *sdp.Media, distrust bool) events.Direction {
 	d := m.Direction()
 	if m.Held() && !m.UsesICE() && !distrust {
@@ -99,7 +99,7 @@ func protocol(m *sdp.Media) string {
 	return m.Protocol
 }
 
-// copied tells whether the section is passed on as it is, address and all: MSRP and its like run over TCP (§5.11).
+// copied tells whether the section is passed on as it is, address and all: MSRP and its like run over TCP.
 func copied(m *sdp.Media) bool { return m.Class() == "message" }
 
 func replaceAddr(a netip.AddrPort, by netip.Addr) netip.AddrPort {

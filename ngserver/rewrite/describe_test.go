@@ -10,7 +10,7 @@ import (
 	"rtpjet/projection/projectiontest"
 )
 
-// TestDescribe tells for each section where the sender wants its media, and what it says about hold, mux and ICE (§5.1).
+// TestDescribe tells for each section where the sender wants its media, and what it says about hold, mux and ICE.
 func TestDescribe(t *testing.T) {
 	const from = "received-from=192.0.2.50"
 	for _, c := range []struct {

@@ -9,8 +9,8 @@ import (
 	"rtpjet/ngserver/sdp"
 )
 
-// manipulate applies sdp-attr to the lines written since start (ng-reference §4.9): it works on the text as generated,
-// whatever made it.
+// manipulate applies sdp-attr to the lines written since start (docs/ng.md, "sdp-attr and its like"): it works on the
+// text as generated, whatever made it.
 func (r *renderer) manipulate(start int, scope string) {
 	i := slices.IndexFunc(r.Req.SDPAttr, func(a ng.SDPAttr) bool { return a.Scope == scope })
 	if i < 0 {

@@ -10,7 +10,8 @@ import (
 	"rtpjet/ngserver/sdp"
 )
 
-// origin makes the o= line of ng-reference §4.7 and §5.3, and what later ones depend on. body is the SDP after o=.
+// origin makes the o= line as replace wants it (docs/ng.md, "replace"), and what later ones depend on. body is the SDP
+// after o=.
 func (r *renderer) origin(body []byte) (sdp.Origin, events.Out) {
 	rep := r.Req.Replace
 	was := r.Receiver.Out

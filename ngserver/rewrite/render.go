@@ -24,8 +24,8 @@ type Params struct {
 	Now              int64 // µs of Unix time; names a session whose sender did not
 }
 
-// Render writes the SDP for the receiver in the order of ng-reference §5.2, and says what later SDPs for that receiver
-// depend on.
+// Render writes the SDP for the receiver in the order of docs/ng.md, "SDP that goes out", and says what later SDPs for
+// that receiver depend on.
 func Render(p Params) ([]byte, events.Out) {
 	r := &renderer{Params: p, out: make([]byte, 0, 2*len(p.Req.SDP)+256)}
 	// The session part after o= and the sections come first: the version in o= depends on them.
@@ -224,7 +224,7 @@ func (r *renderer) inherited(m *sdp.Media, k sdp.Kind) {
 	}
 }
 
-// copied writes a section as it came (§5.11). One that is not RTP gets our address and port; MSRP keeps its own.
+// copied writes a section as it came. One that is not RTP gets our address and port; MSRP keeps its own.
 func (r *renderer) copied(m *sdp.Media, s, o *events.Media) {
 	port, addr := o.Local.RTP.Port(), r.address(s, o)
 	if copied(m) {
@@ -260,7 +260,7 @@ func (r *renderer) ours(o *events.Media) netip.Addr {
 	return o.Advertised
 }
 
-// rtcp writes a=rtcp and a=rtcp-mux (§5.7).
+// rtcp writes a=rtcp and a=rtcp-mux (RFC 3605, RFC 5761).
 func (r *renderer) rtcp(o *events.Media) {
 	port, mux := o.Local.RTCP.Port(), !r.Answer && o.MuxSent
 	if o.Mux && (r.Answer || o.MuxSent) {

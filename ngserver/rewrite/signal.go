@@ -24,7 +24,7 @@ type Outcome struct {
 	Event events.Event
 	// New is true if the event creates the call.
 	New bool
-	// PassedOver counts the crypto lines that nobody can use (ng-reference §5.8), for a warning.
+	// PassedOver counts the crypto lines that nobody can use, for a warning.
 	PassedOver int
 	// Misplaced counts the sections of an answer that answer nothing that was offered, for a warning.
 	Misplaced int
@@ -32,7 +32,8 @@ type Outcome struct {
 	Undone ng.Undone
 }
 
-// Validate checks the keys that an offer or answer must have, before anything else is looked at (ng-reference §4.1, step 2).
+// Validate checks the keys that an offer or answer must have, before anything else is looked at (docs/ng.md, "Order of
+// the checks of offer and answer").
 func Validate(req *ng.Request, answer bool) error {
 	switch {
 	case len(req.SDP) == 0:

@@ -7,7 +7,7 @@ import (
 	"rtpjet/ngserver/sdp"
 )
 
-// twins writes a section for a receiver that sees it as two: a plain one and a secure one (ng-reference §4.6, OSRTP). An offer
+// twins writes a section for a receiver that sees it as two: a plain one and a secure one, the older form of OSRTP. An offer
 // may have both for choice, at the same sockets; else one of them is in use, and the other has port 0.
 func (r *renderer) twins(m *sdp.Media, s, o *events.Media) {
 	inUse := sdp.LookupProto(o.Protocol).IsSRTP()

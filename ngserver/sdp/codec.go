@@ -7,7 +7,7 @@ type Codec struct {
 	PT uint8
 	Encoding
 	// Map is the text after "rtpmap:PT " as received, the static table's text if the section has no rtpmap for it, and
-	// "" if nobody says what it is (ng-reference §5.5).
+	// "" if nobody says what it is.
 	Map string
 	// Mapped tells that Map came with the section, rather than from the static table.
 	Mapped bool
@@ -98,8 +98,8 @@ func parseEncoding(text string) (e Encoding, ok bool) {
 	return e, ok
 }
 
-// Matches reports whether e is meant by want: names are compared in any case, rate and channels only where want gives them
-// (ng-reference §4.8).
+// Matches reports whether e is meant by want: names are compared in any case, rate and channels only where want gives them,
+// as NG's codec lists have it.
 func (e Encoding) Matches(want Encoding) bool {
 	return equalFold(e.Name, want.Name) && (want.Rate == 0 || want.Rate == e.Rate) &&
 		(want.Channels == 0 || want.Channels == e.Channels)

@@ -6,7 +6,7 @@ import (
 )
 
 // Kind says which attribute a line is, so far as a relay has to know. All lines of a Kind other than KindUnknown are
-// consumed and written anew by a rewriter; those of KindUnknown are carried (ng-reference §5.2).
+// consumed and written anew by a rewriter; those of KindUnknown are carried.
 type Kind uint8
 
 // The attributes. A line is of its kind only if its value parses at least so far that it could be used; otherwise it is
@@ -162,8 +162,8 @@ func (m *Media) First(k Kind) *Attribute {
 }
 
 // Lookup returns the section's first attribute of a kind, or else the session's, nil if neither has one. Of the known
-// kinds the direction, setup, fingerprint, tls-id, ice-*, end-of-candidates and extmap ones hold for a whole session
-// (ng-reference §5.1); the others count at their own level only.
+// kinds the direction, setup, fingerprint, tls-id, ice-*, end-of-candidates and extmap ones hold for a whole session;
+// the others count at their own level only.
 func (m *Media) Lookup(k Kind) *Attribute {
 	if a := m.First(k); a != nil {
 		return a

@@ -43,7 +43,7 @@ func MakeDirection(sends, receives bool) Direction {
 const directionKinds kindSet = 1<<KindSendRecv | 1<<KindSendOnly | 1<<KindRecvOnly | 1<<KindInactive
 
 // Direction returns the section's direction attribute, else its session's. If one level has several, recvonly counts
-// before sendonly and sendonly before inactive (ng-reference §5.1). An unspecified address is not looked at: see Held.
+// before sendonly and sendonly before inactive, as rtpengine reads it. An unspecified address is not looked at: see Held.
 func (m *Media) Direction() Direction {
 	have := m.have
 	if have&directionKinds == 0 {
@@ -82,7 +82,7 @@ func (m *Media) Address() netip.Addr {
 	return netip.Addr{}
 }
 
-// Held reports hold by an unspecified address, 0.0.0.0 or :: (ng-reference §5.6). The caller excepts sections that use
+// Held reports hold by an unspecified address, 0.0.0.0 or :: (RFC 3264 §8.4). The caller excepts sections that use
 // ICE, where the address means nothing.
 func (m *Media) Held() bool {
 	a := m.Address()
@@ -137,7 +137,7 @@ func (m *Media) Pair(i int) (rtp, rtcp netip.AddrPort) {
 }
 
 // RTCPMux reports whether the author offers or accepts RTCP on the RTP port: by a=rtcp-mux, or by an a=rtcp that names the
-// RTP endpoint (ng-reference §5.1).
+// RTP endpoint (RFC 5761 §5.1, RFC 3605).
 func (m *Media) RTCPMux() bool {
 	if !m.IsRTP() {
 		return false
@@ -194,9 +194,9 @@ func (m *Media) rtcpAttr() (r RTCPAttr, ok, bad bool) {
 	return r, true, false
 }
 
-// Check reports the first section that nothing can be relayed for (ng-reference §4.1): one without any c= line; an RTP
-// section with a format that is no payload type from 0 to 127; or one with an a=rtcp that is no endpoint. A section with
-// port 0 is not there, whatever it says. Errors are *Error and wrap ErrIncomplete.
+// Check reports the first section that nothing can be relayed for ("Incomplete SDP specification"): one without any c=
+// line; an RTP section with a format that is no payload type from 0 to 127; or one with an a=rtcp that is no endpoint.
+// A section with port 0 is not there, whatever it says. Errors are *Error and wrap ErrIncomplete.
 func (s *Session) Check() error {
 	for i := range s.Media {
 		if problem := s.Media[i].check(); problem != "" {

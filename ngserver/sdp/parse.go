@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// Parse reads a session description as far as its first blank line (ng-reference §5.1). Lines end in LF or CRLF, the last
-// one may end without; the first must be v=0. Errors are *Error and wrap ErrSyntax. A body whose lines are fine but which
-// lacks an address passes: see Session.Check. A body without any m= section passes too.
+// Parse reads a session description as far as its first blank line (docs/ng.md, "SDP that comes in"). Lines end in LF
+// or CRLF, the last one may end without; the first must be v=0. Errors are *Error and wrap ErrSyntax. A body whose
+// lines are fine but which lacks an address passes: see Session.Check. A body without any m= section passes too.
 func Parse(body []byte) (*Session, error) { return parse(string(body), false) }
 
 // ParseFragment reads a trickle ICE fragment (RFC 8840), which may start with any line. Its sections usually lack what

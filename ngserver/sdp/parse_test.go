@@ -33,7 +33,7 @@ func attrs(lines ...string) string {
 	return b.String()
 }
 
-// ng-reference §5.1, and what rtpengine 10.5 answers to the same bodies.
+// The rules of docs/ng.md, "SDP that comes in", and what rtpengine 10.5 answers to the same bodies.
 func TestParseAcceptsOrRefuses(t *testing.T) {
 	for _, tt := range []struct {
 		name, body string
@@ -245,7 +245,7 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// ng-reference §5.1: media level before session level, and the order within a level.
+// Media level before session level, and the order within a level.
 func TestDirection(t *testing.T) {
 	for _, tt := range []struct {
 		session, media string

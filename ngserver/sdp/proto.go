@@ -2,7 +2,7 @@ package sdp
 
 import "strings"
 
-// Proto is a transport of an m= line (ng-reference §4.6).
+// Proto is a transport of an m= line, one of the RTP profiles or another protocol (RFC 8866 §5.14).
 type Proto uint8
 
 // The transports that mean something to a relay. ProtoOther stands for all others, whose sections are relayed as

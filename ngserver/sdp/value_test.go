@@ -33,7 +33,7 @@ func TestLookupProto(t *testing.T) {
 	}
 }
 
-// A line is of a known kind only if it can be used (§5.2: the rest is carried).
+// A line is of a known kind only if it can be used (docs/ng.md, "SDP that goes out": the rest is carried).
 func TestKinds(t *testing.T) {
 	fp := "sha-256 " + strings.TrimSuffix(strings.Repeat("0a:", 32), ":")
 	for line, want := range map[string]Kind{
@@ -70,7 +70,7 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// §5.1: which attributes a section inherits.
+// Which attributes a section inherits from its session.
 func TestInheritance(t *testing.T) {
 	level := attrs("setup:active", "ice-ufrag:u", "ice-pwd:p", "ice-options:trickle", "ice-lite", "tls-id:t",
 		"end-of-candidates", "extmap:1 urn:x", "mid:m", "label:l", "ptime:20", "maxptime:40",
@@ -178,7 +178,7 @@ func TestCodecs(t *testing.T) {
 	}
 }
 
-// §5.5.
+// The static payload types of RFC 3551 §6.
 func TestStaticTable(t *testing.T) {
 	n := 0
 	for pt := range 256 {
@@ -196,7 +196,7 @@ func TestStaticTable(t *testing.T) {
 	}
 }
 
-// §4.8: what codec lists match.
+// What codec lists match (docs/ng.md, "codec").
 func TestEncodingMatches(t *testing.T) {
 	e := Encoding{Name: "opus", Rate: 48000, Channels: 2}
 	for want, match := range map[string]bool{"opus": true, "OPUS": true, "opus/48000": true, "opus/48000/2": true,

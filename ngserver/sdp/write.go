@@ -103,8 +103,7 @@ func appendMedia(dst []byte, typ string, port uint16, count int, proto string) [
 	return append(dst, proto...)
 }
 
-// AppendCodec writes a codec's rtpmap, fmtp and rtcp-fb lines, nothing for a payload type that nobody has described
-// (ng-reference §5.5).
+// AppendCodec writes a codec's rtpmap, fmtp and rtcp-fb lines, nothing for a payload type that nobody has described.
 func AppendCodec(dst []byte, c *Codec) []byte {
 	if c.Map == "" {
 		return dst
@@ -138,7 +137,7 @@ func AppendRTCP(dst []byte, port uint16, addr netip.Addr) []byte {
 	return appendEnd(dst)
 }
 
-// AppendBandwidth writes b= lines in the order AS, RR, RS, CT, TIAS (ng-reference §5.2), the first of each type, and then
+// AppendBandwidth writes b= lines in the order AS, RR, RS, CT, TIAS, which is rtpengine's, the first of each type, and then
 // those of other types as they came. Lines without a value are left out.
 func AppendBandwidth(dst []byte, lines []Bandwidth) []byte {
 	for _, typ := range bandwidthOrder {

@@ -2,7 +2,7 @@
 // new calls, and who is gone. It is pure: times come in as µs of a clock that does not jump, the same for all methods of one
 // [Table].
 //
-// Liveness has two paths, NATS and UDP straight between the nodes (design, decision 5):
+// Liveness has two paths, NATS and UDP straight between the nodes (docs/decisions/05-leases-and-heartbeats.md):
 //
 //	NATS     UDP       verdict   what follows
 //	heard    any       Alive     it is asked for ports

@@ -99,8 +99,8 @@ func Block(fx Effects, set Settings, m Message) Result {
 }
 
 // again finds the reply to a command that is in the log: the same bytes under the same cookie, at another node or after the
-// reply cache forgot; or an offer or answer, byte for byte the last one that changed the call, under a new cookie (field
-// notes §3.5, duties 1 and 2). A reply that names the sockets of an owner before this one is none.
+// reply cache forgot; or an offer or answer, byte for byte the last one that changed the call, under a new cookie
+// (docs/ng.md, "Repeated messages"). A reply that names the sockets of an owner before this one is none.
 func (r *runner) again(c *projection.Call) (ng.Reply, bool, error) {
 	m := r.cmd.m
 	if c.Gen == 0 || m.Cookie == "" && !c.Live() {

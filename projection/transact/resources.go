@@ -20,7 +20,7 @@ var _ projection.Resources = (*reservation)(nil)
 
 // Local implements [projection.Resources]. The members of a round-robin group are spread by call, so that a call that names
 // the group again stays where it is. "internal" and "external" are an old way to say IPv4 and IPv6, unless there are
-// interfaces of these names (ng-reference §4.2).
+// interfaces of these names, those of the key direction.
 func (r *reservation) Local(name, family string) (projection.LocalAddress, bool) {
 	t := r.fx.Interfaces(r.owner)
 	if t == nil {

@@ -16,7 +16,7 @@ const (
 
 // TakeOver gives the live call another owner: a node with room, or the one that decides, since a call that is known is never
 // refused. It is an event of its own, so that of many nodes that try one succeeds, and the rest decide on what that one has
-// made of the call (field notes §3.5, duty 5). The owner's lease is claimed first. Errors match ErrConflict if the call has
+// made of the call. The owner's lease is claimed first. Errors match ErrConflict if the call has
 // to catch up, ErrUncertain, or are final.
 func TakeOver(fx Effects, node, why string) error {
 	c := fx.Call()

@@ -68,7 +68,7 @@ type Stream struct {
 	RTCPSinks []netip.AddrPort
 
 	// Blocked drops what arrives here after counting it (block media, drop-traffic, inactive), except for telephone-event
-	// packets whose payload type is in DTMF (ng-reference §11).
+	// packets whose payload type is in DTMF.
 	Blocked bool
 	// BlockDTMF drops telephone-event packets whose payload type is in DTMF.
 	BlockDTMF bool
@@ -132,7 +132,7 @@ type Rollover struct {
 }
 
 // Crossed reports that a source is new, has crossed half of the sequence space, or half of what a resumed SRTCP index skips;
-// the owner makes it an event (design, decision 10).
+// the owner makes it an event (docs/decisions/10-learned-state.md).
 type Crossed struct {
 	Call  string // the call's key, as given to Engine.Set
 	Local netip.AddrPort
@@ -142,7 +142,7 @@ type Crossed struct {
 }
 
 // Learned reports that a stream's remote address was learned or changed; the owner makes it an event, so that a restart or
-// another node sends to the same address (design, decision 10).
+// another node sends to the same address.
 type Learned struct {
 	Call   string // the call's key, as given to Engine.Set
 	Local  netip.AddrPort

@@ -18,14 +18,14 @@ func maskedCipher(key, salt []byte) (cipher.Block, error) {
 	return aes.NewCipher(mask)
 }
 
-// headerRTP makes the IV of an RTP packet: its header without the first byte, and the rollover counter (§4.1.2.2).
+// headerRTP makes the IV of an RTP packet: its header without the first byte, and the rollover counter (RFC 3711 §4.1.2.2).
 func (s *cmSession) headerRTP(pkt []byte, index uint64) {
 	copy(s.iv[:], pkt[:12])
 	s.iv[0] = 0
 	binary.BigEndian.PutUint32(s.iv[12:], uint32(index>>16))
 }
 
-// headerRTCP makes the IV of an RTCP packet: E bit and index, and its first header (§4.1.2.4).
+// headerRTCP makes the IV of an RTCP packet: E bit and index, and its first header (RFC 3711 §4.1.2.3).
 func (s *cmSession) headerRTCP(pkt []byte, word uint32) {
 	clear(s.iv[:4])
 	binary.BigEndian.PutUint32(s.iv[4:], word)

@@ -1,7 +1,7 @@
 // Package differential tests rtpjet by scripts of NG commands. One set goes to Debian's rtpengine and to rtpjet, and both must
 // answer alike; what differs and is to stay is listed in testdata/differences.txt, each entry with its reason. The other set,
-// testdata/reference, goes on where that release of rtpengine ends: each command is followed by the reply that the NG reference
-// asks for.
+// testdata/reference, goes on where that release of rtpengine ends: each command is followed by the reply that rtpengine's
+// documentation and docs/ng.md ask for.
 //
 //	go test ./tests/differential                              rtpjet against the recorded replies, and against rtpengine if installed
 //	go test ./tests/differential -run TestRecord -update      record the replies of the installed rtpengine anew
@@ -10,8 +10,8 @@
 //	go test ./tests/differential -run TestRecorded -propose   what is not listed, in the form of differences.txt
 //	go test ./tests/differential -run TestReference           rtpjet against the reference
 //
-// Debian's rtpengine is release 10.5, the reference describes a newer one; where they differ the reference wins, and the
-// difference is listed.
+// Debian's rtpengine is release 10.5, its documentation and docs/ng.md describe a newer one; where they differ the newer one
+// wins, and the difference is listed.
 //
 // # Scripts
 //
@@ -38,8 +38,9 @@
 // # What is compared
 //
 // Replies are written as lines: a line for each leaf of the dictionary, then the SDP. Ports are named P1, P2, … in the
-// order of their first appearance, with P1+1 for the RTCP port that belongs to P1, so that it shows where a port stays, moves
-// or comes back. SRTP keys have the names that the scripts give them, and those that a server made up are FRESH with the number of
-// the reply that had them first. Times and the counters of the whole process are masked. An SDP is brought into the order of §5.2 before it
-// is compared; whether rtpjet keeps to that order by itself is checked, too.
+// order of their first appearance, with P1+1 for the RTCP port that belongs to P1, so that it shows where a port stays,
+// moves or comes back. SRTP keys have the names that the scripts give them, and those that a server made up are FRESH
+// with the number of the reply that had them first. Times and the counters of the whole process are masked. An SDP is
+// brought into the order of docs/ng.md, "SDP that goes out", before it is compared; whether rtpjet keeps to that order
+// by itself is checked, too.
 package differential

@@ -39,7 +39,7 @@ func expandKeys(line string) string {
 
 var inline = regexp.MustCompile(`inline:[A-Za-z0-9+/]+=*`)
 
-// keyLengths are the characters of key and salt by suite, without padding (ng-reference §4.6).
+// keyLengths are the characters of key and salt by suite, without padding (docs/ng.md, "Transport protocols and keys").
 var keyLengths = map[string]int{
 	"AEAD_AES_256_GCM": 59, "AEAD_AES_128_GCM": 38, "AES_256_CM_HMAC_SHA1_80": 62, "AES_256_CM_HMAC_SHA1_32": 62,
 	"AES_192_CM_HMAC_SHA1_80": 51, "AES_192_CM_HMAC_SHA1_32": 51, "AES_CM_128_HMAC_SHA1_80": 40, "AES_CM_128_HMAC_SHA1_32": 40,

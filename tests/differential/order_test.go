@@ -7,10 +7,10 @@ import (
 )
 
 // The order of lines. Release 10.5 edits the sender's SDP where it stands; newer ones, and rtpjet, write a new one in a
-// fixed order (ng-reference §5.2). Before two SDPs are compared both are put into that order, lines of one kind among each
-// other as they came. That rtpjet itself keeps the order is checked by disorder.
+// fixed order (docs/ng.md, "SDP that goes out"). Before two SDPs are compared both are put into that order, lines of
+// one kind among each other as they came. That rtpjet itself keeps the order is checked by disorder.
 
-// canonical puts the SDP of each reply into the order of §5.2, with a c= line in each section and none at session level.
+// canonical puts the SDP of each reply into that order, with a c= line in each section and none at session level.
 func canonical(tr transcript) transcript {
 	out := make(transcript, len(tr))
 	for i, lines := range tr {
@@ -154,8 +154,8 @@ func sectionRank(l string, pts []string) int {
 	return unknownRank
 }
 
-// disorder lists the lines of a reply's SDP that stand where §5.2 does not want them. Unknown attributes may also stand at
-// the end, where sdp-attr adds them; sections that are no RTP are copied as they came (§5.11).
+// disorder lists the lines of a reply's SDP that stand where that order does not want them. Unknown attributes may also
+// stand at the end, where sdp-attr adds them; sections that are no RTP are copied as they came.
 func disorder(reply []string) []string {
 	at := slices.Index(reply, "sdp:")
 	if at < 0 {
@@ -179,11 +179,11 @@ func disorder(reply []string) []string {
 				continue
 			}
 			if i == 0 && strings.HasPrefix(l, "c=") {
-				out = append(out, fmt.Sprintf("  (§5.2: %s at session level)", l))
+				out = append(out, fmt.Sprintf("  (order: %s at session level)", l))
 				continue
 			}
 			if r < last {
-				out = append(out, fmt.Sprintf("  (§5.2: %s after %s)", l, lastLine))
+				out = append(out, fmt.Sprintf("  (order: %s after %s)", l, lastLine))
 			} else {
 				last, lastLine = r, l
 			}

@@ -36,7 +36,7 @@ var (
 	_ replica.Effects  = (*effects)(nil)
 )
 
-// Slices of a command's time (design, decision 4).
+// Slices of a command's time (docs/decisions/04-time-limits.md).
 const (
 	helloTime   = 150 * time.Millisecond // a sign of life of the owner
 	reserveTime = 250 * time.Millisecond // the owner's reservation

@@ -39,7 +39,7 @@ func takeReports[K comparable, R any](ctx context.Context, reports <-chan R, key
 }
 
 // learn makes events of the addresses that the relay learns, so that a restart or another node sends to the same
-// (design, decision 10).
+// (docs/decisions/10-learned-state.md).
 func (n *Node) learn(ctx context.Context) error {
 	return takeReports(ctx, n.engine.Learned(), func(l plan.Learned) netip.AddrPort { return l.Local }, n.learned)
 }

@@ -95,7 +95,7 @@ func (n *Node) route(e *entry, fresh bool) {
 }
 
 // fold decodes a log entry and applies it to a locked call, unless it is there already. What cannot be read is left alone,
-// counted and reported.
+// counted and reported (docs/decisions/06-failed-reads.md).
 func (n *Node) fold(e *entry, in replica.Entry) {
 	if !e.Takes(in) {
 		return
@@ -131,5 +131,5 @@ func (n *Node) refused(m *ngserver.Message, err error) ng.Reply {
 func (n *Node) now() int64 { return n.clock().UnixMicro() }
 
 // ownTime bounds what the node appends on its own account. A command for the same call has to wait for it, and its client
-// gives up after 1 s (field notes §3.5, duty 4).
+// gives up after 1 s (docs/decisions/04-time-limits.md).
 const ownTime = 400 * time.Millisecond

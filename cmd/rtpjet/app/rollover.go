@@ -15,7 +15,7 @@ type source struct {
 }
 
 // rollOver makes events of how far the sources of encrypted streams have come, so that a restart or another node can go on
-// decrypting and encrypting (design, decision 10).
+// decrypting and encrypting (docs/decisions/10-learned-state.md).
 func (n *Node) rollOver(ctx context.Context) error {
 	return takeReports(ctx, n.engine.Crossed(), func(x plan.Crossed) source { return source{x.Local, x.Out, x.SSRC} }, n.rolledOver)
 }

@@ -13,7 +13,7 @@ import (
 	"rtpjet/relay/plan"
 )
 
-// sweepEvery is how often timers are looked at (ng-reference §6.3: about once a second).
+// sweepEvery is how often timers are looked at. rtpengine does so about once a second.
 const sweepEvery = time.Second
 
 // retries are calls whose sockets could not all be had; each sweep tries again.
