@@ -14,6 +14,10 @@
 // A node that was asleep itself hears everybody late: its sleep counts for nobody's silence. One that has just found NATS again
 // judges nobody before it has listened there for Silence.
 //
+// A node's lease, node.<id> in the bucket of leases, has an epoch that grows with each new claim, the node's media addresses and
+// where it hears heartbeats. Whoever takes over calls of a node that is gone first claims its lease (state lost, the next
+// epoch). A node that finds its lease lost claims it anew; one that finds another process in it ends.
+//
 // What level of events may be written is [Table.Level]: what all nodes read that hold their leases.
 //
 // Where a new call goes is [Table.Place]: to the nearest zone that has room, and there to whoever has the fewest calls.

@@ -14,4 +14,7 @@
 // The node has the other half of each fence. It looks at the number for each packet, by a clock, so a frozen node forwards
 // nothing when it is thawed. If the keeper dies the kernel marks that memory before anybody can know of it
 // (life_linux.go); the kernel drops the addresses after two to three seconds.
+//
+// No event is written when a float moves: its calls name the float as their owner, and another node carries them. The bucket
+// of leases has a record of each float for people and for nodes that start; nobody waits for it.
 package keeper
