@@ -17,8 +17,8 @@ import (
 	"rtpjet/ngserver/ng"
 )
 
-// DefaultBudget is how long a command may take from its arrival to its reply. Clients resend after 1 s (design,
-// decision 4).
+// DefaultBudget is how long a command may take from its arrival to its reply. Clients resend after 1 s
+// (docs/decisions/04-time-limits.md).
 const DefaultBudget = 800 * time.Millisecond
 
 // Message is one command for the Handler. Everything in it is the Handler's to keep; the byte slices, in the request too,
@@ -74,7 +74,7 @@ type Exchange struct {
 	CallID         string
 	Request, Reply []byte        // without the cookie
 	Took           time.Duration // from the arrival to the reply
-	Again          bool          // the reply is that of before
+	Repeated       bool          // the message came before, and the reply is that of then
 }
 
 // Dispatcher takes messages from any transport to the Handler and the replies back: it splits off the cookie, answers
@@ -159,7 +159,7 @@ func (d *Dispatcher) Do(ctx context.Context, data []byte, source netip.AddrPort)
 	outcome, ticket, reply := d.cache.Claim(cookie, payload, now, w)
 	switch outcome {
 	case Known:
-		d.traceAgain(source, cookie, payload, reply)
+		d.traceRepeated(source, cookie, payload, reply)
 		return reply
 	case Joined:
 		select {
@@ -229,10 +229,10 @@ func (d *Dispatcher) execute(ctx context.Context, m *Message, cookie []byte, tic
 	return out
 }
 
-// traceAgain tells of a message that came again, and of the reply that is kept for it.
-func (d *Dispatcher) traceAgain(source netip.AddrPort, cookie, payload, reply []byte) {
+// traceRepeated tells of a message that came again, and of the reply that is kept for it.
+func (d *Dispatcher) traceRepeated(source netip.AddrPort, cookie, payload, reply []byte) {
 	if d.trace != nil {
-		d.trace(Exchange{Source: source, Cookie: cookie, Request: payload, Reply: body(reply, cookie), Again: true})
+		d.trace(Exchange{Source: source, Cookie: cookie, Request: payload, Reply: body(reply, cookie), Repeated: true})
 	}
 }
 

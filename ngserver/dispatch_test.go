@@ -76,9 +76,9 @@ func TestDispatcher(t *testing.T) {
 
 // TestTrace: each message and its reply are told of, without the cookies, and what came again as such.
 func TestTrace(t *testing.T) {
-	var told []string
+	var traced []string
 	d := dispatcher(t, ngserver.DispatcherConfig{Trace: func(x ngserver.Exchange) {
-		told = append(told, fmt.Sprintf("%s %s %q %q %s %s %t", x.Source, x.Cookie, x.Command, x.CallID, x.Request, x.Reply, x.Again))
+		traced = append(traced, fmt.Sprintf("%s %s %q %q %s %s %t", x.Source, x.Cookie, x.Command, x.CallID, x.Request, x.Reply, x.Repeated))
 	}})
 	for _, in := range []string{
 		"a d7:command4:pinge", `b {"command":"query","call-id":"x"}`, `b {"command":"query","call-id":"x"}`, `c {"command":`, "nocookie",
@@ -94,12 +94,12 @@ func TestTrace(t *testing.T) {
 		at + ` c "" "" {"command": {"result":"error",`,
 		at + `  "query" "y" {"command":"query","call-id":"y"} {"command":"query","call-id":"y","result":"ok"} false`,
 	} {
-		if i >= len(told) || !strings.HasPrefix(told[i], want) {
-			t.Errorf("told of\n%s\nwant as number %d\n%s", strings.Join(told, "\n"), i, want)
+		if i >= len(traced) || !strings.HasPrefix(traced[i], want) {
+			t.Errorf("traced\n%s\nwant as number %d\n%s", strings.Join(traced, "\n"), i, want)
 		}
 	}
-	if len(told) != 5 {
-		t.Errorf("told %d times", len(told))
+	if len(traced) != 5 {
+		t.Errorf("traced %d times", len(traced))
 	}
 }
 

@@ -274,7 +274,7 @@ func (s *Server) read(sock *socket) error {
 		outcome, ticket, reply := s.d.cache.Claim(cookie, payload, now, j)
 		switch outcome {
 		case Known:
-			s.d.traceAgain(source, cookie, payload, reply)
+			s.d.traceRepeated(source, cookie, payload, reply)
 			j.send(reply)
 			continue
 		case Refused:

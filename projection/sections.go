@@ -101,7 +101,7 @@ func sameKind(m *events.Media, sec *Section) bool { return strings.EqualFold(m.T
 // parties their orders. at has for each position the index of its section in secs, or unplaced; gone are the positions that the
 // sender knew and that its SDP leaves out.
 func (d *mediaDecision) lineUp(secs []Section, sender, receiver *events.Party) (at, gone []int) {
-	known, told := Order(sender.Medias), Order(receiver.Medias)
+	known, receiverOrder := Order(sender.Medias), Order(receiver.Medias)
 	where := matchSections(secs, sender.Medias, d.Answer)
 	unasked := d.Answer && len(receiver.Medias) > 0 // an answer to nothing is taken as it is
 	if unasked {
@@ -125,8 +125,8 @@ func (d *mediaDecision) lineUp(secs []Section, sender, receiver *events.Party) (
 			at[pos] = i
 		}
 		sender.Medias[pos].Hidden = false
-		if !slices.Contains(told, pos) && !receiver.Medias[pos].Hidden { // what is new to the receiver stands behind what it knows
-			told = append(told, pos)
+		if !slices.Contains(receiverOrder, pos) && !receiver.Medias[pos].Hidden { // what is new to the receiver stands behind what it knows
+			receiverOrder = append(receiverOrder, pos)
 		}
 	}
 	for pos, i := range at {
@@ -143,7 +143,7 @@ func (d *mediaDecision) lineUp(secs []Section, sender, receiver *events.Party) (
 		strange(&receiver.Medias[pos], &sender.Medias[pos])
 	}
 	place(sender.Medias, where)
-	place(receiver.Medias, told)
+	place(receiver.Medias, receiverOrder)
 	return at, gone
 }
 

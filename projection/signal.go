@@ -120,12 +120,12 @@ func interfaceOf(p *events.Party) string {
 // of its section in the SDP, or -1.
 func (d *mediaDecision) sections(secs []Section, sender, receiver *events.Party) ([]int, error) {
 	at, gone := d.lineUp(secs, sender, receiver)
-	told := Order(receiver.Medias)
+	receiverOrder := Order(receiver.Medias)
 	for pos, i := range at {
 		m, o := &sender.Medias[pos], &receiver.Medias[pos]
 		switch {
 		case i != unplaced:
-			if err := d.section(&secs[i], m, o, slices.Index(told, pos)+1); err != nil {
+			if err := d.section(&secs[i], m, o, slices.Index(receiverOrder, pos)+1); err != nil {
 				return nil, err
 			}
 			at[pos] = secs[i].Index

@@ -25,13 +25,13 @@ func (c *Call) speaks(p *events.Party, media int) bool {
 	})
 }
 
-// DueSilence returns the event of a section that has been silent for limit, in µs, and that no event has told of; ok is false if
-// there is none, and then again is when there may be one, in µs of Unix time. Nothing is said of what was before floor: the
+// DueSilence returns the event of a section that has been silent for limit, in µs, and that no event has noted; ok is false if
+// there is none, and then next is when there may be one, in µs of Unix time. Nothing is said of what was before floor: the
 // counters that stats has may have begun then.
-func (c *Call) DueSilence(limit, floor int64, stats func(netip.AddrPort) (plan.Stats, bool), now int64) (ev events.LegSilent, again int64, ok bool) {
-	again = now + limit
+func (c *Call) DueSilence(limit, floor int64, stats func(netip.AddrPort) (plan.Stats, bool), now int64) (ev events.LegSilent, next int64, ok bool) {
+	next = now + limit
 	if !c.Live() || limit <= 0 {
-		return ev, again, false
+		return ev, next, false
 	}
 	for _, p := range c.Parties {
 		if p == nil {
@@ -43,18 +43,18 @@ func (c *Call) DueSilence(limit, floor int64, stats func(netip.AddrPort) (plan.S
 				continue
 			}
 			st, _ := stats(m.Local.RTP)
-			if told := c.silence(p.ID, i); told != nil && st.LastPacket <= told.Since {
+			if noted := c.silence(p.ID, i); noted != nil && st.LastPacket <= noted.Since {
 				continue
 			}
 			since := max(m.SignalAt, st.LastPacket, floor)
 			if now-since < limit {
-				again = min(again, since+limit)
+				next = min(next, since+limit)
 				continue
 			}
 			return events.LegSilent{Party: p.ID, Media: i, Tag: p.Tag, Since: since, Packets: st.In.Packets}, now, true
 		}
 	}
-	return ev, again, false
+	return ev, next, false
 }
 
 func (c *Call) silence(party, media int) *Silence {

@@ -66,10 +66,10 @@ const second = 1_000_000
 // due returns who is silent at a time for 20 s, and puts it into the log; empty if nobody new is.
 func (w *silenceWorld) due(at int64) string {
 	w.t.Helper()
-	ev, again, ok := w.call.DueSilence(20*second, w.floor, func(a netip.AddrPort) (plan.Stats, bool) { st, ok := w.heard[a]; return st, ok }, at)
+	ev, next, ok := w.call.DueSilence(20*second, w.floor, func(a netip.AddrPort) (plan.Stats, bool) { st, ok := w.heard[a]; return st, ok }, at)
 	if !ok {
-		if again <= at {
-			w.t.Fatalf("at %d nothing is due, and again at %d", at, again)
+		if next <= at {
+			w.t.Fatalf("at %d nothing is due, and next at %d", at, next)
 		}
 		return ""
 	}

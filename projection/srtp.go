@@ -41,8 +41,8 @@ func (c *Call) keys(i int) *keyed {
 			}
 		}
 	}
-	for again := true; again; { // what is decrypted for one listener is plain for all, and must be encrypted for each
-		again = slices.ContainsFunc(edges, func(e edge) bool {
+	for changed := true; changed; { // what is decrypted for one listener is plain for all, and must be encrypted for each
+		changed = slices.ContainsFunc(edges, func(e edge) bool {
 			if k.decrypt[e.from] == k.encrypt[e.to] {
 				return false
 			}

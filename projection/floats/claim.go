@@ -79,8 +79,8 @@ func (m *Machine) renew(f *float, now int64) {
 	}
 	slices.SortFunc(at, func(a, b int64) int { return int(b - a) })
 	if len(at) >= need {
-		if f.until == 0 && f.lost > 0 {
-			f.silence = now - f.lost
+		if f.until == 0 && f.lostAt > 0 {
+			f.silence = now - f.lostAt
 		}
 		f.until = max(f.until, min(at[need-1], sure)+m.cfg.Hold)
 	}
@@ -116,9 +116,9 @@ func (m *Machine) claimIfFree(f *float, now int64) {
 	if now-f.freeSince < int64(m.candidacy(f, now))*claimFor*m.cfg.Silence {
 		return
 	}
-	f.why, f.lost, f.silence = m.why(f, now), 0, 0
+	f.why, f.lostAt, f.silence = m.why(f, now), 0, 0
 	if q := m.peers[f.holder]; q != nil && q.count > 0 && f.released == "" {
-		f.lost = q.heard
+		f.lostAt = q.heard
 	}
 	next := max(f.epoch, f.seen) + 1
 	f.consent = f.released == m.cfg.Self && next == f.epoch+1

@@ -79,7 +79,7 @@ type float struct {
 	// If this process is the holder.
 	claimed int64  // when
 	why     string // what let this node claim it, for people
-	lost    int64  // when the holder before it was heard last; 0: it gave the float up, or was never heard
+	lostAt  int64  // when the holder before it was heard last; 0: it gave the float up, or was never heard
 	silence int64  // from then until this node had authority
 	from    uint64 // the first pulse with the claim
 	consent bool

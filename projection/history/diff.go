@@ -134,7 +134,7 @@ func flatten(c *projection.Call) *flat {
 	for _, p := range c.Parties {
 		if p != nil {
 			c.WouldBe(p.ID, func(i int, o *events.Proposal, m *events.Media) {
-				f.put(fmt.Sprintf("offer %d/party %d/media %d", o.Number, p.ID, i+1), Sees(m))
+				f.put(fmt.Sprintf("offer %d/party %d/media %d", o.Number, p.ID, i+1), ReceivedSection(m))
 			})
 		}
 	}

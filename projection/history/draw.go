@@ -207,7 +207,7 @@ func (c *canvas) steps(first, last int) {
 				c.step(&c.l.Steps[i], true)
 				shown++
 			}
-			c.again(r)
+			c.repetitions(r)
 		}
 	}
 }
@@ -228,8 +228,8 @@ func (c *canvas) moment(s *Step) string {
 	return s.At.Format("15:04:05.000")
 }
 
-// again is the line for all rounds of a pattern but the first.
-func (c *canvas) again(r Row) {
+// repetitions is the line for all rounds of a pattern but the first.
+func (c *canvas) repetitions(r Row) {
 	var labels []string
 	for i := r.First; i <= r.Last && len(labels) < r.Round; i++ {
 		if l := c.l.Steps[i].Label; l != "rollover" {

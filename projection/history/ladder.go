@@ -162,7 +162,7 @@ func (b *builder) step(before *projection.Call, m *Moment) {
 	}
 	b.life(&s, m)
 	b.node(m.Node)
-	b.tell(&s, before, m)
+	b.describe(&s, before, m)
 	b.via(&s, m)
 	if note := b.carried(m); note != "" {
 		s.Says = append([]string{note}, s.Says...)

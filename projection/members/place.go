@@ -28,7 +28,9 @@ type Here struct {
 }
 
 // Locate notes where a node is, this one included, by its lease: its zone, and its media addresses; nil if these are not known.
-func (t *Table) Locate(id, zone string, faces *plan.Interfaces) { t.places[id] = place{zone, faces} }
+func (t *Table) Locate(id, zone string, interfaces *plan.Interfaces) {
+	t.places[id] = place{zone, interfaces}
+}
 
 // candidate is a node that a new call may go to.
 type candidate struct {
@@ -62,7 +64,7 @@ func (t *Table) Place(w Wish, here Here, now int64) (id string, ok bool) {
 	best, ok := mine, here.Takes && !here.Last
 	for _, n := range t.nodes {
 		at := t.places[n.Node]
-		if n.Draining || n.Room == 0 || at.faces == nil || slices.Contains(w.Tried, n.Node) || t.Judge(n.Node, now) != Alive {
+		if n.Draining || n.Room == 0 || at.interfaces == nil || slices.Contains(w.Tried, n.Node) || t.Judge(n.Node, now) != Alive {
 			continue
 		}
 		c := candidate{id: n.Node, calls: n.Calls, peer: n}

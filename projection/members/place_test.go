@@ -118,9 +118,9 @@ func TestPlaceAfterZones(t *testing.T) {
 func TestPlaceByInterface(t *testing.T) {
 	w := newWorld()
 	w.locate("eu/fra/a", "me")
-	w.t.Locate("x", "eu/fra/a", faces(plan.Interface{Name: "pub", Zone: "eu/fra/b"}, plan.Interface{Name: "priv", Zone: "eu/fra/a"}))
-	w.t.Locate("y", "us", faces(plan.Interface{Name: "pub", Zone: "eu/fra/a"}, plan.Interface{Name: "priv", Zone: "us"}))
-	w.t.Locate("z", "", faces(plan.Interface{Name: "g:1", Zone: "eu/fra/a"}, plan.Interface{Name: "g:2"}))
+	w.t.Locate("x", "eu/fra/a", interfaces(plan.Interface{Name: "pub", Zone: "eu/fra/b"}, plan.Interface{Name: "priv", Zone: "eu/fra/a"}))
+	w.t.Locate("y", "us", interfaces(plan.Interface{Name: "pub", Zone: "eu/fra/a"}, plan.Interface{Name: "priv", Zone: "us"}))
+	w.t.Locate("z", "", interfaces(plan.Interface{Name: "g:1", Zone: "eu/fra/a"}, plan.Interface{Name: "g:2"}))
 	w.hear(members.Beat{Node: "x", Room: -1}, members.Beat{Node: "y", Room: -1}, members.Beat{Node: "z", Room: -1})
 	tests := []struct {
 		want  string

@@ -46,12 +46,12 @@ func newWorld(peers ...string) *world {
 // locate notes a zone of nodes that have one interface.
 func (w *world) locate(zone string, nodes ...string) {
 	for _, n := range nodes {
-		w.t.Locate(n, zone, faces(plan.Interface{Name: "pub", Zone: zone}))
+		w.t.Locate(n, zone, interfaces(plan.Interface{Name: "pub", Zone: zone}))
 	}
 }
 
-// faces is a table of interfaces, whose addresses do not matter.
-func faces(list ...plan.Interface) *plan.Interfaces {
+// interfaces is a table of interfaces, whose addresses do not matter.
+func interfaces(list ...plan.Interface) *plan.Interfaces {
 	for i := range list {
 		list[i].Addr, list[i].Ports = netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 1)}), plan.PortRange{Min: 1000, Max: 2000}
 	}

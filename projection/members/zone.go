@@ -41,29 +41,29 @@ func Nearness(a, b string) int {
 
 // place is where a node is.
 type place struct {
-	zone  string
-	faces *plan.Interfaces // nil: not known
+	zone       string
+	interfaces *plan.Interfaces // nil: not known
 }
 
 // hasZone tells whether anybody has said where the node is.
 func (p place) hasZone() bool {
-	if p.zone != "" || p.faces == nil {
+	if p.zone != "" || p.interfaces == nil {
 		return p.zone != ""
 	}
-	return p.faces.Zoned()
+	return p.interfaces.Zoned()
 }
 
 // near is how near to a zone a call would be that has these interfaces: the sum of them all.
 func (p place) near(zone string, w Wish) int {
-	if p.faces == nil {
+	if p.interfaces == nil {
 		return 0
 	}
 	if len(w.Interfaces) == 0 {
-		return Nearness(zone, p.faces.Zone("", w.Turn))
+		return Nearness(zone, p.interfaces.Zone("", w.Turn))
 	}
 	n := 0
 	for _, name := range w.Interfaces {
-		n += Nearness(zone, p.faces.Zone(name, w.Turn))
+		n += Nearness(zone, p.interfaces.Zone(name, w.Turn))
 	}
 	return n
 }

@@ -36,18 +36,18 @@ type Party struct {
 
 // Media is a section of a party.
 type Media struct {
-	Type      string   `json:"type"`
-	Protocol  string   `json:"protocol"`
-	Direction string   `json:"direction"`
-	Codecs    []string `json:"codecs"`
-	Local     string   `json:"local"`             // our socket towards the party
-	Told      string   `json:"told,omitempty"`    // what the party knows it as, if that is another address
-	Remote    string   `json:"remote"`            // by its SDP
-	Learned   string   `json:"learned,omitempty"` // by its packets
-	Confirmed bool     `json:"confirmed,omitempty"`
-	Mux       bool     `json:"mux,omitempty"`
-	Crypto    string   `json:"crypto,omitempty"` // suite
-	Notes     []string `json:"notes"`
+	Type       string   `json:"type"`
+	Protocol   string   `json:"protocol"`
+	Direction  string   `json:"direction"`
+	Codecs     []string `json:"codecs"`
+	Local      string   `json:"local"`             // our socket towards the party
+	Advertised string   `json:"told,omitempty"`    // what the party knows it as, if that is another address
+	Remote     string   `json:"remote"`            // by its SDP
+	Learned    string   `json:"learned,omitempty"` // by its packets
+	Confirmed  bool     `json:"confirmed,omitempty"`
+	Mux        bool     `json:"mux,omitempty"`
+	Crypto     string   `json:"crypto,omitempty"` // suite
+	Notes      []string `json:"notes"`
 }
 
 // Exchange is an SDP that came, and the one that was made from it.
@@ -92,7 +92,7 @@ func newParty(c *projection.Call, p *events.Party) Party {
 	}
 	c.WouldBe(p.ID, func(i int, o *events.Proposal, m *events.Media) {
 		if i < len(out.Medias) {
-			out.Medias[i].Notes = append(out.Medias[i].Notes, fmt.Sprintf("with offer %d, which nobody has answered: %s", o.Number, history.Sees(m)))
+			out.Medias[i].Notes = append(out.Medias[i].Notes, fmt.Sprintf("with offer %d, which nobody has answered: %s", o.Number, history.ReceivedSection(m)))
 		}
 	})
 	return out
@@ -107,7 +107,7 @@ func newMedia(m *events.Media) Media {
 		out.Learned = addrText(m.Learned.RTP)
 	}
 	if m.Advertised.IsValid() && m.Local.RTP.IsValid() && m.Advertised != m.Local.RTP.Addr() {
-		out.Told = netip.AddrPortFrom(m.Advertised, m.Local.RTP.Port()).String()
+		out.Advertised = netip.AddrPortFrom(m.Advertised, m.Local.RTP.Port()).String()
 	}
 	for _, c := range m.Codecs {
 		name := c.Name

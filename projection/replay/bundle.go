@@ -235,7 +235,7 @@ func (p *parser) line(text string) error {
 	case "request", "reply":
 		return p.text(word, rest)
 	case "lost":
-		return p.lost(rest)
+		return p.lostRecord(rest)
 	case "end":
 		p.done = true
 		if n, err := strconv.Atoi(rest); err != nil || n != len(p.b.Records) {
@@ -314,7 +314,7 @@ func (p *parser) text(word, rest string) error {
 	return nil
 }
 
-func (p *parser) lost(rest string) error {
+func (p *parser) lostRecord(rest string) error {
 	r, why, err := numbers(rest)
 	if err != nil {
 		return err

@@ -14,9 +14,9 @@ import (
 
 // recorded are the resources that one decision got, read off the event that it led to: the log has no list of them.
 type recorded struct {
-	faces   *plan.Interfaces
-	sockets [][]netip.AddrPort // pairs, or single ones, in the order in which they were asked for
-	keys    []events.Secret
+	interfaces *plan.Interfaces
+	sockets    [][]netip.AddrPort // pairs, or single ones, in the order in which they were asked for
+	keys       []events.Secret
 	// invented counts what was asked for and had not been given then.
 	invented int
 }
@@ -67,7 +67,7 @@ func record(before *projection.Call, ev events.Event, req *ng.Request) *recorded
 	}
 	r.gather(parties, fresh, req == nil)
 	r.keys = freshKeys(before, parties)
-	r.faces = faces(before, parties, fresh, req)
+	r.interfaces = interfacesThen(before, parties, fresh, req)
 	return r
 }
 
@@ -151,8 +151,8 @@ func freshKeys(before *projection.Call, parties []events.Party) []events.Secret 
 	return out
 }
 
-// faces makes a table of interfaces in which every name leads to the address that it led to then.
-func faces(before *projection.Call, parties []events.Party, fresh func(*events.Media) bool, req *ng.Request) *plan.Interfaces {
+// interfacesThen makes a table of interfaces in which every name leads to the address that it led to then.
+func interfacesThen(before *projection.Call, parties []events.Party, fresh func(*events.Media) bool, req *ng.Request) *plan.Interfaces {
 	var list []plan.Interface
 	alias := map[string]string{}
 	add := func(m *events.Media) {

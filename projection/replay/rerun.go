@@ -98,7 +98,7 @@ func rerun(list []history.Moment, i int) (out Outcome, ok bool) {
 			return out, false
 		}
 		res := record(before, ev, nil)
-		s := &Shadow{Time: m.At, State: before, Faces: res.table, Owner: ev.Owner, Sockets: res.reserve, Bytes: res.random}
+		s := &Shadow{Time: m.At, State: before, InterfacesOf: res.table, Owner: ev.Owner, Sockets: res.reserve, Bytes: res.random}
 		out.apply(list, i, s, transact.TakeOver(s, m.Node, ev.Why))
 		return out, true
 	}
@@ -151,14 +151,14 @@ func guesses(ev events.Event, req *ng.Request) (out []guess) {
 	return out
 }
 
-func (r *recorded) table(string) *plan.Interfaces { return r.faces }
+func (r *recorded) table(string) *plan.Interfaces { return r.interfaces }
 
 // command carries a command out once more.
 func (o *Outcome) command(list []history.Moment, i int, before *projection.Call, msg transact.Message, g guess) {
 	m := &list[i]
 	res := record(before, m.Event, msg.Request)
 	s := &Shadow{
-		Time: m.At, State: before, Faces: res.table, Sockets: res.reserve, Bytes: res.random, Counted: counted(m.Cause.Reply),
+		Time: m.At, State: before, InterfacesOf: res.table, Sockets: res.reserve, Bytes: res.random, Counted: counted(m.Cause.Reply),
 		Log: func(after uint64) (out []transact.Entry) {
 			for j := range list[:i] {
 				if list[j].Seq > after && list[j].Err == nil && list[j].Life == m.Life {

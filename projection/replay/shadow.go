@@ -17,11 +17,11 @@ type Shadow struct {
 	State *projection.Call
 	Log   func(after uint64) []transact.Entry // what the log had of the call
 	Owner string                              // of a new call
-	// Faces are the addresses of an owner, Sockets and Bytes what it would have given.
-	Faces   func(owner string) *plan.Interfaces
-	Sockets func(bind netip.Addr, n int) ([]netip.AddrPort, error)
-	Bytes   func(n int) []byte
-	Counted func(netip.AddrPort) (plan.Stats, bool)
+	// InterfacesOf gives the addresses of an owner, Sockets and Bytes what it would have given.
+	InterfacesOf func(owner string) *plan.Interfaces
+	Sockets      func(bind netip.Addr, n int) ([]netip.AddrPort, error)
+	Bytes        func(n int) []byte
+	Counted      func(netip.AddrPort) (plan.Stats, bool)
 	// Wrote is what would have been appended.
 	Wrote []events.Envelope
 }
@@ -65,10 +65,10 @@ func (s *Shadow) Place(transact.Wish) (string, bool) { return s.Owner, true }
 
 // Interfaces implements [transact.Effects].
 func (s *Shadow) Interfaces(owner string) *plan.Interfaces {
-	if s.Faces == nil {
+	if s.InterfacesOf == nil {
 		return nil
 	}
-	return s.Faces(owner)
+	return s.InterfacesOf(owner)
 }
 
 // Reserve implements [transact.Effects].

@@ -98,10 +98,10 @@ func Block(fx Effects, set Settings, m Message) Result {
 	}})
 }
 
-// again finds the reply to a command that is in the log: the same bytes under the same cookie, at another node or after the
+// replyInLog finds the reply to a command that is in the log: the same bytes under the same cookie, at another node or after the
 // reply cache forgot; or an offer or answer, byte for byte the last one that changed the call, under a new cookie
 // (docs/ng.md, "Repeated messages"). A reply that names the sockets of an owner before this one is none.
-func (r *runner) again(c *projection.Call) (ng.Reply, bool, error) {
+func (r *runner) replyInLog(c *projection.Call) (ng.Reply, bool, error) {
 	m := r.cmd.m
 	if c.Gen == 0 || m.Cookie == "" && !c.Live() {
 		return ng.Reply{}, false, nil
@@ -118,7 +118,7 @@ func (r *runner) again(c *projection.Call) (ng.Reply, bool, error) {
 		if len(entries) == 0 || entries[0].Seq != mark.Seq {
 			break // retired
 		}
-		if r.cmd.moves && slices.ContainsFunc(entries, func(e Entry) bool { return unhouses(e.Event) }) {
+		if r.cmd.moves && slices.ContainsFunc(entries, func(e Entry) bool { return takesSockets(e.Event) }) {
 			break // this projection is behind
 		}
 		for _, e := range slices.Backward(entries) { // a projection that is behind may know of an earlier time only
@@ -130,8 +130,8 @@ func (r *runner) again(c *projection.Call) (ng.Reply, bool, error) {
 	return r.unchanged(c)
 }
 
-// unhouses tells whether an event takes the sockets from a call that were told before.
-func unhouses(ev events.Event) bool {
+// takesSockets tells whether an event takes from a call the sockets that SDPs before it have named.
+func takesSockets(ev events.Event) bool {
 	switch ev.(type) {
 	case events.TakenOver, events.Ended:
 		return true

@@ -115,7 +115,7 @@ func (r *runner) attempt() (out Result, why error, done bool) {
 			return failed(ReasonLog, err), nil, true
 		}
 	}
-	switch reply, ok, err := r.again(c); {
+	switch reply, ok, err := r.replyInLog(c); {
 	case err != nil: // it may be in the log: not to be done again because that could not be read
 		return failed(ReasonLog, err), nil, true
 	case ok:

@@ -56,7 +56,7 @@ func TestNameTaken(t *testing.T) {
 	twin := c.add("n1", 7, "--nats-routes", c.nodes[1].route())
 	c.nodes = c.nodes[:3]
 	twin.fails("n1", "--node-id")
-	if err := k.again(c.nodes[0], c.nodes[2]); err != nil {
+	if err := k.reinvite(c.nodes[0], c.nodes[2]); err != nil {
 		t.Error(err)
 	}
 	if err := k.talk(); err != nil {
@@ -118,7 +118,7 @@ func TestLeasesDeleted(t *testing.T) {
 	l.end(t, "leases deleted")
 	c.agree()
 	for _, k := range ks {
-		if err := k.again(c.nodes[1], c.nodes[2]); err != nil {
+		if err := k.reinvite(c.nodes[1], c.nodes[2]); err != nil {
 			t.Error(err)
 		}
 		if kinds := c.nodes[0].show(k.id).kinds(); kinds["taken_over"] > 0 {
@@ -131,7 +131,7 @@ func TestLeasesDeleted(t *testing.T) {
 	mine, _ := split(ks, dead)
 	dead.kill()
 	for _, k := range mine {
-		if err := k.again(c.nodes[0], c.nodes[1]); err != nil {
+		if err := k.reinvite(c.nodes[0], c.nodes[1]); err != nil {
 			t.Error(err)
 		}
 	}
@@ -184,7 +184,7 @@ func TestPoisonedEvent(t *testing.T) {
 			}
 			t.Logf("%v at %s: %v %v after %v", req["command"], n.id, r.dict["result"], r.dict["error-reason"], r.took)
 		}
-		if err := other.again(n, n); err != nil {
+		if err := other.reinvite(n, n); err != nil {
 			t.Error(err)
 		}
 		if err := other.talk(); err != nil {
@@ -197,7 +197,7 @@ func TestPoisonedEvent(t *testing.T) {
 	for _, n := range c.nodes {
 		n.kill()
 		n.restart()
-		if err := other.again(n, n); err != nil {
+		if err := other.reinvite(n, n); err != nil {
 			t.Error(err)
 		}
 	}

@@ -56,8 +56,8 @@ func (k *call) answer(n *node, more ...dict) error {
 	return err
 }
 
-// again is a re-INVITE of a.
-func (k *call) again(offerAt, answerAt *node) error {
+// reinvite is a re-INVITE of a.
+func (k *call) reinvite(offerAt, answerAt *node) error {
 	k.version++
 	if err := k.offer(offerAt, dict{"to-tag": "B"}); err != nil {
 		return err

@@ -32,7 +32,7 @@ func TestMinorityCut(t *testing.T) {
 	l.more(t, 30)
 	c.talkAll(ks)
 	for i, k := range rest {
-		if err := k.again(c.nodes[i%2], c.nodes[(i+1)%2]); err != nil {
+		if err := k.reinvite(c.nodes[i%2], c.nodes[(i+1)%2]); err != nil {
 			t.Error(err)
 		}
 	}
@@ -103,7 +103,7 @@ func TestNodeCut(t *testing.T) {
 	l := c.traffic(c.nodes[:2], 3)
 	l.more(t, 30)
 	k := mine[0]
-	if err := k.again(c.nodes[0], c.nodes[1]); err != nil {
+	if err := k.reinvite(c.nodes[0], c.nodes[1]); err != nil {
 		t.Fatal(err)
 	}
 	if k.owner() == cut {
@@ -157,7 +157,7 @@ func TestLeaderCut(t *testing.T) {
 	c.level()
 	c.replicas(callsStream, 3)
 	for _, k := range ks {
-		if err := k.again(lead, c.nodes[0]); err != nil {
+		if err := k.reinvite(lead, c.nodes[0]); err != nil {
 			t.Error(err)
 		}
 	}

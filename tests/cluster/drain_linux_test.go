@@ -102,7 +102,7 @@ func TestFull(t *testing.T) {
 		if err != nil || r.dict["result"] != "load limit" {
 			t.Errorf("%s: %v, %v", m.id, r.dict, err)
 		}
-		if err := ks[0].again(m, m); err != nil {
+		if err := ks[0].reinvite(m, m); err != nil {
 			t.Error(err)
 		}
 	}
@@ -134,7 +134,7 @@ func TestFullTakesOver(t *testing.T) {
 	dead.kill()
 	up := c.running()
 	for _, k := range mine {
-		if err := k.again(up[0], up[1]); err != nil {
+		if err := k.reinvite(up[0], up[1]); err != nil {
 			t.Error(err)
 		}
 	}
@@ -162,7 +162,7 @@ func TestTakeover(t *testing.T) {
 			t.Errorf("%+v, %v", s.Call, s.kinds())
 		}
 	}
-	procs.Each(t, len(mine), 4, func(i int) error { return mine[i].again(up[0], up[1]) })
+	procs.Each(t, len(mine), 4, func(i int) error { return mine[i].reinvite(up[0], up[1]) })
 	c.talkAll(append(mine, rest...))
 	dead.restart()
 	c.agree()

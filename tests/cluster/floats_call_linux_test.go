@@ -48,7 +48,7 @@ func (f *floating) commands(k *call) {
 		}
 		return err
 	})
-	if err := k.again(at, at); err != nil {
+	if err := k.reinvite(at, at); err != nil {
 		f.t.Fatal(err)
 	}
 	if got := [2]netip.AddrPort{k.atA, k.atB}; got != before {

@@ -130,8 +130,8 @@ func TestFloatState(t *testing.T) {
 		if err := deaf(mute.a, mute.atA, mute.b, 3); err != nil {
 			t.Errorf("a blocked call: %v", err)
 		}
-		offered.again(at)
-		deleted.again(at)
+		offered.resend(at)
+		deleted.resend(at)
 		if round == 0 {
 			if early.atA, err = sentTo(at.ok(answer(early.id, early.b.sdp()))); err != nil {
 				t.Fatal(err)
@@ -184,8 +184,8 @@ func (r *repeat) first(at *node) reply {
 	return got
 }
 
-// again sends the same command under its cookie, which must have the same bytes as its reply.
-func (r *repeat) again(at *node) {
+// resend sends the same command under its cookie, which must have the same bytes as its reply.
+func (r *repeat) resend(at *node) {
 	at.c.t.Helper()
 	got, err := at.exchange(r.cookie, r.payload)
 	if err != nil {
@@ -266,7 +266,7 @@ func TestFloatTimers(t *testing.T) {
 		}
 	}
 	held.version = 2
-	if err := held.again(at, at); err != nil {
+	if err := held.reinvite(at, at); err != nil {
 		t.Fatal(err)
 	}
 	if got := [2]netip.AddrPort{held.atA, held.atB}; got != before {

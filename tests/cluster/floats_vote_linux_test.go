@@ -30,7 +30,7 @@ func TestFloatVoter(t *testing.T) {
 	fs.more(t, 10)
 	f.settled()
 	f.commands(ks[0])
-	if err := k.again(voter, voter); err != nil {
+	if err := k.reinvite(voter, voter); err != nil {
 		t.Error(err)
 	}
 	holder.restart()

@@ -50,11 +50,11 @@ type watch struct {
 func (w *watch) note(what string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.tell(what)
+	w.noteLocked(what)
 }
 
-// tell is note, under mu.
-func (w *watch) tell(what string) {
+// noteLocked is note, under mu.
+func (w *watch) noteLocked(what string) {
 	w.story = append(w.story, time.Now().UTC().Format("15:04:05.000 ")+what)
 }
 
@@ -185,7 +185,7 @@ func (w *watch) turn(a netip.Addr, number int) {
 		w.told = false
 		w.speaker[a], w.since[a] = number, w.events
 		w.turns[a] = append(w.turns[a], number)
-		w.tell(fmt.Sprintf("%s is with n%d", a, number))
+		w.noteLocked(fmt.Sprintf("%s is with n%d", a, number))
 	}
 }
 
@@ -203,7 +203,7 @@ func (w *watch) spoke(from netip.Addr, number int, what string) {
 	if w.speaker[a] != number {
 		w.bad = append(w.bad, fmt.Sprintf("n%d sends from %s, %s, and the float is with n%d (so far: %v)", number, from, what, w.speaker[a], w.turns[a]))
 		if !w.told {
-			w.tell(w.bad[len(w.bad)-1])
+			w.noteLocked(w.bad[len(w.bad)-1])
 		}
 		w.told = true // once until another node has it
 	}
@@ -238,7 +238,7 @@ func (w *watch) address(number int, u netlink.AddrUpdate) {
 		w.on[a] = make(map[int]bool)
 	}
 	if u.NewAddr != w.on[a][number] {
-		w.tell(fmt.Sprintf("%s is on n%d: %v", a, number, u.NewAddr))
+		w.noteLocked(fmt.Sprintf("%s is on n%d: %v", a, number, u.NewAddr))
 	}
 	if u.NewAddr {
 		if first := w.float(a); !w.on[a][number] {

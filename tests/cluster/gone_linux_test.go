@@ -78,7 +78,7 @@ func TestOwnerKilled(t *testing.T) {
 	if pending.atA.Addr() == dead.where.media {
 		t.Errorf("the answer names %v, which is gone", pending.atA)
 	}
-	if err := pending.again(up[0], up[1]); err != nil {
+	if err := pending.reinvite(up[0], up[1]); err != nil {
 		t.Fatal(err)
 	}
 	if err := pending.talk(); err != nil {
@@ -151,7 +151,7 @@ func TestOwnerPaused(t *testing.T) {
 	up := c.running()
 	k := mine[0]
 	oldA, oldB := k.atA, k.atB
-	if err := k.again(up[0], up[1]); err != nil {
+	if err := k.reinvite(up[0], up[1]); err != nil {
 		t.Fatal(err)
 	}
 	if k.owner() == sleepy {
@@ -180,7 +180,7 @@ func TestOwnerPaused(t *testing.T) {
 		}
 		return err
 	})
-	if err := k.again(sleepy, sleepy); err != nil {
+	if err := k.reinvite(sleepy, sleepy); err != nil {
 		t.Fatal(err)
 	}
 	if k.owner() == sleepy {
@@ -209,7 +209,7 @@ func TestAllKilled(t *testing.T) {
 	procs.Each(t, len(ks), 8, func(i int) error {
 		n := c.nodes[i%3]
 		atA, atB := ks[i].atA, ks[i].atB
-		if err := ks[i].again(n, c.nodes[(i+1)%3]); err != nil {
+		if err := ks[i].reinvite(n, c.nodes[(i+1)%3]); err != nil {
 			return err
 		}
 		if ks[i].atA != atA || ks[i].atB != atB {

@@ -22,7 +22,7 @@ func TestJoinAndLeave(t *testing.T) {
 			return err
 		}
 		if i%2 == 0 {
-			return k.again(n, n)
+			return k.reinvite(n, n)
 		}
 		return k.move(n, c.nodes[i%3])
 	})
@@ -31,13 +31,13 @@ func TestJoinAndLeave(t *testing.T) {
 	if fresh.owner() != n {
 		t.Errorf("a new call at the node that joined is at %s", fresh.owner().id)
 	}
-	if err := fresh.again(c.nodes[0], c.nodes[2]); err != nil {
+	if err := fresh.reinvite(c.nodes[0], c.nodes[2]); err != nil {
 		t.Fatal(err)
 	}
 	l := c.traffic(c.nodes[:3], 2)
 	l.more(t, 5)
 	n.stop()
-	if err := fresh.again(c.nodes[0], c.nodes[1]); err != nil {
+	if err := fresh.reinvite(c.nodes[0], c.nodes[1]); err != nil {
 		t.Error(err)
 	} else if fresh.owner() == n {
 		t.Error("a call stayed at the node that left")

@@ -141,7 +141,7 @@ func TestLeaderKilled(t *testing.T) {
 	back.more(t, 20)
 	back.end(t, "at the node that is back")
 	for _, k := range ks {
-		if err := k.again(dead, c.nodes[0]); err != nil {
+		if err := k.reinvite(dead, c.nodes[0]); err != nil {
 			t.Error(err)
 		}
 	}

@@ -131,12 +131,12 @@ func (f *fleet) signal(round int) {
 	at := func(i int) *node { return up[(i+round)%len(up)] }
 	f.c.t.Helper()
 	for i, k := range f.plain {
-		f.must(k.again(at(i), at(i+1+i%2)))
+		f.must(k.reinvite(at(i), at(i+1+i%2)))
 		f.must(k.talk())
 	}
 	for i := range up {
 		k := f.c.place(at(i), at(i+1))
-		f.must(k.again(at(i+2), at(i)))
+		f.must(k.reinvite(at(i+2), at(i)))
 		f.must(k.talk())
 		at(i + 1).ok(remove(k.id))
 		for _, n := range up {
@@ -269,7 +269,7 @@ func TestRollingUpgrade(t *testing.T) {
 				continue
 			}
 			up := c.running()
-			f.must(k.again(up[j%2], up[(j+1)%2]))
+			f.must(k.reinvite(up[j%2], up[(j+1)%2]))
 			if k.owner() == dead {
 				t.Errorf("call %s is still at %s", k.id, dead.id)
 			}

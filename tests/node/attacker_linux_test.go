@@ -91,8 +91,8 @@ func (x *attacker) meet(c *call) {
 	speak(c.t, c.b.rtp, c.atB.rtp, c.a.rtp, c.atA.rtp)
 }
 
-// again sends a re-INVITE of a.
-func (x *attacker) again(c *call, body string) {
+// reinvite sends a re-INVITE of a.
+func (x *attacker) reinvite(c *call, body string) {
 	c.atB = legs(x.t, x.n.sdp(with(maps.Clone(c.offer), dict{"sdp": body, "to-tag": "B"})))[0]
 	c.atA = legs(x.t, x.n.sdp(c.answer))[0]
 }
@@ -104,7 +104,7 @@ func (x *attacker) talked(c *call) {
 	x.meet(c)
 }
 
-func (x *attacker) resume(c *call) { x.again(c, c.a.body()) }
+func (x *attacker) resume(c *call) { x.reinvite(c, c.a.body()) }
 
 var attacks = []attack{
 	{name: "at its SDP address", setUp: (*attacker).plain, meet: (*attacker).meet},
@@ -129,11 +129,11 @@ var attacks = []attack{
 	}},
 	{name: "hold by address", setUp: func(x *attacker, c *call) {
 		x.talked(c)
-		x.again(c, holdByAddress(c.a.body()))
+		x.reinvite(c, holdByAddress(c.a.body()))
 	}, end: (*attacker).resume},
 	{name: "hold", setUp: func(x *attacker, c *call) {
 		x.talked(c)
-		x.again(c, c.a.body("a=inactive"))
+		x.reinvite(c, c.a.body("a=inactive"))
 	}, end: (*attacker).resume},
 	{name: "re-INVITE that changes nothing", setUp: func(x *attacker, c *call) {
 		x.talked(c)
@@ -143,7 +143,7 @@ var attacks = []attack{
 		x.talked(c)
 		x.ports = c.ports()
 		c.a = newPhone(x.t)
-		x.again(c, c.a.body())
+		x.reinvite(c, c.a.body())
 		speak(x.t, c.b.rtp, c.atB.rtp, c.a.rtp, c.atA.rtp)
 	}, met: true, meet: (*attacker).meet},
 	{name: "T.38", setUp: func(x *attacker, c *call) {

@@ -112,7 +112,7 @@ func (b *balancer) back(f *flow, client netip.AddrPort) {
 		n, err := f.Read(buf)
 		switch {
 		case err == nil:
-			if b.keeps() {
+			if b.passes() {
 				_, _ = b.front.WriteToUDPAddrPort(buf[:n], client) // the client may be gone
 			}
 		case !errors.Is(err, os.ErrDeadlineExceeded) || b.forget(f, client):
@@ -121,8 +121,8 @@ func (b *balancer) back(f *flow, client netip.AddrPort) {
 	}
 }
 
-// keeps counts a reply and tells whether it is not one of those that are lost.
-func (b *balancer) keeps() bool {
+// passes counts a reply and tells whether it is not one of those that are lost.
+func (b *balancer) passes() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.replies++

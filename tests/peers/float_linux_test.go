@@ -268,8 +268,8 @@ func (f *floating) signal(t *testing.T, n *server, s syscall.Signal) {
 	}
 }
 
-// again starts a node that was killed.
-func (f *floating) again(t *testing.T, n *server) {
+// restart starts a node that was killed.
+func (f *floating) restart(t *testing.T, n *server) {
 	t.Helper()
 	n.launch(t)
 	n.answers(t)
@@ -300,7 +300,7 @@ func TestKamailioFloat(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, nil},
-		{"killed", 10, func(t *testing.T, holder *server) { holder.kill(t) }, f.again},
+		{"killed", 10, func(t *testing.T, holder *server) { holder.kill(t) }, f.restart},
 		{"frozen", 4,
 			func(t *testing.T, holder *server) { f.signal(t, holder, syscall.SIGSTOP) },
 			func(t *testing.T, holder *server) { f.signal(t, holder, syscall.SIGCONT) }},

@@ -65,8 +65,8 @@ func (d *dialog) answer() (err error) {
 	return err
 }
 
-// again is a re-INVITE, by Alice or by Bob.
-func (d *dialog) again(byBob bool) (err error) {
+// reinvite is a re-INVITE, by Alice or by Bob.
+func (d *dialog) reinvite(byBob bool) (err error) {
 	if !byBob {
 		if err = d.offer(byAlice); err == nil {
 			err = d.answer()
@@ -109,7 +109,7 @@ func (d *dialog) speak() error {
 // stays runs a re-INVITE and checks that it moved nothing.
 func (d *dialog) stays(byBob bool) error {
 	a, b := d.relayA, d.relayB
-	if err := d.again(byBob); err != nil {
+	if err := d.reinvite(byBob); err != nil {
 		return err
 	}
 	if d.relayA != a || d.relayB != b {

@@ -66,13 +66,13 @@ func TestOpensips(t *testing.T) {
 		if done.Add(1) > size/3 {
 			once.Do(func() { dead.kill(t) })
 		}
-		return d.again(false)
+		return d.reinvite(false)
 	})
 	if o.moved.Load() == 0 {
 		t.Error("no command was for the killed node")
 	}
 	all(t, calls, "Bob's re-INVITE at the survivors", func(d *dialog) error {
-		if err := d.again(true); err != nil {
+		if err := d.reinvite(true); err != nil {
 			return err
 		}
 		was := places[d]

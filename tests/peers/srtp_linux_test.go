@@ -276,11 +276,11 @@ func newTape(t *testing.T) *tape {
 		return conn
 	}
 	t.Cleanup(readers.Wait)
-	p.rtp, p.rtcp = listen(p.port, p.keep), listen(p.port+1, p.note)
+	p.rtp, p.rtcp = listen(p.port, p.record), listen(p.port+1, p.note)
 	return p
 }
 
-func (p *tape) keep(data []byte) {
+func (p *tape) record(data []byte) {
 	var packet rtp.Packet
 	err := packet.Unmarshal(bytes.Clone(data))
 	p.mu.Lock()

@@ -227,10 +227,10 @@ func TestAdopt(t *testing.T) {
 		w.must(k.talk())
 	}
 	for i, k := range l.plain[:6] {
-		mine(k, k.again(w.regions[i%2*2].nodes[0], w.regions[i/2%2*2].nodes[0]))
+		mine(k, k.reinvite(w.regions[i%2*2].nodes[0], w.regions[i/2%2*2].nodes[0]))
 	}
 	mine(l.early, errors.Join(l.early.offer(eu), l.early.answer(ap)))
-	mine(l.held, l.held.again(ap, eu))
+	mine(l.held, l.held.reinvite(ap, eu))
 	w.must(w.secure(l.secured, eu, ap, 2))
 	w.must(l.secured.carried(eu))
 	ap.ok(remove(l.plain[0].id))
@@ -250,14 +250,14 @@ func TestAdopt(t *testing.T) {
 	}
 	us.letGo(l.all(), 0)
 	w.returned("us", eu, ap)
-	mine(l.plain[2], l.plain[2].again(us, us))
+	mine(l.plain[2], l.plain[2].reinvite(us, us))
 	us.ok(remove(l.plain[3].id))
 	fresh := w.place(us, us)
 	w.must(fresh.carried(us))
 	w.agree(w.regions...)
-	w.must(fresh.again(eu, ap))
+	w.must(fresh.reinvite(eu, ap))
 	w.must(fresh.carried(us))
-	mine(l.plain[4], l.plain[4].again(ap, us))
+	mine(l.plain[4], l.plain[4].reinvite(ap, us))
 
 	// It is lost once more, and another region cannot be asked.
 	us.proc.Kill()
@@ -266,13 +266,13 @@ func TestAdopt(t *testing.T) {
 	eu.untilCut("ap")
 	eu.fails([]string{"region ap cannot be asked", "--without ap"}, "region", "adopt", "us")
 	eu.adopts("us", []*call{fresh}, "--without", "ap")
-	w.must(fresh.again(eu, eu))
+	w.must(fresh.reinvite(eu, eu))
 	mine(fresh, nil)
 	w.heal("eu", "ap")
 	w.agree(eu.r, ap.r)
-	w.must(fresh.again(ap, ap))
+	w.must(fresh.reinvite(ap, ap))
 	mine(fresh, nil)
-	mine(l.plain[5], l.plain[5].again(ap, eu))
+	mine(l.plain[5], l.plain[5].reinvite(ap, eu))
 	us.spawn()
 	us.ready()
 	us.letGo([]*call{fresh}, 0)
@@ -301,9 +301,9 @@ func TestAdoptWhileCut(t *testing.T) {
 	us.untilCut("ap")
 	fresh := w.place(us, us)
 	us.ok(remove(gone.id)) // which nobody else hears of before it is adopted
-	w.must(l.plain[1].again(us, us))
+	w.must(l.plain[1].reinvite(us, us))
 	eu.adopts("us", append(l.all(), gone))
-	w.must(l.plain[0].again(eu, ap))
+	w.must(l.plain[0].reinvite(eu, ap))
 	w.must(l.plain[0].carried(eu))
 	us.ok(query(l.plain[0].id)) // both have it until they can reach each other
 
@@ -321,10 +321,10 @@ func TestAdoptWhileCut(t *testing.T) {
 	w.must(fresh.talk())
 	for i, n := range w.nodes {
 		k := l.plain[i]
-		w.must(k.again(n, n))
+		w.must(k.reinvite(n, n))
 		w.must(k.carried(eu))
 		w.must(k.talk())
-		w.must(fresh.again(n, n))
+		w.must(fresh.reinvite(n, n))
 		w.must(fresh.carried(us))
 	}
 	w.must(l.early.offer(us))

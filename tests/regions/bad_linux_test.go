@@ -34,7 +34,7 @@ func (n *node) works() {
 	w := n.r.w
 	w.t.Helper()
 	k := w.place(n, n)
-	w.must(k.again(n, n))
+	w.must(k.reinvite(n, n))
 	n.ok(remove(k.id))
 }
 
@@ -73,7 +73,7 @@ func TestTwoOfOneName(t *testing.T) {
 	w.start(twin)
 	twin.refusedWith("eu", "region eu refuses this one", "another region us", "region forget us")
 	w.agree(eu.r, us.r)
-	w.must(k.again(eu, eu))
+	w.must(k.reinvite(eu, eu))
 	w.must(k.carried(us))
 
 	for range 10 { // the stream of the second one goes on where that of the first one has not come to yet
@@ -98,7 +98,7 @@ func TestTwoOfOneName(t *testing.T) {
 
 	w.lead("eu", "us", us)
 	w.agree(eu.r, us.r)
-	w.must(k.again(eu, eu))
+	w.must(k.reinvite(eu, eu))
 	w.must(k.carried(us))
 	eu.ok(remove(k.id))
 }
@@ -123,7 +123,7 @@ func TestForget(t *testing.T) {
 	eu.refused(query(lost.id), reasonUnknown)
 	k := w.place(us, us)
 	w.agree(w.regions...)
-	w.must(k.again(eu, eu))
+	w.must(k.reinvite(eu, eu))
 	w.must(k.carried(us))
 	eu.ok(remove(k.id))
 	w.agree(w.regions...)
@@ -180,7 +180,7 @@ func TestNewerEvents(t *testing.T) {
 		}
 	}
 	w.must(k.talk())
-	w.must(other.again(eu, eu))
+	w.must(other.reinvite(eu, eu))
 
 	w.cut("eu", "us")
 	eu.untilCut("us")

@@ -46,14 +46,14 @@ func TestCut(t *testing.T) {
 	// At home everything goes on, and so do the other regions among themselves.
 	for _, n := range w.nodes {
 		k := w.place(n, n)
-		w.must(k.again(n, n))
+		w.must(k.reinvite(n, n))
 		n.ok(remove(k.id))
 	}
 	across := w.place(eu, ap)
 	w.agree(eu.r, ap.r)
-	w.must(across.again(ap, ap))
+	w.must(across.reinvite(ap, ap))
 	w.must(ofUS.talk())
-	w.must(ofUS.again(us, us))
+	w.must(ofUS.reinvite(us, us))
 	w.must(early.answer(us))
 
 	w.rejoin("us")
@@ -68,7 +68,7 @@ func TestCut(t *testing.T) {
 		}
 	}
 	for _, k := range []*call{ofUS, early} {
-		w.must(k.again(eu, ap))
+		w.must(k.reinvite(eu, ap))
 		w.must(k.carried(us))
 		w.must(k.talk())
 		ap.ok(remove(k.id))
@@ -97,8 +97,8 @@ func TestOneWayCut(t *testing.T) {
 	}
 	w.hold("eu", "us", false)
 	w.agree(w.regions...)
-	w.must(ofUS.again(eu, eu))
-	w.must(ofEU.again(us, us))
+	w.must(ofUS.reinvite(eu, eu))
+	w.must(ofEU.reinvite(us, us))
 	w.must(ofUS.carried(us))
 	w.must(ofEU.carried(eu))
 	us.ok(remove(ofEU.id))

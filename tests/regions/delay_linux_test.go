@@ -73,8 +73,8 @@ func TestHomeWhileFrozen(t *testing.T) {
 		before = append(before, p.bytes())
 	}
 	fresh := w.place(eu, eu)
-	w.must(fresh.again(eu, eu))
-	w.must(k.again(eu, eu))
+	w.must(fresh.reinvite(eu, eu))
+	w.must(k.reinvite(eu, eu))
 	eu.ok(query(k.id))
 	eu.ok(block(k.id))
 	eu.ok(remove(k.id))

@@ -121,7 +121,7 @@ func TestTenCuts(t *testing.T) {
 	k := w.newCall("after")
 	w.must(k.setUp(eu, us))
 	w.agree(w.regions...)
-	w.must(k.again(us, us))
+	w.must(k.reinvite(us, us))
 	w.must(k.carried(eu))
 	us.ok(remove(k.id))
 	w.agree(w.regions...)

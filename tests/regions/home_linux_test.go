@@ -20,7 +20,7 @@ func TestThroughOthers(t *testing.T) {
 	w.must(k.carried(eu))
 	w.must(k.talk())
 	w.agree(w.regions...) // an offer for a call that a region has not heard of yet begins one there
-	w.must(k.again(ap, us))
+	w.must(k.reinvite(ap, us))
 	w.must(k.carried(eu))
 	w.must(k.talk())
 
@@ -74,7 +74,7 @@ func TestBeginsElsewhere(t *testing.T) {
 		w.must(k.talk())
 		other.until(n.r.name, "with a call", func(s regions.Status) bool { return s.Calls == 1 })
 		// What comes to the other region concerns the call that lives.
-		w.must(k.again(other, other))
+		w.must(k.reinvite(other, other))
 		w.must(k.carried(n))
 		other.ok(remove(k.id))
 		n.refused(query(k.id), reasonUnknown)

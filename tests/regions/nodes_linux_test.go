@@ -36,7 +36,7 @@ func TestNodeKilled(t *testing.T) {
 		w.must(k.talk())
 		w.agree(w.regions...)
 		dead.proc.Kill()
-		eventually(t, "commands of us are not carried out without "+dead.name(), func() error { return k.again(us, us) })
+		eventually(t, "commands of us are not carried out without "+dead.name(), func() error { return k.reinvite(us, us) })
 		w.must(k.talk())
 		us.ok(remove(k.id))
 		dead.spawn()

@@ -47,9 +47,9 @@ func TestRegionsOfTwoBuilds(t *testing.T) {
 	both := func() {
 		t.Helper()
 		for _, k := range []*call{ours, theirs} {
-			w.must(k.again(here, there))
+			w.must(k.reinvite(here, there))
 			w.must(k.talk())
-			w.must(k.again(there, here))
+			w.must(k.reinvite(there, here))
 			w.must(k.talk())
 			w.must(k.offer(there, dict{"to-tag": "B"})) // and nobody answers
 			w.must(k.talk())
@@ -64,7 +64,7 @@ func TestRegionsOfTwoBuilds(t *testing.T) {
 		_, err := here.tool("region", "adopt", "us")
 		return err
 	})
-	w.must(theirs.again(here, here))
+	w.must(theirs.reinvite(here, here))
 	w.must(theirs.talk())
 	there.spawn()
 	there.ready()
@@ -88,7 +88,7 @@ func TestRegionsOfTwoBuilds(t *testing.T) {
 
 	// And goes back: what this one wrote is there to be read.
 	k := w.place(here, here)
-	w.must(k.again(here, here))
+	w.must(k.reinvite(here, here))
 	w.must(k.offer(here, dict{"to-tag": "B"}))
 	w.agree(w.regions...)
 	there.proc.Stop()
@@ -97,7 +97,7 @@ func TestRegionsOfTwoBuilds(t *testing.T) {
 	there.ready()
 	w.agree(w.regions...)
 	here.writes(events.LevelFirst, "us")
-	w.must(k.again(there, there))
+	w.must(k.reinvite(there, there))
 	w.must(k.talk())
 	there.ok(remove(k.id))
 }

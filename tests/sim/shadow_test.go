@@ -23,7 +23,7 @@ func (w *world) shadow(key string, upto *uint64) *replay.Shadow {
 			}
 			return out
 		},
-		Faces: func(node string) *plan.Interfaces { return w.nodes[w.index(node)].face },
+		InterfacesOf: func(node string) *plan.Interfaces { return w.nodes[w.index(node)].face },
 		Sockets: func(bind netip.Addr, n int) ([]netip.AddrPort, error) {
 			port += 2
 			out := make([]netip.AddrPort, n)

@@ -53,7 +53,7 @@ func (w *world) checkTwin(s *script) {
 	}
 	t := &twin{w: w, id: s.id}
 	t.State = &projection.Call{}
-	t.Faces = func(node string) *plan.Interfaces { return w.nodes[w.index(node)].face }
+	t.InterfacesOf = func(node string) *plan.Interfaces { return w.nodes[w.index(node)].face }
 	t.Sockets = t.reserve
 	t.Bytes = func(n int) []byte { return make([]byte, n) }
 	t.forget()

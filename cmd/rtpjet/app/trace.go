@@ -15,7 +15,7 @@ func (n *Node) tracer() func(ngserver.Exchange) {
 	}
 	return func(x ngserver.Exchange) {
 		message := "NG command"
-		if x.Again {
+		if x.Repeated {
 			message = "NG command that came again"
 		}
 		n.log.Debug(message, "call-id", x.CallID, "command", x.Command, "source", x.Source, "cookie", string(x.Cookie),

@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// keep leaves the cluster to the operator until Ctrl-C.
-func (d *demo) keep(ctx context.Context) {
+// stay leaves the cluster to the operator until Ctrl-C.
+func (d *demo) stay(ctx context.Context) {
 	var socks, pids []string
 	for _, n := range d.nodes {
 		socks = append(socks, "udp:"+n.at(n.ng))

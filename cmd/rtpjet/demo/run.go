@@ -104,7 +104,7 @@ func (d *demo) carryOut(ctx context.Context, keep bool) error {
 		return err
 	}
 	if keep {
-		d.keep(ctx)
+		d.stay(ctx)
 	}
 	return nil
 }

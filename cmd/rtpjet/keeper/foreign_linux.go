@@ -65,7 +65,7 @@ func (l *loop) asked(p prober, u *unit, found map[netip.Addr]net.HardwareAddr, e
 		return
 	}
 	for addr, mac := range found {
-		l.tell(report{Fatal: fmt.Sprintf("the floating address %s is in use: a host with the hardware address %s answers for it, and is no node "+
+		l.sendReport(report{Fatal: fmt.Sprintf("the floating address %s is in use: a host with the hardware address %s answers for it, and is no node "+
 			"of this cluster; take the address off that host, or name another one with --float", addr, mac)})
 		return
 	}

@@ -109,7 +109,7 @@ func serve(node int, shared *Deadlines, log func(Config) *slog.Logger, runs []st
 	} else {
 		report.Started.Addr = l.link.addr
 	}
-	l.tell(report)
+	l.sendReport(report)
 	defer l.close()
 	if err != nil {
 		return err
@@ -273,7 +273,7 @@ func (l *loop) poll(next int64) error {
 			l.finish()
 		case int(p.Fd) == l.canary:
 			if l.node >= 0 {
-				l.lost()
+				l.nodeGone()
 			}
 		case int(p.Fd) == l.node:
 			l.fromNode()
@@ -318,7 +318,7 @@ func (l *loop) pulse() {
 	data := l.machine.Pulse(now()).Encode()
 	l.link.cast(data)
 	if l.pulses++; l.pulses%natsEvery == 0 {
-		l.tell(report{Pulse: data})
+		l.sendReport(report{Pulse: data})
 	}
 }
 
@@ -357,7 +357,7 @@ func (l *loop) reportStates(states []floats.State) {
 	}
 	if !slices.Equal(states, l.reported) {
 		l.reported = states
-		l.tell(report{States: states})
+		l.sendReport(report{States: states})
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 // maxUnsent bounds the reports that a node does not read; what is beyond is lost, but for the states, which come again.
 const maxUnsent = 256
 
-// tell sends a report to the node, now or when it reads.
-func (l *loop) tell(r report) {
+// sendReport sends a report to the node, now or when it reads.
+func (l *loop) sendReport(r report) {
 	if l.node < 0 {
 		return
 	}
@@ -40,7 +40,7 @@ func (l *loop) flush() {
 		case errors.Is(err, unix.EAGAIN):
 			return
 		default:
-			l.lost()
+			l.nodeGone()
 		}
 	}
 }
@@ -56,7 +56,7 @@ func (l *loop) fromNode() {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil || n <= 0:
-			l.lost()
+			l.nodeGone()
 			return
 		}
 		l.heardAt = now()
@@ -69,8 +69,8 @@ func (l *loop) fromNode() {
 	}
 }
 
-// lost notes that the node is gone: others serve its floats now.
-func (l *loop) lost() {
+// nodeGone notes that the node has ended: others serve its floats now.
+func (l *loop) nodeGone() {
 	_ = unix.Close(l.node)
 	l.node, l.goneAt, l.out = -1, now(), nil
 	if l.machine != nil {
@@ -121,7 +121,7 @@ func (l *loop) obey(o *order) {
 		l.begin(o.Run)
 	}
 	if o.Release {
-		l.lost()
+		l.nodeGone()
 		return
 	}
 	if l.machine == nil {
@@ -147,7 +147,7 @@ func (l *loop) obey(o *order) {
 		if err != nil {
 			r.Error = err.Error()
 		}
-		l.tell(report{Moved: &r})
+		l.sendReport(report{Moved: &r})
 	case o.Record != nil:
 		m.Recorded(o.Record.Float, o.Record.Epoch, o.Record.Holder, o.Record.Successor)
 	case len(o.Pulse) > 0:

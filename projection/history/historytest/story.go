@@ -85,7 +85,7 @@ func (s *Story) effects() *replay.Shadow {
 		owner = s.Node
 	}
 	return &replay.Shadow{
-		Time: s.Now, State: s.Call.Snapshot(), Owner: owner, Faces: func(string) *plan.Interfaces { return table },
+		Time: s.Now, State: s.Call.Snapshot(), Owner: owner, InterfacesOf: func(string) *plan.Interfaces { return table },
 		Sockets: s.Res.Reserve, Bytes: s.Res.Random,
 	}
 }

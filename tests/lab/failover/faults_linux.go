@@ -196,7 +196,7 @@ func (r *run) strikeAndHeal(ctx context.Context, g *generator, f fault, holder i
 			return err
 		}
 	}
-	checked, err := g.tell(ctx, "check", "checked")
+	checked, err := g.do(ctx, "check", "checked")
 	if err != nil {
 		return err
 	}
@@ -208,7 +208,7 @@ func (r *run) strikeAndHeal(ctx context.Context, g *generator, f fault, holder i
 		return err
 	}
 	o.Holders = len(has)
-	done, err := g.tell(ctx, "stop", "done")
+	done, err := g.do(ctx, "stop", "done")
 	if err != nil {
 		return err
 	}

@@ -107,8 +107,8 @@ func (g *generator) expect(ctx context.Context, event string, within time.Durati
 	}
 }
 
-// tell sends a word and waits for what it leads to.
-func (g *generator) tell(ctx context.Context, word, event string) (bench.SilenceEvent, error) {
+// do sends a word and waits for what it leads to.
+func (g *generator) do(ctx context.Context, word, event string) (bench.SilenceEvent, error) {
 	if _, err := io.WriteString(g.words, word+"\n"); err != nil {
 		return bench.SilenceEvent{}, fmt.Errorf("tell the generator to %s: %w", word, err)
 	}

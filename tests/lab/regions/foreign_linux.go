@@ -32,7 +32,7 @@ func (s *setup) foreign(ctx context.Context, _ int) (*outcome, error) {
 			at := away.lines[i%len(away.lines)]
 			t.ask(ctx, at, "answer", k.answer())
 			t.ask(ctx, at, "query", k.query())
-			t.ask(ctx, at, "re-offer", k.again())
+			t.ask(ctx, at, "re-offer", k.reoffer())
 			t.ask(ctx, at, "delete", k.remove())
 			return nil // what failed is in the tally
 		})
@@ -69,7 +69,7 @@ func (c *cluster) atOnce(ctx context.Context, t *tally) error {
 			if _, err := here.ask(ctx, k.answer()); err != nil {
 				return fmt.Errorf("answer a call at home: %w", err)
 			}
-			t.ask(ctx, there, "re-offer at once", k.again())
+			t.ask(ctx, there, "re-offer at once", k.reoffer())
 		}
 		_, err := here.ask(ctx, k.remove())
 		return err

@@ -40,7 +40,7 @@ func (c call) offer() *bencode.Dict  { return c.signal("offer", c.caller, 1) }
 func (c call) answer() *bencode.Dict { return c.signal("answer", c.callee, 1) }
 
 // again is the offer of a phone that has something to change.
-func (c call) again() *bencode.Dict { return c.signal("offer", c.caller, 2).Add("to-tag", "t-"+c.id) }
+func (c call) reoffer() *bencode.Dict { return c.signal("offer", c.caller, 2).Add("to-tag", "t-"+c.id) }
 
 func (c call) query() *bencode.Dict { return command("query", c.id) }
 func (c call) remove() *bencode.Dict {

@@ -15,7 +15,7 @@ func alone(s *stage) {
 	keyed := scenes(s, n)
 	key, err := os.ReadFile(filepath.Join(n.dir, "data", "cluster.key"))
 	must(err)
-	n.keep("alone", strings.TrimSpace(string(key)))
+	n.writeEntries("alone", strings.TrimSpace(string(key)))
 	n.export("alone-removed", false, append(keyed, "plain", "forks", "hidden", "fax")...)
 }
 
@@ -37,7 +37,7 @@ func timers(s *stage) {
 	talking := add("too long").setUp(n, n)
 	talking.talk(9 * time.Second)
 	n.gone(time.Minute, ids...)
-	n.keep("timers")
+	n.writeEntries("timers")
 }
 
 // cluster are three nodes without a key, one of which is killed: its calls are taken over, or end.
@@ -57,7 +57,7 @@ func cluster(s *stage) {
 	}
 	a, b, c := nodes[0], nodes[1], nodes[2]
 	plain := s.call("moved").setUp(a, b).talk(0)
-	plain.again(c, nil, nil)
+	plain.reinvite(c, nil, nil)
 	early := s.call("moved early")
 	a.do(early.offer(early.a.sdp(1))...)
 	fork := s.call("moved fork")
@@ -100,7 +100,7 @@ func cluster(s *stage) {
 	_ = left
 	_ = held
 	b.do(plain.cmd("delete", dict{"delete-delay": 0})...)
-	b.keep("cluster")
+	b.writeEntries("cluster")
 }
 
 // floats is a node with a floating address and a cluster key.
@@ -119,7 +119,7 @@ func floats(s *stage) {
 		return err
 	})
 	k := s.call("float").setUp(n, n).talk(0)
-	k.again(n, nil, nil)
+	k.reinvite(n, nil, nil)
 	savp := "m=audio %p RTP/SAVP 0|"
 	k = s.call("float with keys")
 	k.toB = first(n.do(k.offer(k.a.sdp(1, savp+cryptoLine(1, suite80, 'K')), dict{"transport-protocol": "RTP/AVP"})...))
@@ -182,9 +182,9 @@ func regions(s *stage) {
 		})
 	}
 	mirrored(k)
-	k.again(eu, nil, nil) // carried out in us
+	k.reinvite(eu, nil, nil) // carried out in us
 	held := s.call("adopted on hold").setUp(us, us)
-	held.again(us, []string{audio + "|a=sendonly"}, []string{audio + "|a=recvonly"})
+	held.reinvite(us, []string{audio + "|a=sendonly"}, []string{audio + "|a=recvonly"})
 	early := s.call("adopted early")
 	us.do(early.offer(early.a.sdp(1))...)
 	savp := "m=audio %p RTP/SAVP 0|"
@@ -201,7 +201,7 @@ func regions(s *stage) {
 		return err
 	})
 	eu.do(early.answer(early.b.sdp(1))...)
-	k.again(eu, nil, nil).talk(0)
+	k.reinvite(eu, nil, nil).talk(0)
 	eu.export("regions-sealed", true, ids...)
 	eu.do(held.cmd("delete", dict{"delete-delay": 0})...)
 	us.start()

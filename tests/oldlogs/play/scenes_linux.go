@@ -34,8 +34,8 @@ func (k *call) setUp(at, then *node, sections ...string) *call {
 	return k
 }
 
-// again makes a re-INVITE of a.
-func (k *call) again(at *node, offer, answer []string, more ...dict) *call {
+// reinvite makes a re-INVITE of a.
+func (k *call) reinvite(at *node, offer, answer []string, more ...dict) *call {
 	k.version++
 	k.toB = first(at.do(k.offer(k.a.sdp(k.version, offer...), append([]dict{{"to-tag": "b"}}, more...)...)...))
 	k.toA = first(at.do(k.answer(k.b.sdp(k.version, answer...), more...)...))
@@ -82,11 +82,11 @@ func plainScenes(s *stage, n *node) {
 	n.do(k.cmd("delete", dict{"delete-delay": 0})...)
 
 	k = s.call("confirmed").setUp(n, n).talk(4 * time.Second) // learning ends
-	k.again(n, nil, nil).talk(0)
+	k.reinvite(n, nil, nil).talk(0)
 
 	k = s.call("delayed").setUp(n, n)
 	n.do(k.cmd("delete", dict{"from-tag": "a", "to-tag": "b", "delete-delay": 60})...)
-	k.again(n, nil, nil) // signalling takes it back
+	k.reinvite(n, nil, nil) // signalling takes it back
 	n.do(k.cmd("delete", dict{"from-tag": "a", "delete-delay": 1})...)
 	n.gone(20*time.Second, k.id)
 
@@ -158,17 +158,17 @@ func partyScenes(s *stage, n *node) {
 // mediaScenes are what sections can be.
 func mediaScenes(s *stage, n *node) {
 	k := s.call("hold").setUp(n, n).talk(0)
-	k.again(n, []string{audio + "|a=sendonly"}, []string{audio + "|a=recvonly"})
-	k.again(n, []string{audio + "|c=IN IP4 0.0.0.0|a=inactive"}, []string{audio + "|a=inactive"})
-	k.again(n, []string{audio}, []string{audio}).talk(0)
+	k.reinvite(n, []string{audio + "|a=sendonly"}, []string{audio + "|a=recvonly"})
+	k.reinvite(n, []string{audio + "|c=IN IP4 0.0.0.0|a=inactive"}, []string{audio + "|a=inactive"})
+	k.reinvite(n, []string{audio}, []string{audio}).talk(0)
 
 	k = s.call("fax").setUp(n, n)
-	k.again(n, []string{fax}, []string{fax})
-	k.again(n, []string{noCall, fax}, []string{noCall, fax})
+	k.reinvite(n, []string{fax}, []string{fax})
+	k.reinvite(n, []string{noCall, fax}, []string{noCall, fax})
 
 	k = s.call("video").setUp(n, n, audio, video)
-	k.again(n, []string{audio, "m=video 0 RTP/AVP 96"}, []string{audio, "m=video 0 RTP/AVP 96"})
-	k.again(n, []string{audio, video}, []string{audio, "m=video 0 RTP/AVP 96"})
+	k.reinvite(n, []string{audio, "m=video 0 RTP/AVP 96"}, []string{audio, "m=video 0 RTP/AVP 96"})
+	k.reinvite(n, []string{audio, video}, []string{audio, "m=video 0 RTP/AVP 96"})
 
 	k = s.call("hidden")
 	n.do(k.offer(k.a.sdp(1, audio, video), dict{"sdp-media-remove": []any{"video"}})...)
@@ -180,8 +180,8 @@ func mediaScenes(s *stage, n *node) {
 	n.do(k.answer(k.b.sdp(1))...)
 
 	k = s.call("mux").setUp(n, n, audio+"|a=rtcp-mux")
-	k.again(n, []string{audio + "|a=rtcp-mux"}, []string{audio}, dict{"rtcp-mux": []any{"demux"}})
-	k.again(n, []string{audio}, []string{audio + "|a=rtcp-mux"}, dict{"rtcp-mux": []any{"offer"}})
+	k.reinvite(n, []string{audio + "|a=rtcp-mux"}, []string{audio}, dict{"rtcp-mux": []any{"demux"}})
+	k.reinvite(n, []string{audio}, []string{audio + "|a=rtcp-mux"}, dict{"rtcp-mux": []any{"offer"}})
 
 	k = s.call("codecs")
 	n.do(k.offer(k.a.sdp(1, "m=audio %p RTP/AVP 9 0 8 18 111 101|a=rtpmap:111 opus/48000/2|a=fmtp:111 useinbandfec=1|a=rtpmap:101 telephone-event/8000"),
@@ -208,9 +208,9 @@ func mediaScenes(s *stage, n *node) {
 	other := s.phone()
 	before := k.a
 	k.a = other
-	k.again(n, nil, nil).talk(0)
+	k.reinvite(n, nil, nil).talk(0)
 	k.a = before
-	k.again(n, nil, nil).talk(0)
+	k.reinvite(n, nil, nil).talk(0)
 }
 
 // secureScenes are calls with keys.

@@ -202,8 +202,8 @@ func (n *node) gone(patience time.Duration, ids ...string) {
 	})
 }
 
-// keep writes the entries of the live stream into the corpus, and keys that seal them.
-func (n *node) keep(name string, keys ...string) {
+// writeEntries writes the entries of the live stream into the corpus, and keys that seal them.
+func (n *node) writeEntries(name string, keys ...string) {
 	n.s.write(name+".jsonl", oldlogs.AppendEntries(nil, n.raw()))
 	n.s.keepKey(name, keys...)
 }

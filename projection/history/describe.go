@@ -11,8 +11,8 @@ import (
 	"rtpjet/projection"
 )
 
-// tell writes what there is to know about a step, and which lines it passes.
-func (b *builder) tell(s *Step, before *projection.Call, m *Moment) {
+// describe writes what there is to know about a step, and which lines it passes.
+func (b *builder) describe(s *Step, before *projection.Call, m *Moment) {
 	here := nodeKey(m.Node)
 	s.Path = []string{here}
 	switch ev := m.Event.(type) {
@@ -121,14 +121,14 @@ func (s *Step) signalled(here string, before *projection.Call, m *Moment, sig ev
 		a, z := &from.Medias[i], &to.Medias[i]
 		was, wasZ := mediaOf(wasFrom, i), mediaOf(wasTo, i)
 		inForce := sig.Pending && was.Type != "" && was.Proposed == 0
-		if is := Sees(a); is != Sees(was) {
+		if is := ReceivedSection(a); is != ReceivedSection(was) {
 			s.say("%s %s%s: %s", tagName(from), ifElse(inForce, "would have ", ""), a.Type, is)
 			waits = waits || inForce
 		}
-		if is := told(z); is != told(wasZ) || z.Told && !wasZ.Told {
+		if is := sentSection(z); is != sentSection(wasZ) || z.Told && !wasZ.Told {
 			s.say("%s is told %s: %s", ifElse(to.Tag == "", "the other side", tagName(to)), z.Type, is)
 		}
-		if is := Sees(z); label == "answer" && is != Sees(wasZ) {
+		if is := ReceivedSection(z); label == "answer" && is != ReceivedSection(wasZ) {
 			s.say("%s %s, as offered: %s", tagName(to), z.Type, is)
 		}
 	}
@@ -147,8 +147,8 @@ func mediaOf(p *events.Party, i int) *events.Media {
 	return &p.Medias[i]
 }
 
-// Sees is a section as its party's SDP says it, in words.
-func Sees(m *events.Media) string {
+// ReceivedSection is a section as its party's SDP describes it, in words.
+func ReceivedSection(m *events.Media) string {
 	switch {
 	case m.Hidden:
 		return "not in its SDPs"
@@ -176,8 +176,8 @@ func Sees(m *events.Media) string {
 	return strings.Join(slices.DeleteFunc(out, func(w string) bool { return w == "" }), ", ")
 }
 
-// told is a section as our SDP says it to a party.
-func told(m *events.Media) string {
+// sentSection is a section as our SDP to a party describes it.
+func sentSection(m *events.Media) string {
 	switch {
 	case m.Hidden:
 		return "nothing"
