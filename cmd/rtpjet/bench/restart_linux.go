@@ -107,8 +107,9 @@ func runRestart(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	if lost := before.sent - before.received; lost > before.sent/100 {
-		return fmt.Errorf("check that media flows before the kill: %d of %d packets lost", lost, before.sent)
+	// More may have arrived than were sent in this stretch: packets of the one before it, on a busy machine.
+	if before.received < before.sent && before.sent-before.received > before.sent/100 {
+		return fmt.Errorf("check that media flows before the kill: %d of %d packets lost", before.sent-before.received, before.sent)
 	}
 	full, err := usageOf(at.pids[:1], true)
 	if err != nil {
