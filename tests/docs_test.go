@@ -29,6 +29,8 @@ var (
 	// pageLink is a link of Markdown, other than to the web.
 	pageLink = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	quoted   = regexp.MustCompile(`"([^"]+)"`)
+	// sourceFile is a file of Go as pages name it, with its folder.
+	sourceFile = regexp.MustCompile("`([a-z][\\w.-]*(?:/[\\w.-]+)+\\.go)`")
 )
 
 // TestCitations looks at all comments of Go files and at all text of the rest.
@@ -71,6 +73,7 @@ func TestCitationsRule(t *testing.T) {
 		{"docs/ng.md", "[a](sub/b.md) and [b](#what-servers-send)", 2},
 		{"docs/sub/a.md", "[a](../ng.md#spellings)", 0},
 		{"docs/sub/a.md", "[a](../ng.md#spelling)", 1},
+		{"docs/sub/a.md", "see `tests/docs_test.go` and `tests/no_docs_test.go`", 1},
 	} {
 		if got := citationFaults(test.file, test.text, pages); len(got) != test.faults {
 			t.Errorf("%s: %s: %d faults, want %d: %v", test.file, test.text, len(got), test.faults, got)
@@ -106,9 +109,14 @@ func citationFaults(file, text string, pages map[string][]string) []string {
 	return faults
 }
 
-// linkFaults says which links of a page lead nowhere in the repository.
+// linkFaults says which links of a page lead nowhere in the repository, and which files of Go it names are not there.
 func linkFaults(file, text string, pages map[string][]string) []string {
 	var faults []string
+	for _, m := range sourceFile.FindAllStringSubmatch(text, -1) {
+		if _, err := os.Stat(filepath.Join("..", filepath.FromSlash(m[1]))); err != nil {
+			faults = append(faults, "there is no "+m[1])
+		}
+	}
 	for _, m := range pageLink.FindAllStringSubmatch(text, -1) {
 		if strings.Contains(m[1], ":") {
 			continue // to the web
