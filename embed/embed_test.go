@@ -3,6 +3,7 @@ package embed
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,6 +20,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if raceEnabled { // one test after the other: the servers of one need all of the processors then
+		_ = flag.Set("test.parallel", "1")
+	}
 	// The server keeps these for the life of the process.
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server/gsl.init.0.func1"))
 }

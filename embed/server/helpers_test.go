@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -23,6 +24,9 @@ import (
 func TestMain(m *testing.M) {
 	if spec := os.Getenv(childEnv); spec != "" {
 		os.Exit(runChild(spec))
+	}
+	if raceEnabled { // one test after the other: the servers of one need all of the processors then
+		_ = flag.Set("test.parallel", "1")
 	}
 	goleak.VerifyTestMain(m,
 		// The server keeps these for the life of the process.

@@ -1,0 +1,6 @@
+//go:build race
+
+package embed
+
+// raceEnabled says whether the race detector runs, which slows everything down by a factor of ten or so.
+const raceEnabled = true
