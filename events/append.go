@@ -318,6 +318,8 @@ func (w *writer) proposals(list []Proposal) {
 		w.flag("pending", p.Pending)
 		w.flag("answered", p.Answered)
 		w.flag("first", p.First)
+		w.optStr("said", p.Said)
+		w.flag("outdated", p.Outdated)
 		w.close('}')
 	}
 	w.close(']')

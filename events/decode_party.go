@@ -79,6 +79,10 @@ func (r *reader) proposal(p *Proposal, told *lists) {
 			bit, p.Answered = 1<<5, r.bool()
 		case "first":
 			bit, p.First = 1<<6, r.bool()
+		case "said":
+			bit, p.Said = 1<<10, string(r.text())
+		case "outdated":
+			bit, p.Outdated = 1<<11, r.bool()
 		}
 		r.once(&seen, bit)
 	}

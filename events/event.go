@@ -276,6 +276,10 @@ type Proposal struct {
 	// First says that the offer began the dialogue and that later ones have not replaced it: other answers to it may come, of other
 	// branches, after offers that were about one of them only.
 	First bool `json:"first,omitempty"`
+	// Said is what the first answer to a First offer has said, in short. Outdated says that a later offer of the two was answered
+	// since: then an answer that says the same is none.
+	Said     string `json:"said,omitempty"`
+	Outdated bool   `json:"outdated,omitempty"`
 }
 
 // Side returns the sections of one of the two parties; nil for anybody else.

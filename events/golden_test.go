@@ -80,6 +80,9 @@ func samples() map[string]events.Envelope {
 	out["taken_over_proposals"] = env(events.TakenOver{Owner: "n2", From: "n1", Epoch: 2, Parties: []events.Party{placed}, Proposals: []events.Proposal{{
 		Number: 2, At: 1_700_000_000_000_000, Branch: "z9hG4bK2", From: 1, To: 2, FromMedias: placed.Medias, ToMedias: placed.Medias, Pending: true, Answered: true, First: true,
 	}}})
+	out["taken_over_outdated"] = env(events.TakenOver{Owner: "n2", From: "n1", Epoch: 2, Proposals: []events.Proposal{{
+		Number: 1, At: 1_700_000_000_000_000, From: 1, To: 2, Answered: true, First: true, Said: "audio 192.0.2.7:6000 sendrecv 0;", Outdated: true,
+	}}})
 	out["offered_extmap"] = env(events.Offered{Signalling: events.Signalling{Parties: []events.Party{{Medias: []events.Media{{
 		Type: "audio", Protocol: "RTP/AVP", Extmaps: true, NoAllowMixed: true, LoopCheck: true, Withheld: &[]events.Extmap{
 			{ID: 3, URI: "urn:ietf:params:rtp-hdrext:sdes:mid", Direction: "sendonly", Masked: true}, {ID: 4, URI: "urn:x"},

@@ -39,6 +39,10 @@ func (d *mediaDecision) answerable(c *Call, sender, receiver *events.Party) (sec
 		if secs = joinTwins(&d.Signal, medias); i > 0 && !fits(secs, medias) {
 			continue
 		}
+		if repeats(p, secs) {
+			d.repeated = true
+			return secs, p.Number // and both parties have what is in force
+		}
 		number = p.Number
 		sender.Medias, receiver.Medias = medias, c.since(p, receiver.ID)
 		if i > 0 || fits(secs, medias) {

@@ -106,7 +106,8 @@ func between(p *events.Proposal, a, b int) bool {
 }
 
 // noteAnswer notes that an offer was answered. It has to see the parties as they are after it. A final answer is the last one
-// between the two, but for that to an INVITE whose offer came before (an UPDATE, RFC 3311 §5.1); others may follow any other.
+// between the two, but for that to an INVITE whose offer came before, and that to an UPDATE whose offer came after (RFC 3311 §5.1);
+// others may follow any other.
 func (c *Call) noteAnswer(s *events.Signalling) {
 	last, branch := 0, ""
 	for i := range c.Proposals {
@@ -121,16 +122,22 @@ func (c *Call) noteAnswer(s *events.Signalling) {
 			kept = append(kept, p)
 			continue
 		}
-		invite := p.First && p.Answered && p.Number < last && p.Branch != "" && branch != "" && p.Branch != branch
-		if s.Final && !invite {
+		other := p.Branch != "" && branch != "" && p.Branch != branch
+		invite := other && p.First && p.Answered && p.Number < last
+		waits := other && !p.Answered && p.Number > last
+		if s.Final && !invite && !waits {
 			continue
 		}
 		if p.Number == last {
+			if !p.Answered && p.First {
+				p.Said = saidBy(mediasOf(c.Party(p.To)))
+			}
 			p.Answered = true
 			if sameAsInForce(p.FromMedias, mediasOf(c.Party(p.From))) && sameAsInForce(p.ToMedias, mediasOf(c.Party(p.To))) {
 				p.FromMedias, p.ToMedias = nil, nil
 			}
 		}
+		p.Outdated = p.Outdated || p.Answered && p.Number < last
 		kept = append(kept, p)
 	}
 	c.Proposals = kept

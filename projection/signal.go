@@ -44,12 +44,14 @@ func DecideSignal(c *Call, s Signal, res Resources) (*Signalled, error) {
 		d.base(sender, receiver, len(secs))
 	}
 	d.interfaces = [2]string{interfaceOf(sender), interfaceOf(receiver)}
-	at, err := d.sections(secs, sender, receiver)
-	if err != nil {
+	at, shown := []int(nil), receiver
+	if d.repeated {
+		at, shown = d.repetition(secs, sender, receiver)
+	} else if at, err = d.sections(secs, sender, receiver); err != nil {
 		return nil, err
 	}
 
-	out := &Signalled{New: !c.Live(), Sender: sender, Receiver: receiver, Sections: at, Misplaced: d.misplaced}
+	out := &Signalled{New: !c.Live(), Sender: sender, Receiver: shown, Sections: at, Misplaced: d.misplaced}
 	to := *receiver
 	if s.Answer {
 		to.Medias = base.keepForForks(receiver, sender.ID)
@@ -103,6 +105,7 @@ type mediaDecision struct {
 	reset      bool
 	interfaces [2]string // of the sender and the receiver, where they have any
 	misplaced  int       // sections of an answer that were not asked for
+	repeated   bool      // an answer that says nothing new
 	elsewhere  bool      // the sender's SIP comes from another address than before
 }
 

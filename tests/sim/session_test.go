@@ -26,9 +26,10 @@ type session struct {
 	life  int  // of the call, as the client counts
 	mixed bool // the parties have lost each other: nothing is known any more
 
-	sides map[string]*side // by tag
-	peer  string           // whom alice's last answer was from
-	open  []*exchange      // offers that may still be answered
+	sides   map[string]*side // by tag
+	peer    string           // whom alice's last answer was from
+	open    []*exchange      // offers that may still be answered
+	settled map[string]int   // by tag of the other one than a: the last offer that the two have settled
 }
 
 // side is a party's part of what is in force.
@@ -48,7 +49,8 @@ type exchange struct {
 	told     map[string]netip.AddrPort // by kind; nil after a takeover
 	pending  bool
 	answered bool
-	spoilt   bool // one that was no proposal has come between: what it has refused is gone, and so are its ports
+	said     string // what the first answer has said, and who
+	spoilt   bool   // one that was no proposal has come between: what it has refused is gone, and so are its ports
 }
 
 // checkSession looks at a talk after an event.
@@ -59,7 +61,7 @@ func (w *world) checkSession(key string, s *subject, env events.Envelope) {
 	}
 	x := s.session
 	if x == nil || x.gen != s.call.Gen || !s.call.Live() {
-		x = &session{w: w, s: s, id: call.id, gen: s.call.Gen, index: -1, sure: true, sides: map[string]*side{}}
+		x = &session{w: w, s: s, id: call.id, gen: s.call.Gen, index: -1, sure: true, sides: map[string]*side{}, settled: map[string]int{}}
 		s.session = x
 	}
 	if !s.call.Live() {
@@ -144,7 +146,16 @@ func (x *session) answered(g *signal, reply []byte) {
 	}
 	e := x.open[i]
 	x.sure = !e.spoilt
+	if said := fmt.Sprint(g.from, g.legs); !e.answered {
+		e.said = said
+	} else if said == e.said && x.settled[x.other(g.from, e.offer.from)] > e.offer.index {
+		x.w.stats.repeated++ // another exchange of the two has followed: this settles nothing (RFC 3261 §13.2.1)
+		x.peer = x.other(g.from, e.offer.from)
+		x.settle(e, g)
+		return
+	}
 	e.answered = true
+	x.settled[x.other(g.from, e.offer.from)] = e.offer.index
 	e.spoilt = e.spoilt || !e.pending
 	x.w.stats.exchanges++
 	accepted := func(l leg) bool {
@@ -168,12 +179,28 @@ func (x *session) answered(g *signal, reply []byte) {
 		offerer.legs, answerer.legs = append(offerer.legs, l), append(answerer.legs, a)
 	}
 	x.sides[e.offer.from], x.sides[g.from] = offerer, answerer
-	x.peer = g.from
-	if g.from == "a" {
-		x.peer = e.offer.from
+	x.peer = x.other(g.from, e.offer.from)
+	x.settle(e, g)
+}
+
+// other is the one of two parties that is not a.
+func (x *session) other(one, two string) string {
+	if one == "a" {
+		return two
 	}
-	if g.last { // of two that cross, one was refused then; an INVITE that has provisional answers outlives an UPDATE
-		x.open = slices.DeleteFunc(x.open, func(o *exchange) bool { return o.offer.index >= e.offer.index || !o.answered })
+	return one
+}
+
+// settle forgets the offers that a last answer leaves nothing of: of two that cross, one was refused then. An INVITE that has provisional
+// answers outlives an UPDATE, and an UPDATE that waits for its answer outlives the INVITE.
+func (x *session) settle(e *exchange, g *signal) {
+	if g.last {
+		x.open = slices.DeleteFunc(x.open, func(o *exchange) bool {
+			if o.offer.index > e.offer.index && !o.answered {
+				return o.offer.branch == "" || e.offer.branch == "" || o.offer.branch == e.offer.branch
+			}
+			return o.offer.index >= e.offer.index || !o.answered
+		})
 	}
 }
 
@@ -387,14 +414,14 @@ func (x *session) checkSilent(c *projection.Call, routes []plan.Stream) {
 				x.fail("sound leaves from %s, which is not in force", sink)
 			}
 		}
-		if len(x.open) == 0 && x.settled() && !forced[routes[i].Local] {
+		if len(x.open) == 0 && x.nothingWaits() && !forced[routes[i].Local] {
 			x.fail("the socket %s is open, and no offer that waits for an answer names it", routes[i].Local)
 		}
 	}
 }
 
-// settled tells whether the relay knows that nothing waits for an answer.
-func (x *session) settled() bool {
+// nothingWaits tells whether the relay knows that nothing waits for an answer.
+func (x *session) nothingWaits() bool {
 	t := x.w.script(events.Key(x.id)).talk
 	return t.codes && x.sides["b1"] == nil && !x.stale
 }

@@ -98,6 +98,7 @@ func (c *counters) add(d counters) {
 	c.kept += d.kept
 	c.served += d.served
 	c.orphans += d.orphans
+	c.repeated += d.repeated
 }
 
 // complain prints a violation and what led to it.

@@ -44,9 +44,9 @@ type world struct {
 type counters struct {
 	steps, commands, events, takeovers, conflicts, uncertain, repeats, refusals, rerun int
 	// Of talks: exchanges that were settled, offers that were not taken for proposals, and those that waited while a call moved.
-	exchanges, atOnce, movedOffers int
-	twinned                        int // offers that twins have not had
-	kept, served, orphans          int // events that took effect without the log, commands that were answered so, and calls without owner that were ended
+	exchanges, atOnce, movedOffers, repeated int
+	twinned                                  int // offers that twins have not had
+	kept, served, orphans                    int // events that took effect without the log, commands that were answered so, and calls without owner that were ended
 }
 
 // start is the time at which a run begins, in µs of Unix time.
