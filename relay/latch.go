@@ -92,7 +92,7 @@ type rival struct {
 
 // restart begins a new epoch; before is the plan so far, nil if there was none. What is known of the party stays if the SDP says
 // what it said before, and the latch knows better than the log: the event may still be under way.
-func (l *latch) restart(st, before *plan.Stream) {
+func (l *latch) restart(st, before *rules) {
 	was := *l
 	known := before != nil && before.Mode != plan.LearnOff && was.source.IsValid()
 	*l = latch{met: was.met}
@@ -121,14 +121,14 @@ func (l *latch) restart(st, before *plan.Stream) {
 }
 
 // sameParty tells whether two plans say the same of where the party is. A hold by address is no change.
-func sameParty(a, b *plan.Stream) bool {
+func sameParty(a, b *rules) bool {
 	same := a.Signalled == b.Signalled ||
 		a.Signalled.Port() == b.Signalled.Port() && (a.Signalled.Addr().IsUnspecified() || b.Signalled.Addr().IsUnspecified())
 	return same && (a.Seen == b.Seen || !a.Seen.IsValid() || !b.Seen.IsValid())
 }
 
 // rankOf is the rank of a source that has sent RTP, or RTCP of which nothing else is known.
-func rankOf(src, former netip.AddrPort, st *plan.Stream) rank {
+func rankOf(src, former netip.AddrPort, st *rules) rank {
 	switch addr := src.Addr(); {
 	case src == st.Signalled:
 		return rankExact
@@ -142,7 +142,7 @@ func rankOf(src, former netip.AddrPort, st *plan.Stream) rank {
 	return rankElsewhere
 }
 
-func (l *latch) rankOf(st *plan.Stream, p *sign) rank {
+func (l *latch) rankOf(st *rules, p *sign) rank {
 	at := rankOf(p.src, l.former, st)
 	if at == rankElsewhere && p.beside {
 		return rankAddress
@@ -151,7 +151,7 @@ func (l *latch) rankOf(st *plan.Stream, p *sign) rank {
 }
 
 // remote is the address to send to, invalid if none is known.
-func (l *latch) remote(st *plan.Stream) netip.AddrPort {
+func (l *latch) remote(st *rules) netip.AddrPort {
 	if st.Asymmetric || !l.source.IsValid() {
 		return st.Signalled
 	}
@@ -164,7 +164,7 @@ func (l *latch) foreign(src netip.AddrPort) bool {
 }
 
 // refuses is true for a source whose packets step would refuse whatever is in them. It is for what is dear to look into.
-func (l *latch) refuses(st *plan.Stream, src netip.AddrPort, now int64) bool {
+func (l *latch) refuses(st *rules, src netip.AddrPort, now int64) bool {
 	if !l.source.IsValid() || src.Addr() == l.source.Addr() || st.Mode == plan.LearnDelayed && !l.confirmed || st.Lenient && !st.StrictSource || rankOf(src, l.former, st) < l.rank {
 		return false
 	}
@@ -172,7 +172,7 @@ func (l *latch) refuses(st *plan.Stream, src netip.AddrPort, now int64) bool {
 }
 
 // step judges one packet. changed is true if source or confirmed is new.
-func (l *latch) step(st *plan.Stream, p *sign) (v verdict, changed bool) {
+func (l *latch) step(st *rules, p *sign) (v verdict, changed bool) {
 	switch {
 	case p.src == l.source && l.source.IsValid():
 		return verdictAccept, l.goOn(st, p)
@@ -191,7 +191,7 @@ func (l *latch) step(st *plan.Stream, p *sign) (v verdict, changed bool) {
 }
 
 // goOn notes a packet of the believed source; it returns true if that has become confirmed.
-func (l *latch) goOn(st *plan.Stream, p *sign) bool {
+func (l *latch) goOn(st *rules, p *sign) bool {
 	if p.stray {
 		return false
 	}
@@ -205,7 +205,7 @@ func (l *latch) goOn(st *plan.Stream, p *sign) bool {
 }
 
 // settled tells whether strangers can no longer take the place of the believed source.
-func (l *latch) settled(st *plan.Stream, now int64) bool {
+func (l *latch) settled(st *rules, now int64) bool {
 	switch st.Mode {
 	case plan.LearnDelayed:
 		return now > st.LearnUntil
@@ -217,7 +217,7 @@ func (l *latch) settled(st *plan.Stream, now int64) bool {
 }
 
 // stray judges what shows nothing: it may come from another port of the party.
-func (l *latch) stray(st *plan.Stream, p *sign) verdict {
+func (l *latch) stray(st *rules, p *sign) verdict {
 	addr := p.src.Addr()
 	switch {
 	case l.rankOf(st, p) < rankElsewhere, l.source.IsValid() && addr == l.source.Addr():
@@ -232,7 +232,7 @@ func (l *latch) stray(st *plan.Stream, p *sign) verdict {
 
 // first judges a packet while nobody is believed. What comes first has to get through at once: it may be the only sound that
 // there is before an answer.
-func (l *latch) first(st *plan.Stream, p *sign, at rank) (verdict, bool) {
+func (l *latch) first(st *rules, p *sign, at rank) (verdict, bool) {
 	able := l.mayBelieve(st, p, at)
 	if at == rankElsewhere && !able {
 		// Nothing says who this is, so two of them may both be the party; but it is nobody once the party was there.
@@ -259,7 +259,7 @@ func (l *latch) first(st *plan.Stream, p *sign, at rank) (verdict, bool) {
 }
 
 // other judges a packet of somebody else than the believed source.
-func (l *latch) other(st *plan.Stream, p *sign, at rank) (verdict, bool) {
+func (l *latch) other(st *rules, p *sign, at rank) (verdict, bool) {
 	better := at < l.rank
 	v := verdictRefuse
 	switch {
@@ -285,7 +285,7 @@ func (l *latch) other(st *plan.Stream, p *sign, at rank) (verdict, bool) {
 
 // mayBelieve tells whether a source can be believed at all while nobody better speaks. One of which nothing is known can if the
 // party cannot be where it says, as behind a NAT: else the sound of a party that is silent would go to whoever asks for it.
-func (l *latch) mayBelieve(st *plan.Stream, p *sign, at rank) bool {
+func (l *latch) mayBelieve(st *rules, p *sign, at rank) bool {
 	switch {
 	case !st.MayLearn || st.Mode == plan.LearnOff:
 		return false
@@ -298,7 +298,7 @@ func (l *latch) mayBelieve(st *plan.Stream, p *sign, at rank) bool {
 }
 
 // mayFollow tells whether a source that is no better than the believed one may take its place.
-func (l *latch) mayFollow(st *plan.Stream, p *sign, at rank) bool {
+func (l *latch) mayFollow(st *rules, p *sign, at rank) bool {
 	quiet := p.now - l.last
 	switch {
 	case st.MediaHandover:
@@ -319,7 +319,7 @@ func (l *latch) mayFollow(st *plan.Stream, p *sign, at rank) bool {
 
 // need is how many packets it takes to believe a source. RTCP and what is not RTP come too seldom to wait for several, where it
 // is known whose address it is.
-func (l *latch) need(st *plan.Stream, p *sign, at rank) int {
+func (l *latch) need(st *rules, p *sign, at rank) int {
 	if st.Lenient || p.proven || at < rankElsewhere && p.kind != kindRTP {
 		return 1
 	}
@@ -356,7 +356,7 @@ func (l *latch) speaks(now int64) bool {
 }
 
 // believe makes the source of p the believed one.
-func (l *latch) believe(st *plan.Stream, p *sign, at rank) {
+func (l *latch) believe(st *rules, p *sign, at rank) {
 	l.source, l.met, l.former = p.src, true, netip.AddrPort{}
 	l.rank = rankOf(p.src, l.former, st)
 	l.rank = min(l.rank, at)
@@ -381,7 +381,7 @@ func visible(addr, src netip.Addr) bool {
 }
 
 // translated tells whether the party is behind a NAT that has shown it as src, and nothing says that it has left that place.
-func translated(st *plan.Stream, src netip.AddrPort) bool {
+func translated(st *rules, src netip.AddrPort) bool {
 	return usable(st.Signalled) && !visible(st.Signalled.Addr(), src.Addr()) && (st.Seen == src.Addr() || !visible(st.Seen, src.Addr()))
 }
 

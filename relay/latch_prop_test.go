@@ -34,14 +34,14 @@ func newLatchWorld(t *rapid.T) *latchWorld {
 		w.phone = addr("2:7000")
 	}
 	w.st.StrictSource = rapid.Bool().Draw(t, "strict")
-	w.latch.restart(&w.st, nil)
+	w.latch.restart(rulesFor(w.st), nil)
 	return w
 }
 
 func (w *latchWorld) send(src netip.AddrPort, s sign) (verdict, bool) {
 	s.src, s.now, s.kind = src, w.now, kindRTP
-	before, early := w.latch, w.latch.refuses(&w.st, src, w.now)
-	v, changed := w.latch.step(&w.st, &s)
+	before, early := w.latch, w.latch.refuses(rulesFor(w.st), src, w.now)
+	v, changed := w.latch.step(rulesFor(w.st), &s)
 	switch {
 	case early && v != verdictRefuse:
 		w.t.Fatalf("%v: verdict %d, though it was to be refused unseen", src, v)
@@ -105,7 +105,7 @@ func (w *latchWorld) signal() {
 		}
 	}
 	was := w.latch
-	w.latch.restart(&w.st, &before)
+	w.latch.restart(rulesFor(w.st), rulesFor(before))
 	if was.source.IsValid() && w.latch.source != was.source {
 		w.t.Fatalf("a re-INVITE that changes nothing has forgotten the party: %+v, then %+v", was, w.latch)
 	}
@@ -145,16 +145,16 @@ func TestLatchKeepsWhoSends(t *testing.T) {
 			Asymmetric: rapid.Bool().Draw(t, "asymmetric"), Lenient: rapid.Bool().Draw(t, "lenient"),
 		}
 		var l latch
-		l.restart(&st, nil)
+		l.restart(rulesFor(st), nil)
 		now := int64(1)
 		for range rapid.IntRange(1, 200).Draw(t, "packets") {
 			now += rapid.Int64Range(0, 20_000).Draw(t, "µs")
 			if l.source.IsValid() && l.last != 0 {
-				l.goOn(&st, &sign{src: l.source, now: now})
+				l.goOn(rulesFor(st), &sign{src: l.source, now: now})
 			}
 			src := rapid.SampledFrom(append(partys, attackers...)).Draw(t, "source")
 			before := l
-			l.step(&st, &sign{src: src, now: now, kind: kindRTP, trail: trail{ssrc: 7, seq: rapid.Uint16Range(0, 9).Draw(t, "seq")}, fits: true})
+			l.step(rulesFor(st), &sign{src: src, now: now, kind: kindRTP, trail: trail{ssrc: 7, seq: rapid.Uint16Range(0, 9).Draw(t, "seq")}, fits: true})
 			if before.source.IsValid() && before.last != 0 && l.source != before.source && l.rank >= before.rank {
 				t.Fatalf("%+v gave way to %+v, which is no better", before, l)
 			}

@@ -30,7 +30,7 @@ type play struct {
 
 func newPlay(t *testing.T, st plan.Stream) *play {
 	p := &play{t: t, st: st, next: map[netip.AddrPort]trail{}}
-	p.latch.restart(&p.st, nil)
+	p.latch.restart(rulesFor(p.st), nil)
 	return p
 }
 
@@ -87,13 +87,13 @@ func (p *play) epoch(changes []string) {
 			n, _ := strconv.Atoi(v)
 			p.st.Mode = plan.Learning(n)
 		case "node": // another one: it knows what the log knows
-			p.latch.restart(&p.st, nil)
+			p.latch.restart(rulesFor(p.st), nil)
 			return
 		default:
 			p.t.Fatalf("no field %s", k)
 		}
 	}
-	p.latch.restart(&p.st, &before)
+	p.latch.restart(rulesFor(p.st), rulesFor(before))
 }
 
 func (p *play) step(f []string) {
@@ -132,8 +132,8 @@ func (p *play) judge(who string, now int64) string {
 		if strings.Contains(flags, "&") {
 			s.kind = kindRTCP
 		}
-		early := p.latch.refuses(&p.st, s.src, now)
-		v, changed := p.latch.step(&p.st, &s)
+		early := p.latch.refuses(rulesFor(p.st), s.src, now)
+		v, changed := p.latch.step(rulesFor(p.st), &s)
 		got = [...]string{"refuse", "pass", "ok"}[v]
 		if changed {
 			got = "new"
@@ -142,7 +142,7 @@ func (p *play) judge(who string, now int64) string {
 			p.t.Errorf("from %s: %s, though it was to be refused unseen", who, got)
 		}
 	}
-	got += " " + short(p.latch.remote(&p.st))
+	got += " " + short(p.latch.remote(rulesFor(p.st)))
 	if p.latch.confirmed {
 		got += "*"
 	}
@@ -369,4 +369,9 @@ func TestLatchMayNotLearn(t *testing.T) {
 		st.Signalled, st.Mode = addr("1:5000"), plan.LearnHeuristic
 		newPlay(t, st).run(tt.script)
 	}
+}
+
+func rulesFor(st plan.Stream) *rules {
+	r := rulesOf(&st)
+	return &r
 }

@@ -103,10 +103,7 @@ func (c *call) secureRoute(r, old *route, streams []plan.Stream, anew bool, wait
 	if p := r.plan.Encrypt; p != nil {
 		r.out, outErr = c.senderOf(p, streams, waited)
 	}
-	if err := errors.Join(inErr, outErr); err != nil {
-		return fmt.Errorf("protect media of %v: %w", r.plan.Local, err)
-	}
-	return nil
+	return errors.Join(inErr, outErr)
 }
 
 // compile makes the routes of all streams of c that are open; the others stay nil. Those that a call on a floating address
@@ -151,7 +148,7 @@ func (c *call) compileAs(
 		r := newRoute(name, &streams[i], streams, open)
 		r.gen = c.gen
 		if err := c.secureRoute(r, s.route.Load(), streams, anew, waited); err != nil {
-			faults = append(faults, err)
+			faults = append(faults, fmt.Errorf("protect media of %v: %w", s.local, err))
 		}
 		if r.out != nil {
 			if senders == nil {

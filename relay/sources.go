@@ -1,19 +1,36 @@
 package relay
 
-import "rtpjet/relay/plan"
+import (
+	"sync/atomic"
+
+	"rtpjet/relay/plan"
+)
 
 // sources are those of the RTP that has arrived on a stream, and of what has left from it.
 type sources struct {
-	in, out   sourceTable
-	received  receptionTally       // of all that have arrived
-	listeners [maxSources]listener // of those of in
+	in, out  sourceTable
+	received receptionTally // of all that have arrived
+	// first and others are the listeners of the slots of in, as there.
+	first  listener
+	others atomic.Pointer[[maxSources - 1]listener]
+}
+
+// listener returns that of a slot of in. The shard may call it.
+func (c *sources) listener(slot uint64) *listener {
+	if slot == 0 {
+		return &c.first
+	}
+	if c.others.Load() == nil {
+		c.others.Store(new([maxSources - 1]listener))
+	}
+	return &c.others.Load()[slot-1]
 }
 
 // countIn counts a packet that has arrived on s, where r says what is expected there.
 func (s *stream) countIn(h *shard, r *route, k kind, pkt []byte, now int64) {
 	if src := s.sources; src != nil && k == kindRTP {
 		slot, fresh := src.in.note(pkt, &s.in)
-		l := &src.listeners[slot]
+		l := src.listener(slot)
 		if fresh {
 			l.begin(sequence(pkt))
 		} else if p, skipped := l.gaps.take(sequence(pkt)); p != placeNext {
@@ -69,8 +86,14 @@ func (c *sources) read(s *stream, st *plan.Stats) {
 	st.Received = c.received.read()
 	st.EgressSSRC, _ = c.out.read(&s.out)
 	src, slot := c.in.read(&s.in)
+	l := &c.first
+	if others := c.others.Load(); slot > 0 {
+		if others == nil { // the shard is about to make them
+			others = new([maxSources - 1]listener)
+		}
+		l = &others[slot-1]
+	}
 	if src.Seen {
-		l := &c.listeners[slot]
 		src.Received = l.received.read()
 		src.Jitter, src.JitterKnown = l.jitter.read()
 	}

@@ -70,37 +70,52 @@ const maxSources = 4
 
 // sourceTable has the sources of one direction. The present one is that of the last packet, and the one that readers see.
 type sourceTable struct {
-	present counter // index
+	present counter // slot
 	turns   uint64  // touched by the shard only
-	table   [maxSources]sourceTally
+	first   sourceTally
+	others  atomic.Pointer[[maxSources - 1]sourceTally] // of slots 1 and on; nil until a second source comes, which hardly any stream has
+}
+
+// at returns a slot that is in use.
+func (s *sourceTable) at(slot uint64) *sourceTally {
+	if slot == 0 {
+		return &s.first
+	}
+	return &s.others.Load()[slot-1]
 }
 
 // note records an RTP packet before it is added to t. fresh says that its source was not there yet.
 func (s *sourceTable) note(pkt []byte, t *tally) (slot uint64, fresh bool) {
 	slot = s.present.load()
-	if id := uint64(source(pkt)) | sourceSeen; s.table[slot].id.load() != id {
+	src := s.at(slot)
+	if id := uint64(source(pkt)) | sourceSeen; src.id.load() != id {
 		slot, fresh = s.change(id, t)
+		src = s.at(slot)
 	}
-	s.table[slot].position.set(uint64(timestamp(pkt))<<16 | uint64(sequence(pkt)))
+	src.position.set(uint64(timestamp(pkt))<<16 | uint64(sequence(pkt)))
 	return slot, fresh
 }
 
 // change makes another source the present one.
 func (s *sourceTable) change(id uint64, t *tally) (slot uint64, fresh bool) {
 	packets, bytes := t.packets.load(), t.bytes.load()
-	old := &s.table[s.present.load()]
-	s.turns++
-	old.turn, old.ownPackets, old.ownBytes = s.turns, packets-old.packets.load(), bytes-old.bytes.load()
-	for i := range s.table {
-		if s.table[i].id.load() == id {
-			slot = uint64(i)
-			break
+	if old := s.at(s.present.load()); !old.id.isZero() {
+		s.turns++
+		old.turn, old.ownPackets, old.ownBytes = s.turns, packets-old.packets.load(), bytes-old.bytes.load()
+		if s.others.Load() == nil {
+			s.others.Store(new([maxSources - 1]sourceTally))
 		}
-		if s.table[i].turn < s.table[slot].turn {
-			slot = uint64(i)
+		for i := range uint64(maxSources) {
+			if s.at(i).id.load() == id {
+				slot = i
+				break
+			}
+			if s.at(i).turn < s.at(slot).turn {
+				slot = i
+			}
 		}
 	}
-	src := &s.table[slot]
+	src := s.at(slot)
 	if fresh = src.id.load() != id; fresh {
 		src.ownPackets, src.ownBytes = 0, 0
 	}
@@ -113,7 +128,7 @@ func (s *sourceTable) change(id uint64, t *tally) (slot uint64, fresh bool) {
 
 // pass records a packet that belongs to no source, after it was added to the direction's tally.
 func (s *sourceTable) pass(n int) {
-	src := &s.table[s.present.load()]
+	src := s.at(s.present.load())
 	if !src.id.isZero() {
 		src.packets.add(1)
 		src.bytes.add(uint64(n))
@@ -122,7 +137,7 @@ func (s *sourceTable) pass(n int) {
 
 func (s *sourceTable) read(t *tally) (src plan.SSRC, slot uint64) {
 	slot = s.present.load()
-	return s.table[slot].read(t), slot
+	return s.at(slot).read(t), slot
 }
 
 // addrBox publishes an address and a flag from one writer to many readers without allocating: a sequence lock whose

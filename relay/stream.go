@@ -13,7 +13,7 @@ import (
 // route is one plan.Stream made ready for the packet path. It is immutable, but for next.
 type route struct {
 	call      string
-	plan      plan.Stream // its slices are not used
+	plan      rules
 	rtp, rtcp []*stream
 	dtmf      payloadTypes
 	types     payloadTypes // that the party may send
@@ -34,11 +34,7 @@ type route struct {
 
 // newRoute compiles the route of one stream of a call. open names the streams that exist; sinks that do not are left out.
 func newRoute(call string, st *plan.Stream, all []plan.Stream, open map[netip.AddrPort]*stream) *route {
-	r := &route{call: call, plan: *st, dtmf: newPayloadTypes(st.DTMF), types: newPayloadTypes(st.Types), clocks: st.Clocks}
-	r.plan.Signalled, r.plan.Learned, r.plan.Former = plain(st.Signalled), plain(st.Learned), plain(st.Former)
-	r.plan.Seen = st.Seen.Unmap().WithZone("")
-	r.plan.RTPSinks, r.plan.RTCPSinks, r.plan.DTMF, r.plan.Types = nil, nil, nil, nil
-	r.plan.Clocks, r.plan.MaskExtensions = nil, nil
+	r := &route{call: call, plan: rulesOf(st), dtmf: newPayloadTypes(st.DTMF), types: newPayloadTypes(st.Types), clocks: st.Clocks}
 	if len(st.Types) == 0 {
 		r.types = anyPayloadType
 	}
@@ -125,7 +121,7 @@ type stream struct {
 
 	// Touched by the shard only.
 	latch     latch
-	loop      loopGuard
+	loop      *loopGuard // nil until a plan asks for it
 	remote    netip.AddrPort
 	sockaddr  sockaddr // remote as the system wants it
 	open      bool     // remote may be sent to
@@ -156,7 +152,7 @@ func (s *stream) sync() *route {
 // it has no state, and each plan is its first.
 func (s *stream) adopt(r *route) {
 	old := s.cur.Load()
-	var before *plan.Stream
+	var before *rules
 	if old != nil {
 		before = &old.plan
 	}
@@ -168,6 +164,9 @@ func (s *stream) adopt(r *route) {
 	}
 	if old == nil || !sameParty(&r.plan, before) {
 		s.heard = r.plan.Learned.IsValid()
+	}
+	if r.plan.LoopCheck && s.loop == nil {
+		s.loop = new(loopGuard)
 	}
 	s.aim(r)
 	s.cur.Store(r)
@@ -237,7 +236,7 @@ func (s *stream) receive(h *shard, pkt []byte, src netip.AddrPort, now int64) (k
 			return k, plain, nil, true
 		}
 	}
-	if r.plan.LoopCheck && s.loop.stops(pkt, now) {
+	if s.loop != nil && r.plan.LoopCheck && s.loop.stops(pkt, now) {
 		h.shed[ShedLoop]++
 		return k, plain, nil, true
 	}
