@@ -128,7 +128,7 @@ func (c *Call) mediaRoutes(out []plan.Stream, p *events.Party, i int, listeners 
 	if c.TOS >= 0 {
 		s.TOS = uint8(c.TOS)
 	}
-	if mode, ok := LearningMode(m.Learning); ok {
+	if mode, ok := plan.LearningNamed(m.Learning); ok {
 		s.Mode = mode
 	}
 	if s.BlockDTMF || (c.Blocked || m.Blocked) && !c.Dropping && m.Echo != "blackhole" {
@@ -235,21 +235,6 @@ func hasFeedback(protocol string) bool { return strings.HasSuffix(strings.ToUppe
 
 // IsRTP tells whether a transport protocol of an m= line is an RTP profile.
 func IsRTP(protocol string) bool { return strings.Contains(strings.ToUpper(protocol), "RTP/") }
-
-// LearningMode maps rtpengine's names; ok is false for any other word.
-func LearningMode(name string) (mode plan.Learning, ok bool) {
-	switch name {
-	case "off":
-		return plan.LearnOff, true
-	case "immediate":
-		return plan.LearnImmediate, true
-	case "delayed":
-		return plan.LearnDelayed, true
-	case "heuristic":
-		return plan.LearnHeuristic, true
-	}
-	return plan.LearnHeuristic, false
-}
 
 // Endpoint finds the party, section and component that a local socket serves; ok is false if none does.
 func (c *Call) Endpoint(local netip.AddrPort) (party, media int, rtcp, ok bool) {
