@@ -27,7 +27,7 @@ type rule struct {
 }
 
 // arrows is the shape of the program; ARCHITECTURE.md has the picture. Folders
-// below cmd, examples, tests and tools may import anything, unless they are here. A test helper (a folder whose
+// below examples, tests and tools may import anything, and so may programs (cmd/NAME). A test helper (a folder whose
 // name ends in "test", in one of these) may import anything but the program, and
 // none of these may import a test helper.
 var arrows = map[string]rule{
@@ -72,6 +72,43 @@ var arrows = map[string]rule{
 	"cmd/rtpjet/keeper/netaddr": {foreign: []string{
 		"github.com/vishvananda/netlink", "golang.org/x/sys/unix",
 	}},
+
+	// The program's own packages. Only the program itself, cmd/rtpjet, imports app.
+	"cmd/rtpjet/version": {},
+	"cmd/rtpjet/config": {own: []string{
+		"embed", "ngserver/ng", "projection/members", "cmd/rtpjet/keeper/netaddr", "relay/plan",
+	}},
+	"cmd/rtpjet/admin": {own: []string{"embed", "projection", "projection/members", "projection/regions", "relay/plan"}},
+	"cmd/rtpjet/cli": {own: []string{
+		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/version", "embed", "events",
+		"projection", "projection/history", "projection/members", "projection/replay",
+	}, foreign: []string{"golang.org/x/sys/unix"}},
+	"cmd/rtpjet/httpd":  {foreign: []string{"golang.org/x/net/netutil"}},
+	"cmd/rtpjet/web":    {own: []string{"cmd/rtpjet/httpd", "projection/history", "projection/pages"}},
+	"cmd/rtpjet/keeper": {own: []string{"projection/floats", "relay/eventfd", "cmd/rtpjet/keeper/netaddr"}, foreign: []string{"golang.org/x/sys/unix"}},
+	"cmd/rtpjet/metrics": {own: []string{
+		"events", "ngserver", "ngserver/ng", "ngserver/report", "projection/transact", "relay", "relay/plan",
+	}, foreign: []string{"github.com/prometheus/client_golang/"}},
+	"cmd/rtpjet/demo": {own: []string{"ngserver/bencode"}},
+	"cmd/rtpjet/bench": {own: []string{"tests/lab"}, foreign: []string{
+		"github.com/pion/", "github.com/zeebo/bencode", "golang.org/x/sys/unix",
+	}},
+	"cmd/rtpjet/app": {own: []string{
+		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/httpd", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/version", "cmd/rtpjet/web",
+		"embed", "embed/server", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection", "projection/floats", "projection/history", "projection/members",
+		"projection/pages", "projection/regions", "projection/replica", "projection/transact", "relay", "relay/plan",
+	}, foreign: []string{
+		"github.com/nats-io/nats.go", "github.com/prometheus/client_golang/prometheus/promhttp", "golang.org/x/sync/errgroup", "golang.org/x/time/rate",
+	}},
+}
+
+// free tells whether the files of a folder may import anything.
+func free(folder string) bool {
+	if folder == "cmd/rtpjet" || strings.HasPrefix(folder, "cmd/") && !strings.HasPrefix(folder, "cmd/rtpjet/") {
+		return true // a program
+	}
+	top, _, _ := strings.Cut(folder, "/")
+	return slices.Contains([]string{".", "examples", "tests", "tools"}, top)
 }
 
 // impure are packages of the standard library, with all below them, that a pure
@@ -91,10 +128,10 @@ func TestImports(t *testing.T) {
 	seen := map[string]bool{}
 	for _, file := range sources(t, "..") {
 		folder := path.Dir(file)
-		r, ok := ruleFor(folder)
-		if top, _, _ := strings.Cut(folder, "/"); !ok && slices.Contains([]string{".", "cmd", "examples", "tests", "tools"}, top) {
+		if free(folder) {
 			continue
 		}
+		r, ok := ruleFor(folder)
 		if !ok {
 			t.Errorf("%s: no arrows for %s: add it to the table in tests/imports_test.go", file, folder)
 			continue
@@ -150,6 +187,9 @@ func TestImportsRule(t *testing.T) {
 		{"embed/server", `import "rtpjet/embed"; import "github.com/nats-io/nats-server/v2/server"`, 0},
 		{"cmd/rtpjet/keeper/netaddr", `import "rtpjet/relay"`, 1},
 		{"ngserver/rewrite", `import "rtpjet/ngserver"`, 1},
+		{"cmd/rtpjet/cli", `import "rtpjet/cmd/rtpjet/admin"; import "rtpjet/embed"`, 0},
+		{"cmd/rtpjet/cli", `import "rtpjet/cmd/rtpjet/app"`, 1},
+		{"cmd/rtpjet/admin", `import "rtpjet/cmd/rtpjet/config"`, 1},
 		{"ngserver/rewrite", `import "rtpjet/cmd/rtpjet/app"`, 1},
 	} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x;"+test.source, parser.SkipObjectResolution)

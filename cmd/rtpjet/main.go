@@ -12,8 +12,11 @@ import (
 
 	"rtpjet/cmd/rtpjet/app"
 	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/cmd/rtpjet/cli"
+	"rtpjet/cmd/rtpjet/config"
 	"rtpjet/cmd/rtpjet/demo"
 	"rtpjet/cmd/rtpjet/keeper"
+	"rtpjet/cmd/rtpjet/version"
 )
 
 // Exit codes.
@@ -35,25 +38,22 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	cmd, err := app.ParseArgs(ctx, args, app.Env{})
+	cmd, err := config.ParseArgs(ctx, args, config.Env{})
 	if err != nil {
 		fmt.Fprintln(stderr, "rtpjet:", err)
 		return exitUsage
 	}
-	switch cmd.Name {
-	case "help":
-		app.WriteHelp(stdout, cmd.Topic)
-	case "version":
-		fmt.Fprintln(stdout, "rtpjet", app.Version())
-	case "bench":
+	switch {
+	case cmd.Name == "help":
+		config.WriteHelp(stdout, cmd.Topic)
+	case cmd.Name == "version":
+		fmt.Fprintln(stdout, "rtpjet", version.Text())
+	case cmd.Name == "bench":
 		return bench.Run(ctx, cmd.Args, stdout, stderr)
-	case "demo":
+	case cmd.Name == "demo":
 		return demo.Run(ctx, cmd.Args, stdout, stderr)
-	case "replay":
-		err = app.Replay(ctx, cmd, stdout)
-	case "call list", "call show", "call history", "call export", "call why-alive", "node list", "node drain", "node undrain", "node takeover", "float list", "float move",
-		"region list", "region adopt", "region forget":
-		err = app.Call(ctx, cmd, stdout)
+	case cli.Knows(cmd.Name):
+		err = cli.Run(ctx, cmd, stdout)
 	default:
 		log := keeper.Logger(stderr, cmd.Config.LogLevel, cmd.Config.LogJSON)
 		err = app.Serve(ctx, cmd.Config, cmd.Name == "dev", stdout, log)

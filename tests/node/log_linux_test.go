@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rtpjet/cmd/rtpjet/app"
+	"rtpjet/cmd/rtpjet/cli"
 	"rtpjet/embed"
 	"rtpjet/embed/server"
 	"rtpjet/events"
@@ -219,10 +220,10 @@ func TestLogUnreadable(t *testing.T) {
 		t.Error("the report does not say that an event is of a newer version")
 	}
 	var list, show strings.Builder
-	if err := app.CallList(t.Context(), s.log, &list, false); err == nil || !strings.Contains(list.String(), c.id) {
+	if err := cli.CallList(t.Context(), s.log, &list, false); err == nil || !strings.Contains(list.String(), c.id) {
 		t.Errorf("call list: %v\n%s", err, &list)
 	}
-	if err := app.CallShow(t.Context(), s.log, c.id, &show, false, false, nil); err != nil || !strings.Contains(show.String(), "newer version") {
+	if err := cli.CallShow(t.Context(), s.log, c.id, &show, false, false, nil); err != nil || !strings.Contains(show.String(), "newer version") {
 		t.Errorf("call show: %v\n%s", err, &show)
 	}
 	n.stop()

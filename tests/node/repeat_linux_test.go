@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"rtpjet/cmd/rtpjet/app"
+	"rtpjet/cmd/rtpjet/cli"
 	"rtpjet/embed"
 	"rtpjet/events"
 )
@@ -182,7 +182,7 @@ func storm(t *testing.T, n *node, reasons ...string) {
 			n.ok(remove(id, dict{"from-tag": nil}))
 		}
 		var inLog strings.Builder
-		if err := app.CallList(t.Context(), n.log, &inLog, true); err != nil {
+		if err := cli.CallList(t.Context(), n.log, &inLog, true); err != nil {
 			t.Fatal(err)
 		}
 		return when(strings.TrimSpace(inLog.String()) == "[]")

@@ -12,7 +12,7 @@ import (
 
 	"github.com/pion/srtp/v3"
 
-	"rtpjet/cmd/rtpjet/app"
+	"rtpjet/cmd/rtpjet/cli"
 	"rtpjet/events"
 )
 
@@ -235,17 +235,17 @@ func TestSRTPRestart(t *testing.T) {
 		}
 	}
 	var show strings.Builder
-	if err := app.CallShow(t.Context(), s.log, c.id, &show, true, false, nil); err != nil || strings.Contains(show.String(), key[:20]) {
+	if err := cli.CallShow(t.Context(), s.log, c.id, &show, true, false, nil); err != nil || strings.Contains(show.String(), key[:20]) {
 		t.Errorf("call show without being asked for keys: %v\n%s", err, &show)
 	}
-	if err := app.CallShow(t.Context(), s.log, c.id, &show, true, true, nil); err == nil || !strings.Contains(err.Error(), "--cluster-key-file") {
+	if err := cli.CallShow(t.Context(), s.log, c.id, &show, true, true, nil); err == nil || !strings.Contains(err.Error(), "--cluster-key-file") {
 		t.Errorf("call show of keys without the cluster key: %v", err)
 	}
 	sealer, err := events.NewSealer([]byte("a secret of this cluster"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := app.CallShow(t.Context(), s.log, c.id, &show, true, true, sealer); err != nil || !strings.Contains(show.String(), key[:20]) {
+	if err := cli.CallShow(t.Context(), s.log, c.id, &show, true, true, sealer); err != nil || !strings.Contains(show.String(), key[:20]) {
 		t.Errorf("call show of keys: %v\n%s", err, &show)
 	}
 	n.ok(remove(c.id))

@@ -9,7 +9,8 @@ import (
 	"slices"
 	"strings"
 
-	"rtpjet/cmd/rtpjet/app"
+	"rtpjet/cmd/rtpjet/cli"
+	"rtpjet/cmd/rtpjet/config"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection/regions"
@@ -23,12 +24,12 @@ func (n *node) tool(args ...string) (stdout string, err error) {
 	if !slices.Contains(args, "--region") {
 		args = append(args, "--region", n.r.name)
 	}
-	cmd, err := app.ParseArgs(ctx, args, app.Env{})
+	cmd, err := config.ParseArgs(ctx, args, config.Env{})
 	if err != nil {
 		return "", err
 	}
 	var out bytes.Buffer
-	err = app.Call(ctx, cmd, &out)
+	err = cli.Run(ctx, cmd, &out)
 	return out.String(), err
 }
 

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"rtpjet/cmd/rtpjet/app"
+	"rtpjet/cmd/rtpjet/cli"
 	"rtpjet/embed"
 )
 
@@ -27,7 +27,7 @@ func Log(t testing.TB, l *embed.Log) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience) // t's own has ended when a test cleans up
 	defer cancel()
 	var out bytes.Buffer
-	tally, err := app.ReplayAll(ctx, l, 0, false, &out)
+	tally, err := cli.ReplayAll(ctx, l, 0, false, &out)
 	switch {
 	case err != nil:
 		t.Errorf("run again: %v\n%s", err, &out)

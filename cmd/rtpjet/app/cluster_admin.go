@@ -2,71 +2,31 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
-	"rtpjet/embed"
+	"rtpjet/cmd/rtpjet/admin"
 	"rtpjet/projection/members"
-	"rtpjet/projection/regions"
 	"rtpjet/projection/transact"
 )
 
-// drainRequest switches draining on or off. With Stop the process ends when it has no more calls, or after Deadline.
-type drainRequest struct {
-	On       bool          `json:"on"`
-	Move     bool          `json:"move,omitempty"` // its floats move to other nodes now
-	Stop     bool          `json:"stop,omitempty"`
-	Deadline time.Duration `json:"deadline,omitempty"` // ns; 0: none
-}
+// operators is the node as operators ask it.
+type operators struct{ c *cluster }
 
-// takeoverRequest asks a node to take over all calls of another one.
-type takeoverRequest struct {
-	Node  string `json:"node"`
-	Force bool   `json:"force,omitempty"` // although it is alive
-}
+var _ admin.Server = operators{}
 
-// adminReply answers operators.
-type adminReply struct {
-	Error string `json:"error,omitempty"`
-	Calls int    `json:"calls"`
-	Node  string `json:"node,omitempty"` // where a float is now
-}
-
-// Status is what a node says of itself and of its peers.
-type Status struct {
-	Node       string `json:"node"`
-	Epoch      uint64 `json:"epoch"`
-	Draining   bool   `json:"draining"`
-	Own        int64  `json:"own"`
-	Foreign    int64  `json:"foreign"`
-	Followed   uint64 `json:"followed"` // sequence up to which every event is known
-	Unreadable uint64 `json:"unreadable"`
-	Held       int    `json:"held"`     // reservations that the log is still to be asked about
-	Unlogged   int64  `json:"unlogged"` // events that took effect and wait for the log
-	Writes     int    `json:"writes"`   // the level of events that it writes, see events.Level
-	// WritesFor is who reads no higher level than that; empty: the build has no higher one.
-	WritesFor string         `json:"writes_for,omitempty"`
-	Peers     []members.Peer `json:"peers"`
-	Floats    []FloatStatus  `json:"floats,omitempty"`
-	// Regions are the other regions, as this node sees them.
-	Regions []regions.Status `json:"regions,omitempty"`
-	Load    Load             `json:"load"`
-}
-
-// Load is how much a node has to do, and how far it is behind.
-type Load struct {
-	PacketsIn  uint64 `json:"packets_in"` // a second
-	PacketsOut uint64 `json:"packets_out"`
-	Behind     uint64 `json:"behind"` // events that are in the log and not known yet
-	Lag        int64  `json:"lag"`    // how old the first of them is, µs
+// Status implements [admin.Server].
+func (o operators) Status(ctx context.Context) admin.Status {
+	s := o.c.n.Status()
+	s.Load = o.c.n.load(ctx)
+	return s
 }
 
 // Status tells how the node is, and what it thinks of its peers.
-func (n *Node) Status() Status {
+func (n *Node) Status() admin.Status {
 	own, foreign := n.callsNow()
-	s := Status{
+	s := admin.Status{
 		Node: n.id, Draining: n.draining.Load(), Own: own, Foreign: foreign,
 		Followed: n.followed.Load(), Unreadable: n.unreadable.Load(), Held: int(n.uncertain.num.Load()),
 		Unlogged: n.unlogged.num.Load(),
@@ -83,14 +43,8 @@ func (n *Node) Status() Status {
 	return s
 }
 
-func (c *cluster) serveStatus(ctx context.Context, m embed.Msg) {
-	s := c.n.Status()
-	s.Load = c.n.load(ctx)
-	respond(m, s)
-}
-
 // load is what the node has to do at the moment.
-func (n *Node) load(ctx context.Context) (l Load) {
+func (n *Node) load(ctx context.Context) (l admin.Load) {
 	totals, uptime := n.engine.Totals(), n.clock().Sub(n.started)
 	l.PacketsIn, l.PacketsOut = n.rate.now(totals.In, uptime).Packets, n.rateOut.now(totals.Out, uptime).Packets
 	if log := n.probeLog(ctx); log.err == nil {
@@ -102,13 +56,29 @@ func (n *Node) load(ctx context.Context) (l Load) {
 	return l
 }
 
-// serveDrain takes the node out of the choice for new calls, or back. The lease says so, too, for those who look.
-func (c *cluster) serveDrain(ctx context.Context, m embed.Msg) {
-	var req drainRequest
-	if err := json.Unmarshal(m.Data, &req); err != nil {
-		respond(m, adminReply{Error: err.Error()})
-		return
+// Why implements [admin.Server].
+func (o operators) Why(req admin.WhyRequest) admin.WhyReply {
+	n := o.c.n
+	r := admin.WhyReply{Now: n.now(), Timeouts: n.cfg.Timeouts}
+	e := n.calls.acquire(req.Key, false)
+	if e == nil {
+		r.Unknown = true
+		return r
 	}
+	locals, owner := e.Call.Locals(), e.Call.Owner
+	n.calls.release(e)
+	r.Unknown, r.Carried, r.Since = len(locals) == 0, n.carries(owner), n.floats.since(owner)
+	for _, local := range locals {
+		if st, ok := n.engine.Stats(local); ok {
+			r.Stats = append(r.Stats, admin.SocketStats{Local: local, Stats: st})
+		}
+	}
+	return r
+}
+
+// Drain implements [admin.Server]. The lease says that the node is draining, too, for those who look.
+func (o operators) Drain(ctx context.Context, req admin.DrainRequest, answer func(admin.Reply)) {
+	c := o.c
 	c.n.draining.Store(req.On)
 	c.n.floats.setDraining(req.On)
 	uctx, cancel := context.WithTimeout(ctx, 5*time.Second)
@@ -118,16 +88,16 @@ func (c *cluster) serveDrain(ctx context.Context, m embed.Msg) {
 	}
 	c.beatOnce(false)
 	if req.On && req.Move {
-		mctx, cancel := context.WithTimeout(ctx, moveTime)
+		mctx, cancel := context.WithTimeout(ctx, admin.MoveTime)
 		left := c.n.floats.handOver(mctx)
 		cancel()
 		if left > 0 {
-			respond(m, adminReply{Error: "not all floats of the node could move; see rtpjet float list", Calls: int(c.n.ownCalls())})
+			answer(admin.Reply{Error: "not all floats of the node could move; see rtpjet float list", Calls: int(c.n.ownCalls())})
 			return
 		}
 	}
 	c.log.Info("draining", "on", req.On, "calls", c.n.ownCalls(), "stops", req.Stop)
-	respond(m, adminReply{Calls: int(c.n.ownCalls())})
+	answer(admin.Reply{Calls: int(c.n.ownCalls())})
 	if req.On && req.Stop {
 		c.stopWhenEmpty(ctx, req.Deadline)
 	}
@@ -161,24 +131,19 @@ func (c *cluster) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
 	}
 }
 
-// serveTakeover takes over the calls of a node, spread over those with room.
-func (c *cluster) serveTakeover(ctx context.Context, m embed.Msg) {
-	var req takeoverRequest
-	if err := json.Unmarshal(m.Data, &req); err != nil {
-		respond(m, adminReply{Error: err.Error()})
-		return
-	}
-	if v := c.n.judge(req.Node); v != members.Gone && !req.Force {
-		respond(m, adminReply{Error: fmt.Sprintf("node %s is %s: its calls would be silent until each is signalled again; "+
-			"drain it instead, or say --force", req.Node, v)})
-		return
+// Takeover implements [admin.Server].
+func (o operators) Takeover(ctx context.Context, req admin.TakeoverRequest) admin.Reply {
+	n := o.c.n
+	if v := n.judge(req.Node); v != members.Gone && !req.Force {
+		return admin.Reply{Error: fmt.Sprintf("node %s is %s: its calls would be silent until each is signalled again; "+
+			"drain it instead, or say --force", req.Node, v)}
 	}
 	taken, failed := 0, error(nil)
-	for _, e := range c.n.calls.all() {
-		if ctx.Err() != nil {
-			return
+	for _, e := range n.calls.all() {
+		if err := ctx.Err(); err != nil {
+			return admin.Reply{Calls: taken, Error: "not all calls could be taken over: " + err.Error()}
 		}
-		ok, err := c.n.takeOver(ctx, e, req.Node)
+		ok, err := n.takeOver(ctx, e, req.Node)
 		if err != nil {
 			failed = err
 		}
@@ -186,12 +151,12 @@ func (c *cluster) serveTakeover(ctx context.Context, m embed.Msg) {
 			taken++
 		}
 	}
-	c.log.Warn("calls taken over because an operator asked for it", "node", req.Node, "calls", taken, "err", failed)
-	r := adminReply{Calls: taken}
+	o.c.log.Warn("calls taken over because an operator asked for it", "node", req.Node, "calls", taken, "err", failed)
+	r := admin.Reply{Calls: taken}
 	if failed != nil {
 		r.Error = "not all calls could be taken over: " + failed.Error()
 	}
-	respond(m, r)
+	return r
 }
 
 // takeOver takes over one call if it is owned by that node.
@@ -215,41 +180,31 @@ func (n *Node) takeOver(ctx context.Context, e *entry, owner string) (taken bool
 	return false, err
 }
 
-// serveAdopt makes the calls of a lost region this one's.
-func (c *cluster) serveAdopt(ctx context.Context, m embed.Msg) {
-	var req adoptRequest
-	if err := json.Unmarshal(m.Data, &req); err != nil {
-		respond(m, adminReply{Error: err.Error()})
-		return
+// Adopt implements [admin.Server].
+func (o operators) Adopt(ctx context.Context, req admin.AdoptRequest) admin.Reply {
+	regions := o.c.n.regions
+	if regions == nil {
+		return admin.Reply{Error: errNoRegions.Error()}
 	}
-	if c.n.regions == nil {
-		respond(m, adminReply{Error: errNoRegions.Error()})
-		return
-	}
-	var r adminReply
-	calls, err := c.n.regions.adopt(ctx, req)
-	if r.Calls = calls; err != nil {
-		r.Error = err.Error()
-	}
-	respond(m, r)
+	calls, err := regions.adopt(ctx, req)
+	return replyOf(calls, err)
 }
 
-// serveForget forgets a region.
-func (c *cluster) serveForget(ctx context.Context, m embed.Msg) {
-	var req forgetRequest
-	if err := json.Unmarshal(m.Data, &req); err != nil {
-		respond(m, adminReply{Error: err.Error()})
-		return
+// Forget implements [admin.Server].
+func (o operators) Forget(ctx context.Context, req admin.ForgetRequest) admin.Reply {
+	regions := o.c.n.regions
+	if regions == nil {
+		return admin.Reply{Error: errNoRegions.Error()}
 	}
-	err := errNoRegions
-	if c.n.regions != nil {
-		err = c.n.regions.forget(ctx, req.Region)
-	}
-	var r adminReply
+	return replyOf(0, regions.forget(ctx, req.Region))
+}
+
+func replyOf(calls int, err error) admin.Reply {
+	r := admin.Reply{Calls: calls}
 	if err != nil {
 		r.Error = err.Error()
 	}
-	respond(m, r)
+	return r
 }
 
 var errNoRegions = errors.New("this node knows no other region: start it with --region-peer")

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -9,11 +8,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"time"
 
+	"rtpjet/cmd/rtpjet/admin"
+	"rtpjet/cmd/rtpjet/version"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection/members"
@@ -29,7 +28,7 @@ func (c *cluster) claim(ctx context.Context) error {
 	}
 	mine := members.Lease{
 		Format: events.Version, Level: events.Level, Node: c.n.id, Zone: c.n.cfg.Zone, State: members.Up, Instance: hex.EncodeToString(id[:]),
-		Version: buildVersion(), Started: c.n.now(), NG: c.n.Addrs(), UDP: c.udp.addr(), Keeper: c.n.floats.addr(),
+		Version: version.Short(), Started: c.n.now(), NG: c.n.Addrs(), UDP: c.udp.addr(), Keeper: c.n.floats.addr(),
 	}
 	mine.Describe(c.n.cfg.Interfaces)
 	if err := c.checkKey(ctx); err != nil {
@@ -127,7 +126,7 @@ const keyNone = "none"
 
 // anyPeer finds a node that runs; "" if there is none.
 func (c *cluster) anyPeer(ctx context.Context) (string, error) {
-	peers, err := nodeLeases(ctx, c.link)
+	peers, err := admin.Leases(ctx, c.link)
 	if err != nil {
 		return "", err
 	}
@@ -137,27 +136,6 @@ func (c *cluster) anyPeer(ctx context.Context) (string, error) {
 		}
 	}
 	return "", nil
-}
-
-// nodeLeases reads the leases of all nodes once, in the order of their names. What cannot be read is left out.
-func nodeLeases(ctx context.Context, link Link) ([]members.Lease, error) {
-	var out []members.Lease
-	done := errors.New("all leases are known")
-	lctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	err := link.FollowLeases(lctx, func(in embed.Lease, deleted bool) {
-		if _, ok := cutLease(in.Key); !ok || deleted {
-			return
-		}
-		if l, err := members.DecodeLease(in.Value); err == nil {
-			out = append(out, l)
-		}
-	}, func() { stop(done) })
-	if !errors.Is(context.Cause(lctx), done) {
-		return nil, fmt.Errorf("read the leases: %w", err)
-	}
-	slices.SortFunc(out, func(a, b members.Lease) int { return strings.Compare(a.Node, b.Node) })
-	return out, nil
 }
 
 // answers tells whether a process of this node's name is there. If it is asleep or cut off, the claim's epoch keeps it from
@@ -357,24 +335,4 @@ func cutLease(key string) (node string, ok bool) {
 		return "", false
 	}
 	return key[len(p):], true
-}
-
-// buildVersion is the version of this program, for people.
-func buildVersion() string {
-	version, revision := buildParts()
-	return cmp.Or(revision, version)
-}
-
-// buildParts are the version of this program and the commit that it was built from, empty if it is not known.
-func buildParts() (version, revision string) {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown", ""
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
-			revision = s.Value[:12]
-		}
-	}
-	return cmp.Or(info.Main.Version, "unknown"), revision
 }

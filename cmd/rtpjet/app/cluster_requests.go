@@ -9,25 +9,20 @@ import (
 	"net/netip"
 	"time"
 
+	"rtpjet/cmd/rtpjet/admin"
 	"rtpjet/embed"
 	"rtpjet/projection/replica"
 	"rtpjet/projection/transact"
 	"rtpjet/relay/plan"
 )
 
-// What nodes ask of each other, beside for a sign of life (embed.HelloTokens): subjects rtpjet.<region>.node.<id>.<verb>.
+// What nodes ask of each other, beside for a sign of life (embed.HelloTokens), and what operators ask (package admin): subjects
+// rtpjet.<region>.node.<id>.<verb>.
 const (
-	verbReserve  = "reserve"  // ports for a call of yours
-	verbRelease  = "release"  // they were not needed
-	verbStats    = "stats"    // what sockets have counted
-	verbEntry    = "entry"    // an event of a call of yours, straight from its writer
-	verbDrain    = "drain"    // operators: take no new calls, or do again
-	verbTakeover = "takeover" // operators: take over the calls of a node
-	verbStatus   = "status"   // operators: how are you
-	verbWhy      = "why"      // operators: what keeps a call of yours
-	verbMove     = "move"     // operators: give a float to another node
-	verbAdopt    = "adopt"    // operators: make the calls of a lost region this one's
-	verbForget   = "forget"   // operators: forget a region
+	verbReserve = "reserve" // ports for a call of yours
+	verbRelease = "release" // they were not needed
+	verbStats   = "stats"   // what sockets have counted
+	verbEntry   = "entry"   // an event of a call of yours, straight from its writer
 )
 
 // reserveRequest asks for sockets.
@@ -52,12 +47,7 @@ type portsRequest struct {
 }
 
 type statsReply struct {
-	Stats []socketStats `json:"stats"`
-}
-
-type socketStats struct {
-	Local netip.AddrPort `json:"local"`
-	plan.Stats
+	Stats []admin.SocketStats `json:"stats"`
 }
 
 // nudge is an event on its way to the owner of a call, ahead of the stream.
@@ -74,20 +64,13 @@ const grantTime = CommandBudget + 500*time.Millisecond
 
 // serve answers the requests of peers until ctx ends.
 func (c *cluster) serve(ctx context.Context) error {
-	own := func(verb string) string { return nodeTokens(c.n.id, verb) }
+	own := func(verb string) string { return admin.Tokens(c.n.id, verb) }
 	served := map[string]func(embed.Msg){
 		embed.HelloTokens(c.n.id): func(m embed.Msg) { _ = m.Respond([]byte(c.n.id)) },
 		own(verbReserve):          c.serveReserve,
 		own(verbRelease):          c.serveRelease,
 		own(verbStats):            c.serveStats,
 		own(verbEntry):            c.serveEntry,
-		own(verbStatus):           func(m embed.Msg) { go c.serveStatus(ctx, m) },
-		own(verbWhy):              c.serveWhy,
-		own(verbDrain):            func(m embed.Msg) { go c.serveDrain(ctx, m) },
-		own(verbTakeover):         func(m embed.Msg) { go c.serveTakeover(ctx, m) },
-		own(verbMove):             func(m embed.Msg) { go c.serveMove(ctx, m) },
-		own(verbAdopt):            func(m embed.Msg) { go c.serveAdopt(ctx, m) },
-		own(verbForget):           func(m embed.Msg) { go c.serveForget(ctx, m) },
 	}
 	var undo []func()
 	defer func() {
@@ -102,6 +85,11 @@ func (c *cluster) serve(ctx context.Context) error {
 		}
 		undo = append(undo, un)
 	}
+	stop, err := admin.Listen(ctx, c.link, c.n.id, operators{c})
+	if err != nil {
+		return fmt.Errorf("cannot listen for the requests of operators: %w", err)
+	}
+	defer stop()
 	close(c.listening)
 	<-ctx.Done()
 	return nil
@@ -113,7 +101,7 @@ func (c *cluster) ask(ctx context.Context, id, verb string, in, out any) error {
 	if err != nil {
 		return fmt.Errorf("ask %s: %w", id, err)
 	}
-	reply, err := c.link.Request(ctx, nodeTokens(id, verb), data)
+	reply, err := c.link.Request(ctx, admin.Tokens(id, verb), data)
 	if err != nil {
 		c.absent(id)
 		return fmt.Errorf("ask %s: %w: %w", id, transact.ErrSilent, err)
@@ -143,8 +131,6 @@ func (c *cluster) hello(ctx context.Context, id string) error {
 	}
 	return err
 }
-
-func nodeTokens(id, verb string) string { return "node." + id + "." + verb }
 
 func respond(m embed.Msg, v any) {
 	data, err := json.Marshal(v)
@@ -219,7 +205,7 @@ func (c *cluster) serveRelease(m embed.Msg) {
 func (c *cluster) tell(id, verb string, v any) {
 	data, err := json.Marshal(v)
 	if err == nil {
-		_ = c.link.Publish(nodeTokens(id, verb), data)
+		_ = c.link.Publish(admin.Tokens(id, verb), data)
 	}
 }
 
@@ -243,7 +229,7 @@ func (c *cluster) serveStats(m embed.Msg) {
 	var r statsReply
 	for _, local := range req.Ports {
 		if st, ok := c.n.engine.Stats(local); ok {
-			r.Stats = append(r.Stats, socketStats{local, st})
+			r.Stats = append(r.Stats, admin.SocketStats{Local: local, Stats: st})
 		}
 	}
 	respond(m, r)
@@ -257,16 +243,16 @@ func (c *cluster) nudge(ctx context.Context, was, is string, e nudge) {
 	defer cancel()
 	// Whoever is to follow the owner has to know the event when the owner dies the moment after.
 	if next := c.n.successor(is); next != "" && next != c.n.id {
-		_ = c.link.Publish(nodeTokens(next, verbEntry), e.encode())
+		_ = c.link.Publish(admin.Tokens(next, verbEntry), e.encode())
 	}
 	was, is = c.n.carrier(was), c.n.carrier(is)
 	if was != "" && was != is && was != c.n.id {
-		_ = c.link.Publish(nodeTokens(was, verbEntry), e.encode())
+		_ = c.link.Publish(admin.Tokens(was, verbEntry), e.encode())
 	}
 	if is == "" || is == c.n.id {
 		return
 	}
-	if _, err := c.link.Request(ctx, nodeTokens(is, verbEntry), e.encode()); err != nil {
+	if _, err := c.link.Request(ctx, admin.Tokens(is, verbEntry), e.encode()); err != nil {
 		c.log.Debug("the owner of a call has to wait for an event", "call-id", e.call, "owner", is, "seq", e.Seq, "err", err)
 	}
 }

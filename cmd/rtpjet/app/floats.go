@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"rtpjet/cmd/rtpjet/config"
 	"rtpjet/cmd/rtpjet/keeper"
 	"rtpjet/embed"
 	"rtpjet/projection/floats"
@@ -21,7 +22,7 @@ import (
 
 // FloatConfig is what a node needs to hold floating addresses, and to vote on them.
 type FloatConfig struct {
-	Floats []Float
+	Floats []config.Float
 	// Start starts a keeper, and Keeper is one that runs already. A node without Floats has one started as soon as the
 	// cluster has floats: it votes. nil: this node does not.
 	Start  func(ctx context.Context) (*keeper.Keeper, error)
@@ -63,7 +64,7 @@ type floatState struct {
 // unit is one float as this node has it.
 type unit struct {
 	id, owner string
-	own       *Float // nil: this node cannot hold it
+	own       *config.Float // nil: this node cannot hold it
 
 	// For a look without a lock.
 	holding   atomic.Bool            // this node is the holder

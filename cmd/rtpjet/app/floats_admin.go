@@ -2,23 +2,12 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"slices"
-	"time"
 
+	"rtpjet/cmd/rtpjet/admin"
 	"rtpjet/cmd/rtpjet/keeper"
-	"rtpjet/embed"
 )
-
-// moveRequest asks the holder of a float to give it to another node.
-type moveRequest struct {
-	Float string `json:"float"` // its id
-	To    string `json:"to"`    // empty: the node with the least to do
-}
-
-// moveTime bounds a planned move, for which the other node may have to open all sockets first.
-const moveTime = 20 * time.Second
 
 // handingOver returns a context for the node's work that ends a moment after ctx: when the floats of this node have moved, or
 // it is plain that they cannot.
@@ -78,58 +67,35 @@ func (f *floatState) beginMove(ctx context.Context, id, to string) (target strin
 	return k.Move(ctx, id, to)
 }
 
-// serveMove moves a float, and answers when another node holds it.
-func (c *cluster) serveMove(ctx context.Context, m embed.Msg) {
-	var req moveRequest
-	if err := json.Unmarshal(m.Data, &req); err != nil {
-		respond(m, adminReply{Error: err.Error()})
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, moveTime)
+// Move implements [admin.Server].
+func (o operators) Move(ctx context.Context, req admin.MoveRequest) admin.Reply {
+	ctx, cancel := context.WithTimeout(ctx, admin.MoveTime)
 	defer cancel()
-	target, err := c.n.floats.beginMove(ctx, req.Float, req.To)
+	n := o.c.n
+	target, err := n.floats.beginMove(ctx, req.Float, req.To)
 	if err != nil {
-		respond(m, adminReply{Error: err.Error()})
-		return
+		return replyOf(0, err)
 	}
 	owner := floatOwner(req.Float)
-	calls := c.n.gauge(owner).Load()
-	if !c.n.floats.wait(ctx, func() bool { now := c.n.carrier(owner); return now != "" && now != c.n.id }) {
-		respond(m, adminReply{Error: "the float has not moved yet: node " + target + " is not ready; see rtpjet float list, and the log of both nodes"})
-		return
+	calls := n.gauge(owner).Load()
+	if !n.floats.wait(ctx, func() bool { now := n.carrier(owner); return now != "" && now != n.id }) {
+		return admin.Reply{Error: "the float has not moved yet: node " + target + " is not ready; see rtpjet float list, and the log of both nodes"}
 	}
-	respond(m, adminReply{Calls: int(calls), Node: c.n.carrier(owner)})
-}
-
-// FloatStatus is how a node sees one float.
-type FloatStatus struct {
-	Float     string   `json:"float"`
-	Addresses []string `json:"addresses,omitempty"`
-	Epoch     uint64   `json:"epoch"`
-	Holder    string   `json:"holder"`
-	Successor string   `json:"successor"`
-	Holding   bool     `json:"holding"` // this node holds it
-	Warm      bool     `json:"warm"`    // this node has its calls ready
-	Moves     string   `json:"moves,omitempty"`
-	Calls     int64    `json:"calls"`
-	// Why, Silence (µs) and Since (µs of Unix time) are about how this node became the holder.
-	Why     string `json:"why,omitempty"`
-	Silence int64  `json:"silence,omitempty"`
-	Since   int64  `json:"since,omitempty"`
+	return admin.Reply{Calls: int(calls), Node: n.carrier(owner)}
 }
 
 // status tells of all floats, in the order of their names.
-func (f *floatState) status() []FloatStatus {
+func (f *floatState) status() []admin.FloatStatus {
 	if f == nil {
 		return nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var out []FloatStatus
+	var out []admin.FloatStatus
 	for _, id := range slices.Sorted(maps.Keys(f.known())) {
 		u := f.unitLocked(id)
 		s := u.state
-		st := FloatStatus{
+		st := admin.FloatStatus{
 			Float: id, Epoch: s.Epoch, Holder: *u.holder.Load(), Successor: s.Successor, Holding: u.holding.Load(),
 			Warm: s.Warm, Moves: s.Moves, Calls: f.n.gauge(u.owner).Load(),
 		}

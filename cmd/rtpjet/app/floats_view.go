@@ -2,11 +2,20 @@ package app
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"rtpjet/projection/members"
 	"rtpjet/projection/regions"
 )
+
+// floatPrefix begins how events name a float as the owner of a call. No node can have such a name.
+const floatPrefix = "float."
+
+func floatOwner(id string) string { return floatPrefix + id }
+
+// cutFloat returns the float that owns a call; ok is false if a node does.
+func cutFloat(owner string) (id string, ok bool) { return strings.CutPrefix(owner, floatPrefix) }
 
 // An owner of calls is a node or a float. What commands and timers want to know of one:
 

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"rtpjet/cmd/rtpjet/config"
 	"rtpjet/cmd/rtpjet/keeper"
 )
 
@@ -26,7 +27,7 @@ type keepers struct {
 	stderr io.Writer
 }
 
-func newKeepers(c *Config) (*keepers, error) {
+func newKeepers(c *config.Config) (*keepers, error) {
 	shared, err := keeper.NewDeadlines()
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rtpjet/cmd/rtpjet/metrics"
+	"rtpjet/cmd/rtpjet/version"
 	"rtpjet/embed"
 	"rtpjet/projection/members"
 	"rtpjet/projection/transact"
@@ -207,6 +208,6 @@ func (f *floatState) addresses() map[netip.Addr]string {
 }
 
 func thisBuild() metrics.Build {
-	version, revision := buildParts()
-	return metrics.Build{Version: version, Revision: revision, Go: runtime.Version()}
+	v, commit := version.Parts()
+	return metrics.Build{Version: v, Revision: commit, Go: runtime.Version()}
 }

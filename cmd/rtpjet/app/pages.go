@@ -1,16 +1,16 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"rtpjet/cmd/rtpjet/admin"
+	"rtpjet/cmd/rtpjet/version"
 	"rtpjet/cmd/rtpjet/web"
 	"rtpjet/events"
 	"rtpjet/projection/members"
@@ -46,8 +46,8 @@ func (p *pageSource) Cluster(ctx context.Context) pages.Cluster {
 			asked.Go(func() {
 				ctx, cancel := context.WithTimeout(ctx, pageAskTime)
 				defer cancel()
-				var s Status
-				if askNode(ctx, n.cluster.link, r.Node, verbStatus, nil, &s) == nil {
+				var s admin.Status
+				if admin.Ask(ctx, n.cluster.link, r.Node, admin.VerbStatus, nil, &s) == nil {
 					r.Status = &s
 				}
 			})
@@ -64,37 +64,36 @@ func (p *pageSource) Cluster(ctx context.Context) pages.Cluster {
 	}
 	own, foreign := n.callsNow()
 	out.Calls = own + foreign
-	for _, r := range floatsOf(rows) {
+	for _, r := range admin.Floats(rows) {
 		out.Floats = append(out.Floats, pageFloat(r))
 	}
 	return out
 }
 
 // leaseRows are all nodes by their leases, with what this node thinks of them.
-func (n *Node) leaseRows() []NodeRow {
+func (n *Node) leaseRows() []admin.Node {
 	c := n.cluster
 	if c == nil {
-		version := buildVersion()
-		return []NodeRow{{Verdict: members.Alive.String(), Lease: members.Lease{Node: n.id, State: members.Up, Version: version, Started: n.started.UnixMicro(), NG: n.Addrs(), Zone: n.cfg.Zone}}}
+		return []admin.Node{{Verdict: members.Alive.String(), Lease: members.Lease{Node: n.id, State: members.Up, Version: version.Short(), Started: n.started.UnixMicro(), NG: n.Addrs(), Zone: n.cfg.Zone}}}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	rows := []NodeRow{{Lease: c.mine, Verdict: members.Alive.String()}}
+	rows := []admin.Node{{Lease: c.mine, Verdict: members.Alive.String()}}
 	for id, l := range c.leases {
 		if id == n.id {
 			continue
 		}
-		r := NodeRow{Lease: l.Lease, Verdict: l.State}
+		r := admin.Node{Lease: l.Lease, Verdict: l.State}
 		if l.State == members.Up {
 			r.Verdict = c.table.Judge(id, c.now()).String()
 		}
 		rows = append(rows, r)
 	}
-	slices.SortFunc(rows, func(a, b NodeRow) int { return strings.Compare(a.Node, b.Node) })
+	slices.SortFunc(rows, func(a, b admin.Node) int { return strings.Compare(a.Node, b.Node) })
 	return rows
 }
 
-func pageNode(r NodeRow) pages.Node {
+func pageNode(r admin.Node) pages.Node {
 	out := pages.Node{
 		ID: r.Node, State: r.Verdict, Draining: r.Draining, Version: r.Version, Started: r.Started, Epoch: r.Epoch,
 		NG: append([]string{}, r.NG...), Media: []string{}, Zone: r.Zone, Lease: r.State, By: r.By, LeaseAt: r.At,
@@ -113,7 +112,7 @@ func pageNode(r NodeRow) pages.Node {
 	return out
 }
 
-func pageFloat(r FloatRow) pages.Float {
+func pageFloat(r admin.Float) pages.Float {
 	f := pages.Float{
 		ID: r.Float, Addresses: append([]string{}, r.Addresses...), Holder: r.Holder, Successor: r.Successor, Epoch: r.Epoch, Calls: r.Calls,
 		Moves: r.Moves, Why: pages.Why(r.Why, r.Holder), MovedAt: r.Since, Agreed: r.Seen == nil, Ready: r.Successor != "" && slices.Contains(r.Warm, r.Successor),
@@ -165,9 +164,10 @@ var errAlone = errors.New("this node has no cluster")
 
 // Drain implements [web.Source].
 func (p *pageSource) Drain(ctx context.Context, node string, on, move bool) (string, error) {
-	return p.carryOut(func(link Link, w io.Writer) error {
-		return NodeDrain(ctx, link, NodeOptions{ID: node, Move: move}, on, w)
-	})
+	if p.n.cluster == nil {
+		return "", errAlone
+	}
+	return admin.Drain(ctx, p.n.cluster.link, node, admin.DrainRequest{On: on, Move: move})
 }
 
 // Takeover implements [web.Source].
@@ -175,20 +175,16 @@ func (p *pageSource) Takeover(ctx context.Context, node string) (string, error) 
 	if v := p.n.judge(node); v == members.Alive {
 		return "", fmt.Errorf("node %s is alive: drain it instead", node)
 	}
-	return p.carryOut(func(link Link, w io.Writer) error { return NodeTakeover(ctx, link, NodeOptions{ID: node}, w) })
+	if p.n.cluster == nil {
+		return "", errAlone
+	}
+	return admin.Takeover(ctx, p.n.cluster.link, admin.TakeoverRequest{Node: node})
 }
 
 // Move implements [web.Source].
 func (p *pageSource) Move(ctx context.Context, float, to string) (string, error) {
-	return p.carryOut(func(link Link, w io.Writer) error { return FloatMove(ctx, link, FloatOptions{Name: float, To: to}, w) })
-}
-
-// carryOut does what a command line would, and returns what it would print.
-func (p *pageSource) carryOut(do func(link Link, w io.Writer) error) (string, error) {
 	if p.n.cluster == nil {
 		return "", errAlone
 	}
-	var out bytes.Buffer
-	err := do(p.n.cluster.link, &out)
-	return strings.TrimSpace(out.String()), err
+	return admin.Move(ctx, p.n.cluster.link, float, to)
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"rtpjet/cmd/rtpjet/admin"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection/regions"
@@ -24,18 +25,6 @@ const adoptWorkers = 16
 
 // adoptTime bounds one attempt to adopt a call.
 const adoptTime = 5 * time.Second
-
-// adoptRequest asks a node to make the calls of a region this one's.
-type adoptRequest struct {
-	Region string `json:"region"`
-	// Without are regions whose promise is not waited for: they are cut off as well, and the operator takes the risk.
-	Without []string `json:"without,omitempty"`
-}
-
-// forgetRequest asks a node to forget a region, as if it had never been heard.
-type forgetRequest struct {
-	Region string `json:"region"`
-}
 
 // promiseRequest asks another region for its promise.
 type promiseRequest struct {
@@ -81,7 +70,7 @@ func (r *regionState) promise(ctx context.Context, name, by string) (refusal str
 
 // adopt makes the calls of a lost region this one's: the promises of the others, the record that fences, and then call by
 // call. It may be repeated: what is done already is passed over.
-func (r *regionState) adopt(ctx context.Context, req adoptRequest) (calls int, err error) {
+func (r *regionState) adopt(ctx context.Context, req admin.AdoptRequest) (calls int, err error) {
 	p := r.peer(req.Region)
 	if p == nil {
 		return 0, fmt.Errorf("there is no region %s here; rtpjet region list shows those that there are", req.Region)
@@ -121,7 +110,7 @@ func (r *regionState) adopt(ctx context.Context, req adoptRequest) (calls int, e
 }
 
 // promises asks all other regions.
-func (r *regionState) promises(ctx context.Context, req adoptRequest) error {
+func (r *regionState) promises(ctx context.Context, req admin.AdoptRequest) error {
 	data, err := json.Marshal(promiseRequest{Region: req.Region, By: r.cfg.Region})
 	if err != nil {
 		return fmt.Errorf("ask for a promise: %w", err)

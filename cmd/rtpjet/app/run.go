@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"rtpjet/cmd/rtpjet/config"
 	"rtpjet/cmd/rtpjet/httpd"
 	"rtpjet/cmd/rtpjet/keeper"
 	"rtpjet/cmd/rtpjet/metrics"
@@ -42,7 +42,7 @@ const memoryPercent = 200
 
 // Serve runs a node until ctx ends. Errors at the start are sentences for the operator: what, where, what to do. If dev is
 // true, it prints to stdout what a newcomer wants to know.
-func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog.Logger) (err error) {
+func Serve(ctx context.Context, c *config.Config, dev bool, stdout io.Writer, log *slog.Logger) (err error) {
 	ready := func() {}
 	if os.Getenv("GOGC") == "" {
 		// Until the log is folded nearly all that is allocated stays, and collecting would only be in the way.
@@ -148,7 +148,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 		ListenFloat: c.ListenFloat,
 		Engine:      engine, Counters: counters, Logger: log, OrphanTimeout: c.Timeout,
 		Region: c.Region, Regions: otherRegions(c, ns, log), RegionServer: regionServer(c, journal),
-		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.unloggedDir(), Watch: front != nil,
+		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.UnloggedEvents(), Watch: front != nil,
 		Ready: func(n *Node) {
 			ready()
 			log.Info("answering NG commands", "node", c.NodeID, "listen", strings.Join(n.Addrs(), " "))
@@ -165,7 +165,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 	}
 	if c.PIDFile != "" {
 		if err := os.WriteFile(c.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
-			return fmt.Errorf("cannot write the pid file %s: %w; name another with --pidfile", c.PIDFile, pathReason(err))
+			return fmt.Errorf("cannot write the pid file %s: %w; name another with --pidfile", c.PIDFile, config.PathReason(err))
 		}
 		closers = append(closers, func() { _ = os.Remove(c.PIDFile) })
 	}
@@ -173,7 +173,7 @@ func Serve(ctx context.Context, c *Config, dev bool, stdout io.Writer, log *slog
 }
 
 // regionServer is where other regions ask this one; nil if there are none.
-func regionServer(c *Config, journal *embed.Log) RegionServer {
+func regionServer(c *config.Config, journal *embed.Log) RegionServer {
 	if c.RegionListen == "" && len(c.RegionPeers) == 0 {
 		return nil
 	}
@@ -181,7 +181,7 @@ func regionServer(c *Config, journal *embed.Log) RegionServer {
 }
 
 // otherRegions are those of the configuration.
-func otherRegions(c *Config, ns *server.Server, log *slog.Logger) []Region {
+func otherRegions(c *config.Config, ns *server.Server, log *slog.Logger) []Region {
 	var out []Region
 	for _, p := range c.RegionPeers {
 		out = append(out, Region{Name: p.Name, Open: func(ctx context.Context) (RegionLog, error) {
@@ -206,7 +206,7 @@ func (m regionMirror) Close() {
 	m.nc.Close()
 }
 
-func openRegion(ctx context.Context, c *Config, ns *server.Server, name string, log *slog.Logger) (RegionLog, error) {
+func openRegion(ctx context.Context, c *config.Config, ns *server.Server, name string, log *slog.Logger) (RegionLog, error) {
 	nc, err := ns.ConnectRegion(name)
 	if err != nil {
 		return nil, err
@@ -221,7 +221,7 @@ func openRegion(ctx context.Context, c *Config, ns *server.Server, name string, 
 	return regionMirror{l, nc}, nil
 }
 
-func relayPools(c *Config, shared *keeper.Deadlines) []relay.Pool {
+func relayPools(c *config.Config, shared *keeper.Deadlines) []relay.Pool {
 	var pools []relay.Pool
 	for _, p := range c.Interfaces.Pools() {
 		pools = append(pools, relay.Pool{Addr: p.Addr, Min: p.Ports.Min, Max: p.Ports.Max, Exclude: p.Exclude})
@@ -238,7 +238,7 @@ func relayPools(c *Config, shared *keeper.Deadlines) []relay.Pool {
 }
 
 // checkAddresses makes sure that this machine has the media addresses: a call is a bad moment to find out.
-func checkAddresses(c *Config) error {
+func checkAddresses(c *config.Config) error {
 	seen := make(map[netip.Addr]bool)
 	var faults []error
 	for _, i := range c.Interfaces.All() {
@@ -287,16 +287,8 @@ func reason(err error) error {
 	return err
 }
 
-func pathReason(err error) error {
-	var e *fs.PathError
-	if errors.As(err, &e) {
-		return e.Err
-	}
-	return err
-}
-
 // welcome tells a newcomer where everything is.
-func welcome(w io.Writer, c *Config, n *Node, ns *server.Server, page netip.AddrPort) {
+func welcome(w io.Writer, c *config.Config, n *Node, ns *server.Server, page netip.AddrPort) {
 	fmt.Fprintf(w, "rtpjet node %s is running.\n", c.NodeID)
 	fmt.Fprintf(w, "  NG commands   udp %s\n", strings.Join(n.Addrs(), ", "))
 	for _, i := range c.Interfaces.All() {
@@ -319,7 +311,7 @@ func welcome(w io.Writer, c *Config, n *Node, ns *server.Server, page netip.Addr
 	}
 	fmt.Fprintf(w, "\nIn kamailio.cfg:\n  modparam(\"rtpengine\", \"rtpengine_sock\", \"udp:%s\")\n", n.Addrs()[0])
 	flag := ""
-	if ns != nil && natsURL != "nats://"+defaultNATSListen {
+	if ns != nil && natsURL != "nats://"+config.DefaultNATSListen {
 		flag = " --nats " + natsURL
 	}
 	fmt.Fprintf(w, "\nTo look at calls:\n  rtpjet call list%s\n  rtpjet call show%s CALL-ID\n\nCtrl-C ends it; the calls are there again at the next start.\n", flag, flag)

@@ -9,8 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 
+	"rtpjet/cmd/rtpjet/config"
 	"rtpjet/events"
 )
 
@@ -45,12 +45,9 @@ func (n *Node) warnSealed() bool {
 	return due
 }
 
-// sealKeyFile is the key that a node without a cluster makes for itself, in its data directory.
-const sealKeyFile = "cluster.key"
-
 // sealKeys are the keys for secrets in the log, the one to seal with first: those of the operator's file, or one of the
 // node's own if it has the log for itself.
-func sealKeys(c *Config, log *slog.Logger) ([][]byte, error) {
+func sealKeys(c *config.Config, log *slog.Logger) ([][]byte, error) {
 	if len(c.ClusterKeys) > 0 {
 		return c.ClusterKeys, nil
 	}
@@ -58,7 +55,7 @@ func sealKeys(c *Config, log *slog.Logger) ([][]byte, error) {
 		log.Warn("there is no --cluster-key-file: the keys of encrypted calls stand in the log as they are")
 		return nil, nil
 	}
-	name := filepath.Join(c.DataDir, sealKeyFile)
+	name := filepath.Join(c.DataDir, config.OwnKeyFile)
 	text, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		var key [32]byte
@@ -68,21 +65,10 @@ func sealKeys(c *Config, log *slog.Logger) ([][]byte, error) {
 		text = []byte(hex.EncodeToString(key[:]) + "\n")
 		err = os.WriteFile(name, text, 0o600)
 		if err != nil {
-			return nil, fmt.Errorf("cannot write the key for secrets to %s: %w; make the directory writable", name, pathReason(err))
+			return nil, fmt.Errorf("cannot write the key for secrets to %s: %w; make the directory writable", name, config.PathReason(err))
 		}
 	} else if err != nil {
-		return nil, fmt.Errorf("cannot read the key for secrets from %s: %w; make it readable, or move it away and lose what it sealed", name, pathReason(err))
+		return nil, fmt.Errorf("cannot read the key for secrets from %s: %w; make it readable, or move it away and lose what it sealed", name, config.PathReason(err))
 	}
-	return splitKeys(string(text)), nil
-}
-
-// splitKeys reads the lines of a key file: the first key is the one in use, the others are earlier ones.
-func splitKeys(text string) [][]byte {
-	var keys [][]byte
-	for line := range strings.Lines(text) {
-		if k := strings.TrimSpace(line); k != "" {
-			keys = append(keys, []byte(k))
-		}
-	}
-	return keys
+	return config.SplitKeys(string(text)), nil
 }

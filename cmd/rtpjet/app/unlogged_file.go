@@ -37,14 +37,6 @@ type unloggedLine struct {
 	Done int    `json:"done,omitempty"`
 }
 
-// unloggedDir is where the file is; empty: nowhere.
-func (c *Config) unloggedDir() string {
-	if len(c.NATS) == 0 {
-		return c.DataDir
-	}
-	return c.UnloggedDir
-}
-
 // unloggedLock is how long a process that was killed may take to let go of the file.
 const (
 	unloggedLock = 2 * time.Second
