@@ -43,20 +43,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "rtpjet:", err)
 		return exitUsage
 	}
-	switch {
-	case cmd.Name == "help":
+	switch cmd.Name {
+	case "help":
 		config.WriteHelp(stdout, cmd.Topic)
-	case cmd.Name == "version":
+	case "man":
+		config.WriteManual(stdout)
+	case "completion":
+		config.WriteCompletion(stdout)
+	case "version":
 		fmt.Fprintln(stdout, "rtpjet", version.Text())
-	case cmd.Name == "bench":
+	case "bench":
 		return bench.Run(ctx, cmd.Args, stdout, stderr)
-	case cmd.Name == "demo":
+	case "demo":
 		return demo.Run(ctx, cmd.Args, stdout, stderr)
-	case cli.Knows(cmd.Name):
-		err = cli.Run(ctx, cmd, stdout)
-	default:
+	case "serve", "dev":
 		log := keeper.Logger(stderr, cmd.Config.LogLevel, cmd.Config.LogJSON)
 		err = app.Serve(ctx, cmd.Config, cmd.Name == "dev", stdout, log)
+	default:
+		err = cli.Run(ctx, cmd, stdout)
 	}
 	if err == nil {
 		return exitOK

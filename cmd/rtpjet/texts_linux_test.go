@@ -26,7 +26,7 @@ var topics = []string{
 	"serve --help", "dev --help", "help serve",
 	"call --help", "call list --help", "call show --help", "call history --help", "call export --help", "call why-alive --help",
 	"replay --help", "node --help", "node drain --help", "help node undrain", "float --help", "help float move",
-	"region --help", "help region adopt", "help region forget", "demo --help", "help demo",
+	"region --help", "help region adopt", "help region forget", "demo --help", "help demo", "man --help", "completion --help",
 }
 
 // filesAtHand are in the directory where the mistakes are made.
@@ -86,6 +86,7 @@ var mistakes = []string{
 	"node", "node list x", "node drain", "node drain a.b", "node drain a --deadline soon", "node list --nats 127.0.0.1:1",
 	"float", "float list x", "float move", "region", "region list x", "region adopt", "region adopt a.b",
 	"demo --calls 0", "demo --cals 3", "demo x",
+	"man serve", "completion", "completion zsh",
 }
 
 // aNode is what NODE stands for in the mistakes: options that are right.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"rtpjet/cmd/rtpjet/admin"
+	"rtpjet/cmd/rtpjet/config"
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/history/historytest"
@@ -169,14 +170,17 @@ func TestAttachErrors(t *testing.T) {
 	}
 }
 
-// TestKnows: each command that needs a cluster or a log is carried out here, and no other.
-func TestKnows(t *testing.T) {
-	for name, want := range map[string]bool{
-		"replay": true, "call list": true, "call why-alive": true, "node undrain": true, "region forget": true, "float move": true,
-		"serve": false, "dev": false, "help": false, "call": false, "": false,
-	} {
-		if Knows(name) != want {
-			t.Errorf("%q: %v", name, !want)
+// TestJobs: each command that config reads for operators is carried out here.
+func TestJobs(t *testing.T) {
+	for name := range jobs {
+		cmd, err := config.ParseArgs(t.Context(), append([]string{"help"}, strings.Fields(name)...), config.Env{})
+		if err != nil || cmd.Topic != name {
+			t.Errorf("there is no help on %s: %v", name, err)
+		}
+	}
+	for _, name := range []string{"serve", "call", ""} {
+		if err := Run(t.Context(), config.Command{Name: name}, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "is no command for a cluster") {
+			t.Errorf("%q: %v", name, err)
 		}
 	}
 }

@@ -42,20 +42,21 @@ var jobs = map[string]job{
 	}),
 }
 
-// Knows tells whether Run carries out the command of a name.
-func Knows(name string) bool { return name == "replay" || jobs[name] != nil }
-
 // Run carries out a command of an operator and prints what comes of it. Errors are sentences for him.
 func Run(ctx context.Context, cmd config.Command, w io.Writer) error {
 	if cmd.Name == "replay" {
 		return runReplay(ctx, cmd, w)
+	}
+	do := jobs[cmd.Name]
+	if do == nil {
+		return fmt.Errorf("%s is no command for a cluster", config.Quote(cmd.Name))
 	}
 	l, done, err := attach(ctx, &cmd.Log)
 	if err != nil {
 		return err
 	}
 	defer done()
-	return jobs[cmd.Name](ctx, l, cmd, w)
+	return do(ctx, l, cmd, w)
 }
 
 // ofNodes makes a job that prints what the nodes of a region say, as a table or as JSON.

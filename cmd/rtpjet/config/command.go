@@ -56,6 +56,10 @@ func ParseArgs(ctx context.Context, args []string, env Env) (Command, error) {
 		return parseHelp(rest)
 	case "version", "-v", "--version":
 		return Command{Name: "version"}, nil
+	case "man":
+		return parseMan(rest)
+	case "completion":
+		return parseCompletion(rest)
 	case "bench", "demo":
 		return Command{Name: name, Args: rest}, nil
 	case "dev", "serve":
@@ -72,6 +76,28 @@ func ParseArgs(ctx context.Context, args []string, env Env) (Command, error) {
 	}
 	return Command{}, usageError(fmt.Sprintf("there is no command %s%s", Quote(name), suggestCommand(name)))
 }
+
+func parseMan(words []string) (Command, error) {
+	switch {
+	case len(words) == 0:
+		return Command{Name: "man"}, nil
+	case isHelp(words[0]):
+		return Command{Name: "help", Topic: "man"}, nil
+	}
+	return Command{}, usageError("man takes no argument, but there is " + Quote(words[0]))
+}
+
+func parseCompletion(words []string) (Command, error) {
+	switch {
+	case len(words) == 1 && words[0] == "bash":
+		return Command{Name: "completion"}, nil
+	case len(words) > 0 && isHelp(words[0]):
+		return Command{Name: "help", Topic: "completion"}, nil
+	}
+	return Command{}, usageError("write rtpjet completion bash; there is none for other shells")
+}
+
+func isHelp(word string) bool { return word == "-h" || word == "--help" || word == "help" }
 
 // parseHelp finds what help is wanted about.
 func parseHelp(words []string) (Command, error) {
@@ -134,7 +160,7 @@ func parseGroup(first string, args []string) (Command, error) {
 		verb = args[0]
 	}
 	switch {
-	case verb == "-h" || verb == "--help" || verb == "help":
+	case isHelp(verb):
 		return Command{Name: "help", Topic: first}, nil
 	case !slices.Contains(verbs(first), verb):
 		return Command{}, corrections[first]

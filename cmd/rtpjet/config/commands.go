@@ -42,6 +42,8 @@ var commands = []command{
 	{"demo", "[--calls N]", "a cluster of three nodes on this machine, with calls, and one node killed", nil, nil},
 	{"bench", "[OPTION...]", "measure a server: calls with RTP", nil, nil},
 	{"bench control", "[OPTION...]", "measure a server: calls a second", nil, nil},
+	{"man", "", "print the manual page: rtpjet man | man -l -", nil, nil},
+	{"completion", "bash", "print what bash needs to complete commands and options", nil, nil},
 	{"version", "", "print the version", nil, nil},
 	{"help", "[COMMAND]", "print this, or the options of a command", nil, nil},
 }

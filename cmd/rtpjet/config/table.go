@@ -120,7 +120,7 @@ var serveOptions = []option{
 	flagOption("lenient-learning", 0, "believe any sender by its first packet and pass on what others send, as rtpengine does; whoever finds a media port then hears a party that is silent, and can talk into every call (docs/learning.md)"),
 	flagOption("sip-source", 0, "trust the address that SIP came from before that in the SDP"),
 	numberOption("max-sessions", 0, "CALLS", -1, -1, noLimit, "refuse new calls beyond so many (%s: no limit)"),
-	numberOption("num-threads", 0, "THREADS", 0, 0, 1024, "threads that move media (the number of processors)"),
+	numberOption("num-threads", 0, "THREADS", 0, 0, 1024, "threads that move media (the number of processors); while media flows, GOMAXPROCS is raised by as many for the whole process, so that neither they nor what answers commands wait for each other"),
 	flagOption("reject-invalid-sdp", 0, "refuse an SDP that is not quite right"),
 	textOption("software-id", 0, "TEXT", "", "how this software calls itself"),
 	numberOption("log-level", 'L', "0-7", 6, 0, noLimit, "how much to log: 3 errors, 4 warnings, 6 events, 7 and above everything, each command too (%s)"),
