@@ -72,28 +72,10 @@ func parseFloat(s string) (f floatSpec, err error) {
 
 // floats decodes --float and what belongs to it. c.Interfaces is known by then, nil if it has a fault.
 func (d *decoder) floats(c *Config, specs []interfaceSpec, alias map[string]string) {
-	c.FloatProvider = strings.TrimSpace(d.text("float-provider"))
-	switch p := c.FloatProvider; {
-	case p == providerNetlink, p == providerNone:
-	case strings.HasPrefix(p, providerExec+"/"):
-	default:
-		d.faults.add("--float-provider is %s; it must be netlink, none, or exec:/PATH/OF/A/SCRIPT", Quote(p))
-	}
+	c.FloatProvider = d.floatProvider()
 	c.FloatTimeout = time.Duration(d.number("float-timeout")) * time.Millisecond
 	c.FloatSettle = d.seconds("float-settle")
-	var list []floatSpec
-	for _, v := range d.s["float"] {
-		f, err := parseFloat(v.value)
-		if err != nil {
-			d.faults.add("%s: %v", v.where, err)
-			continue
-		}
-		if slices.ContainsFunc(list, func(g floatSpec) bool { return g.addr.Addr() == f.addr.Addr() }) {
-			d.faults.add("%s: the floating address %s is there twice", v.where, f.addr.Addr())
-			continue
-		}
-		list = append(list, f)
-	}
+	list := d.floatSpecs()
 	if len(list) == 0 || len(d.faults.list) > 0 {
 		return
 	}
@@ -106,33 +88,72 @@ func (d *decoder) floats(c *Config, specs []interfaceSpec, alias map[string]stri
 		return
 	}
 	if c.Interfaces != nil {
-		for _, i := range c.Interfaces.All() {
-			if slices.ContainsFunc(list, func(f floatSpec) bool { return f.addr.Addr() == i.Addr }) {
-				d.faults.add("%s is a floating address and one of this machine's own: take it out of --interface, and out of the machine's configuration", i.Addr)
-			} else if !slices.ContainsFunc(list, func(f floatSpec) bool { return f.name == i.Name }) {
-				d.faults.add("interface %s has no floating address, and others have: calls through it could not move; give it a --float, or leave it out", i.Name)
-			}
-		}
+		d.floatsFit(c.Interfaces, list)
 	}
 	for _, unit := range units {
-		var table []plan.Interface
-		f := Float{ID: strings.ReplaceAll(unit[0].addr.Addr().String(), ":", "_")}
-		for _, s := range unit {
-			i := plan.Interface{Name: s.name, Addr: s.addr.Addr(), Advertised: s.advertised, Ports: d.ports}
-			for _, o := range specs { // a section of the file may give the interface ports of its own
-				if o.name == s.name {
-					i.Ports, i.Exclude = o.ports, o.exclude
-				}
-			}
-			table = append(table, i)
-			f.Addrs = append(f.Addrs, s.addr)
-		}
-		if f.Interfaces, err = plan.NewInterfaces(table, alias); err != nil {
+		f, err := d.float(unit, specs, alias)
+		if err != nil {
 			d.faults.add("--float: %v", err)
 			return
 		}
 		c.Floats = append(c.Floats, f)
 	}
+}
+
+func (d *decoder) floatProvider() string {
+	p := strings.TrimSpace(d.text("float-provider"))
+	if p != providerNetlink && p != providerNone && !strings.HasPrefix(p, providerExec+"/") {
+		d.faults.add("--float-provider is %s; it must be netlink, none, or exec:/PATH/OF/A/SCRIPT", Quote(p))
+	}
+	return p
+}
+
+// floatSpecs reads each --float.
+func (d *decoder) floatSpecs() []floatSpec {
+	var list []floatSpec
+	for _, v := range d.s["float"] {
+		f, err := parseFloat(v.value)
+		switch {
+		case err != nil:
+			d.faults.add("%s: %v", v.where, err)
+		case slices.ContainsFunc(list, func(g floatSpec) bool { return g.addr.Addr() == f.addr.Addr() }):
+			d.faults.add("%s: the floating address %s is there twice", v.where, f.addr.Addr())
+		default:
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// floatsFit checks that each interface has a floating address, and that these are nobody's own.
+func (d *decoder) floatsFit(own *plan.Interfaces, list []floatSpec) {
+	for _, i := range own.All() {
+		switch {
+		case slices.ContainsFunc(list, func(f floatSpec) bool { return f.addr.Addr() == i.Addr }):
+			d.faults.add("%s is a floating address and one of this machine's own: take it out of --interface, and out of the machine's configuration", i.Addr)
+		case !slices.ContainsFunc(list, func(f floatSpec) bool { return f.name == i.Name }):
+			d.faults.add("interface %s has no floating address, and others have: calls through it could not move; give it a --float, or leave it out", i.Name)
+		}
+	}
+}
+
+// float makes one unit. Its ports are those of the interface with the same name, which may have a section of its own.
+func (d *decoder) float(unit []floatSpec, specs []interfaceSpec, alias map[string]string) (Float, error) {
+	var table []plan.Interface
+	f := Float{ID: strings.ReplaceAll(unit[0].addr.Addr().String(), ":", "_")}
+	for _, s := range unit {
+		i := plan.Interface{Name: s.name, Addr: s.addr.Addr(), Advertised: s.advertised, Ports: d.ports}
+		for _, o := range specs {
+			if o.name == s.name {
+				i.Ports, i.Exclude = o.ports, o.exclude
+			}
+		}
+		table = append(table, i)
+		f.Addrs = append(f.Addrs, s.addr)
+	}
+	var err error
+	f.Interfaces, err = plan.NewInterfaces(table, alias)
+	return f, err
 }
 
 // groupFloats makes units: the first address of each interface and family is one, the second another, and so on.
