@@ -35,14 +35,6 @@ var static = [MaxPT + 1]string{
 	31: "H261/90000", 32: "MPV/90000", 33: "MP2T/90000", 34: "H263/90000",
 }
 
-// StaticMap returns what an rtpmap would say about a static payload type, "" if pt is not one.
-func StaticMap(pt uint8) string {
-	if pt > MaxPT {
-		return ""
-	}
-	return static[pt]
-}
-
 // ParsePT reads a payload type, 0 to 127.
 func ParsePT(s string) (uint8, bool) {
 	n, ok := parseUint(s, MaxPT)
@@ -107,9 +99,6 @@ func (e Encoding) Matches(want Encoding) bool {
 
 // Is reports whether the encoding has that name, in any case.
 func (e Encoding) Is(name string) bool { return equalFold(e.Name, name) }
-
-// Supplemental reports the encodings that accompany speech instead of carrying it: telephone-event and CN.
-func (e Encoding) Supplemental() bool { return e.Is("telephone-event") || e.Is("CN") }
 
 // Codecs returns the section's payload types in the order of its m= line, each once. It is nil for sections that are not
 // RTP; formats that are no payload type are left out (Session.Check refuses them). Of several rtpmap lines for one payload

@@ -60,9 +60,6 @@ func (m *Media) Direction() Direction {
 	return SendRecv
 }
 
-// HasDirection reports whether the section itself carries a direction attribute.
-func (m *Media) HasDirection() bool { return m.have&directionKinds != 0 }
-
 // IsDirection reports whether a is one of the four direction attributes.
 func (a *Attribute) IsDirection() bool { return directionKinds.has(a.Kind) }
 
@@ -88,9 +85,6 @@ func (m *Media) Held() bool {
 	a := m.Address()
 	return a.IsValid() && a.IsUnspecified()
 }
-
-// TricklePlaceholder reports the unspecified address with port 9, by which trickle ICE says "no address yet" (RFC 8840).
-func (m *Media) TricklePlaceholder() bool { return m.Port == 9 && m.Held() }
 
 // RTP returns where the author wants media of the section: the zero AddrPort if there is no c= line; port 0 if the section
 // is rejected.
@@ -249,41 +243,16 @@ func (m *Media) Mid() string { return m.value(KindMid) }
 // Label returns the value of a=label, "" if there is none.
 func (m *Media) Label() string { return m.value(KindLabel) }
 
-// PTime returns a=ptime in whole milliseconds, 0 if there is none.
-func (m *Media) PTime() int { n, _ := leadingInt(m.value(KindPTime)); return n }
-
-// MaxPTime returns a=maxptime in whole milliseconds, 0 if there is none.
-func (m *Media) MaxPTime() int { n, _ := leadingInt(m.value(KindMaxPTime)); return n }
-
-// Setup returns the value of a=setup (actpass, active, passive, holdconn), of the section or its session, "" if there is
-// none.
-func (m *Media) Setup() string { return m.inherited(KindSetup) }
-
 // Fingerprint returns a=fingerprint of the section or its session.
 func (m *Media) Fingerprint() (f Fingerprint, ok bool) {
 	return ParseFingerprint(m.inherited(KindFingerprint))
 }
-
-// TLSID returns a=tls-id of the section or its session, "" if there is none.
-func (m *Media) TLSID() string { return m.inherited(KindTLSID) }
-
-// ICEUfrag returns a=ice-ufrag of the section or its session, "" if there is none.
-func (m *Media) ICEUfrag() string { return m.inherited(KindICEUfrag) }
-
-// ICEPwd returns a=ice-pwd of the section or its session, "" if there is none.
-func (m *Media) ICEPwd() string { return m.inherited(KindICEPwd) }
-
-// ICEOptions returns a=ice-options of the section or its session, "" if there is none.
-func (m *Media) ICEOptions() string { return m.inherited(KindICEOptions) }
 
 // ICELite reports whether the section or its session has a=ice-lite.
 func (m *Media) ICELite() bool { return m.Lookup(KindICELite) != nil }
 
 // UsesICE reports whether the author offers ICE: it gave a user fragment.
 func (m *Media) UsesICE() bool { return m.Lookup(KindICEUfrag) != nil }
-
-// EndOfCandidates reports whether the section or its session has a=end-of-candidates.
-func (m *Media) EndOfCandidates() bool { return m.Lookup(KindEndOfCandidates) != nil }
 
 // LoopProtect returns the value of the first a=rtpengine line of the body, the id of the instance that wrote it.
 func (s *Session) LoopProtect() (id string, ok bool) {

@@ -281,18 +281,18 @@ func TestDirection(t *testing.T) {
 
 func TestHeld(t *testing.T) {
 	for _, tt := range []struct {
-		body          string
-		held, trickle bool
+		body string
+		held bool
 	}{
-		{head + audio, false, false},
-		{head + audio + "c=IN IP4 0.0.0.0\n", true, false},
-		{noC + "c=IN IP6 ::\n" + audio, true, false},
-		{noC + "c=IN IP4 0.0.0.0\nm=audio 9 RTP/AVP 0\n", true, true},
-		{noC + audio, false, false},
+		{head + audio, false},
+		{head + audio + "c=IN IP4 0.0.0.0\n", true},
+		{noC + "c=IN IP6 ::\n" + audio, true},
+		{noC + "c=IN IP4 0.0.0.0\nm=audio 9 RTP/AVP 0\n", true},
+		{noC + audio, false},
 	} {
 		m := &mustParse(t, tt.body).Media[0]
-		if m.Held() != tt.held || m.TricklePlaceholder() != tt.trickle {
-			t.Errorf("%q: held %v, trickle %v", tt.body, m.Held(), m.TricklePlaceholder())
+		if m.Held() != tt.held {
+			t.Errorf("%q: held %v", tt.body, m.Held())
 		}
 	}
 }
@@ -326,8 +326,8 @@ func TestFragment(t *testing.T) {
 			t.Fatalf("%d sections, next %v", len(s.Media), s.Next)
 		}
 		m := &s.Media[0]
-		if m.ICEUfrag() != "abcd" || m.Mid() != "0" || len(m.Candidates()) != 1 {
-			t.Errorf("%q %q %v", m.ICEUfrag(), m.Mid(), m.Candidates())
+		if m.inherited(KindICEUfrag) != "abcd" || m.Mid() != "0" || len(candidates(m)) != 1 {
+			t.Errorf("%q %q %v", m.inherited(KindICEUfrag), m.Mid(), candidates(m))
 		}
 	}
 }

@@ -58,9 +58,6 @@ func (p Proto) IsSRTP() bool { return p >= RTPSAVP && p <= TLSSAVPF }
 // IsDTLS reports whether its keys come from DTLS only.
 func (p Proto) IsDTLS() bool { return p == TLSSAVP || p == TLSSAVPF }
 
-// IsAVPF reports whether it is one of the feedback profiles (RFC 4585).
-func (p Proto) IsAVPF() bool { return p == RTPAVPF || p == RTPSAVPF || p == TLSSAVPF }
-
 // equalFold is strings.EqualFold with a check that settles most calls: our words are ASCII, and so is anything of equal
 // meaning and length.
 func equalFold(a, b string) bool { return len(a) == len(b) && strings.EqualFold(a, b) }

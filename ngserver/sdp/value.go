@@ -177,17 +177,6 @@ func (m *Media) Extmaps() []Extmap {
 	return out
 }
 
-// Candidates returns the section's ICE candidates, in order.
-func (m *Media) Candidates() []Candidate {
-	var out []Candidate
-	for a := range m.All(KindCandidate) {
-		if c, ok := ParseCandidate(a.Value); ok {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
 // Cryptos returns the section's crypto attributes, in order.
 func (m *Media) Cryptos() []Crypto {
 	var out []Crypto

@@ -22,12 +22,12 @@ func TestLookupProto(t *testing.T) {
 			t.Errorf("%q is %v", name, got)
 		}
 	}
-	type is struct{ RTP, SRTP, DTLS, AVPF bool }
-	want := map[Proto]is{ProtoOther: {}, UDPTL: {}, RTPAVP: {RTP: true}, RTPAVPF: {RTP: true, AVPF: true},
-		RTPSAVP: {RTP: true, SRTP: true}, RTPSAVPF: {RTP: true, SRTP: true, AVPF: true},
-		TLSSAVP: {true, true, true, false}, TLSSAVPF: {true, true, true, true}}
+	type is struct{ RTP, SRTP, DTLS bool }
+	want := map[Proto]is{ProtoOther: {}, UDPTL: {}, RTPAVP: {RTP: true}, RTPAVPF: {RTP: true},
+		RTPSAVP: {RTP: true, SRTP: true}, RTPSAVPF: {RTP: true, SRTP: true},
+		TLSSAVP: {true, true, true}, TLSSAVPF: {true, true, true}}
 	for p, w := range want {
-		if got := (is{p.IsRTP(), p.IsSRTP(), p.IsDTLS(), p.IsAVPF()}); got != w {
+		if got := (is{p.IsRTP(), p.IsSRTP(), p.IsDTLS()}); got != w {
 			t.Errorf("%v: %+v, want %+v", p, got, w)
 		}
 	}
@@ -83,9 +83,9 @@ func TestInheritance(t *testing.T) {
 	}
 	read := func(body string) all {
 		m := &mustParse(t, body).Media[0]
-		return all{m.Setup(), m.ICEUfrag(), m.ICEPwd(), m.ICEOptions(), m.TLSID(), m.Mid(), m.Label(), m.ICELite(),
-			m.EndOfCandidates(), m.RTCPMux(), m.PTime(), m.MaxPTime(), len(m.Extmaps()), len(m.Cryptos()),
-			len(m.Candidates()), m.Codecs()[0].Map}
+		return all{m.inherited(KindSetup), m.inherited(KindICEUfrag), m.inherited(KindICEPwd), m.inherited(KindICEOptions), m.inherited(KindTLSID), m.Mid(), m.Label(), m.ICELite(),
+			m.Lookup(KindEndOfCandidates) != nil, m.RTCPMux(), number(m, KindPTime), number(m, KindMaxPTime), len(m.Extmaps()), len(m.Cryptos()),
+			len(candidates(m)), m.Codecs()[0].Map}
 	}
 	want := all{"active", "u", "p", "trickle", "t", "m", "l", true, true, true, 20, 40, 1, 1, 1, "X/1"}
 	if d := cmp.Diff(want, read(head+audio+level)); d != "" {
@@ -173,16 +173,12 @@ func TestCodecs(t *testing.T) {
 	if c := mustParse(t, head+"m=image 4000 udptl 0\n").Media[0].Codecs(); c != nil {
 		t.Errorf("codecs of T.38: %v", c)
 	}
-	if !got[4].Supplemental() || got[0].Supplemental() {
-		t.Error("supplemental")
-	}
 }
 
 // The static payload types of RFC 3551 §6.
 func TestStaticTable(t *testing.T) {
 	n := 0
-	for pt := range 256 {
-		text := StaticMap(uint8(pt))
+	for pt, text := range static {
 		if text == "" {
 			continue
 		}

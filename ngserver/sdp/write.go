@@ -28,15 +28,6 @@ func AppendAttribute(dst []byte, name, value string) []byte {
 	return appendEnd(dst)
 }
 
-// AppendAttributeInt writes a=name:n.
-func AppendAttributeInt(dst []byte, name string, n int) []byte {
-	dst = append(dst, "a="...)
-	dst = append(dst, name...)
-	dst = append(dst, ':')
-	dst = strconv.AppendInt(dst, int64(n), 10)
-	return appendEnd(dst)
-}
-
 // AppendOrigin writes an o= line from the six fields; o.Line is not looked at.
 func AppendOrigin(dst []byte, o *Origin) []byte {
 	dst = append(dst, "o="...)
