@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"reflect"
 	"unicode/utf8"
+
+	"rtpjet/events/compactjson"
 )
 
 // Version is the format version that Encode writes. Decode reads it and every earlier one.
@@ -46,59 +48,30 @@ func Encode(e Envelope) ([]byte, error) {
 	if e.Cause != nil {
 		size += len(e.Cause.Request) + len(e.Cause.Reply)
 	}
-	w := writer{b: make([]byte, 0, size)}
-	if err := w.header(e, false); err != nil {
+	enc := encoder{compactjson.NewWriter(make([]byte, 0, size))}
+	if err := enc.header(e, false); err != nil {
 		return nil, fmt.Errorf("encode %s event: %w", KindOf(e.Event), err)
 	}
 	// SIP allows bytes that are not UTF-8, and some phones send them. Such a rare entry is written with its strings mapped
 	// byte by byte.
-	if u, ok := e.Event.(Unknown); w.bad || ok && u.Latin1 {
+	if u, ok := e.Event.(Unknown); enc.Invalid() || ok && u.Latin1 {
 		e.Call, e.Node, e.Event = toLatin1(e.Call), toLatin1(e.Node), mapStrings(e.Event, toLatin1)
 		if e.Cause != nil {
 			c := *e.Cause
 			c.Cookie, c.Via = toLatin1(c.Cookie), toLatin1(c.Via)
 			e.Cause = &c
 		}
-		w = writer{b: w.b[:0]}
-		if err := w.header(e, true); err != nil {
+		enc = encoder{compactjson.NewWriter(enc.Bytes()[:0])}
+		if err := enc.header(e, true); err != nil {
 			return nil, fmt.Errorf("encode %s event: %w", KindOf(e.Event), err)
 		}
 	}
+	data := enc.Bytes()
 	if e.Cause != nil {
-		w.b = append(w.b, e.Cause.Request...)
-		w.b = append(w.b, e.Cause.Reply...)
+		data = append(data, e.Cause.Request...)
+		data = append(data, e.Cause.Reply...)
 	}
-	return w.b, nil
-}
-
-// header writes the first line.
-func (w *writer) header(e Envelope, latin1 bool) error {
-	w.open('{')
-	w.int("v", Version)
-	w.str("kind", string(KindOf(e.Event)))
-	w.str("call", e.Call)
-	w.uint("gen", e.Gen)
-	w.str("node", e.Node)
-	w.int("at", e.At)
-	if c := e.Cause; c != nil {
-		w.optStr("cookie", c.Cookie)
-		w.optAddrPort("from", c.From)
-		w.optInt("request", int64(len(c.Request)))
-		w.optInt("reply", int64(len(c.Reply)))
-		w.flag("caused", true)
-		w.optInt("took", c.Took)
-		w.optStr("via", c.Via)
-		if c.Secrets != "" {
-			w.key("secrets")
-			w.secret(c.Secrets)
-		}
-	}
-	w.flag("latin1", latin1)
-	w.key("event")
-	err := w.event(e.Event)
-	w.close('}')
-	w.b = append(w.b, '\n')
-	return err
+	return data, nil
 }
 
 // endedPrefix is how Encode begins an entry with an Ended.
@@ -176,30 +149,12 @@ func splitHeader(line []byte) (h header, ok bool) {
 }
 
 func decodeEvent(h header) (Event, error) {
-	body := h.Event
-	switch h.Kind {
-	case KindOffered:
-		return unmarshal[Offered](body)
-	case KindAnswered:
-		return unmarshal[Answered](body)
-	case KindEndpointLearned:
-		return unmarshal[EndpointLearned](body)
-	case KindMediaBlocked:
-		return unmarshal[MediaBlocked](body)
-	case KindDeletionScheduled:
-		return unmarshal[DeletionScheduled](body)
-	case KindPartiesRemoved:
-		return unmarshal[PartiesRemoved](body)
-	case KindTakenOver:
-		return unmarshal[TakenOver](body)
-	case KindRolledOver:
-		return unmarshal[RolledOver](body)
-	case KindLegSilent:
-		return unmarshal[LegSilent](body)
-	case KindEnded:
-		return unmarshal[Ended](body)
-	case "":
+	if h.Kind == "" {
 		return nil, errors.New("no kind")
+	}
+	body := h.Event
+	if ev, err := unmarshalEvent(h.Kind, body); ev != nil || err != nil {
+		return ev, err
 	}
 	if len(body) == 0 {
 		body = json.RawMessage("null")

@@ -55,7 +55,7 @@ func (s *Secret) read(text []byte) error {
 // is none.
 type Crypto struct {
 	Tag      int    `json:"tag,omitempty"`
-	Suite    string `json:"suite"`
+	Suite    string `json:"suite" read:"suite"`
 	Key      Secret `json:"key,omitempty"`      // master key and salt
 	MKI      string `json:"mki,omitempty"`      // a decimal number; empty: none
 	MKILen   int    `json:"mki_len,omitempty"`  // bytes

@@ -14,3 +14,5 @@
 // counted by the reader and left alone, and so is an entry that cannot be read. What a build before this one would read
 // wrongly is written only when all nodes can read it (level.go).
 package events
+
+//go:generate go run rtpjet/tools/gencodec

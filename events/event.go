@@ -4,6 +4,12 @@ import "net/netip"
 
 // Event is one fact about a call, in the past tense. The set is closed: an entry of a kind that this build does not know
 // decodes to Unknown and changes nothing.
+//
+// The codec of the events is generated from the types (go generate ./events): a new field is one line in its struct, and a new
+// event is a type whose method kind returns a constant. A read tag names the method of the decoder that reads the field, where
+// more is known about it than its type says.
+//
+//gencodec:root
 type Event interface{ kind() Kind }
 
 // Kind names an event type in the log.
@@ -68,7 +74,7 @@ type Signalling struct {
 	Branch string `json:"branch,omitempty"`
 
 	// Owner is the node whose ports the call uses; set by the event that creates the call.
-	Owner string `json:"owner,omitempty"`
+	Owner string `json:"owner,omitempty" read:"node"`
 	// Parties are the parties that changed, whole; others stay as they are.
 	Parties []Party `json:"parties"`
 	// From and To are the ids of the sender and of the receiver of the SDP. Whoever else received from one of them, no longer
@@ -100,11 +106,11 @@ func (s *Signalling) Party(id int) *Party {
 // Party is one side of a call: one tag (rtpengine: monologue).
 type Party struct {
 	ID       int      `json:"id"` // position in the call, from 0, for good
-	Tag      string   `json:"tag,omitempty"`
-	Aliases  []string `json:"aliases,omitempty"`  // earlier tags, still valid
-	Branches []string `json:"branches,omitempty"` // via-branches that lead to this party
-	Label    string   `json:"label,omitempty"`
-	Metadata string   `json:"metadata,omitempty"`
+	Tag      string   `json:"tag,omitempty" read:"partyText"`
+	Aliases  []string `json:"aliases,omitempty" read:"partyTexts"`  // earlier tags, still valid
+	Branches []string `json:"branches,omitempty" read:"partyTexts"` // via-branches that lead to this party
+	Label    string   `json:"label,omitempty" read:"partyText"`
+	Metadata string   `json:"metadata,omitempty" read:"partyText"`
 	Created  int64    `json:"created"` // µs of Unix time
 	// Peers are the ids of the parties whose media this party receives (offer/answer subscriptions), the latest first: a
 	// caller hears the early media of several forks.
@@ -115,7 +121,7 @@ type Party struct {
 	// In is what we keep of the SDP that this party sent last.
 	In In `json:"in,omitzero"`
 	// Key is the digest of what the request's alias-key chose (docs/ng.md, "Parties"); empty if none was asked for.
-	Key string `json:"key,omitempty"`
+	Key string `json:"key,omitempty" read:"partyText"`
 	// Seen is the address from which the proxy received the party's last SDP ("received from"); invalid if it did not say.
 	Seen netip.Addr `json:"seen,omitzero"`
 }
@@ -123,7 +129,7 @@ type Party struct {
 // In is what is kept of the last SDP of a party.
 type In struct {
 	// SessionName is the first s= line seen from the party (replace "session name").
-	SessionName string `json:"session_name,omitempty"`
+	SessionName string `json:"session_name,omitempty" read:"partyText"`
 	// NoAllowMixed is true if a section of the SDP listed extmaps without a=extmap-allow-mixed. Media says which.
 	NoAllowMixed bool `json:"no_allow_mixed,omitempty"`
 }
@@ -131,11 +137,11 @@ type In struct {
 // Out is what the SDP sent to a party last looked like, as far as later ones depend on it (docs/ng.md, "replace").
 type Out struct {
 	Sent     bool   `json:"sent,omitempty"`
-	Username string `json:"username,omitempty"` // of the first o= line sent
-	SessID   string `json:"sess_id,omitempty"`  // of the first o= line sent
-	Version  string `json:"version,omitempty"`  // of the last o= line sent
-	Address  string `json:"address,omitempty"`  // our address in the first o= line that carried it, "IP4 192.0.2.1"
-	Digest   uint64 `json:"digest,omitempty"`   // of the last SDP sent, its o= version left out
+	Username string `json:"username,omitempty" read:"partyText"` // of the first o= line sent
+	SessID   string `json:"sess_id,omitempty" read:"partyText"`  // of the first o= line sent
+	Version  string `json:"version,omitempty" read:"partyText"`  // of the last o= line sent
+	Address  string `json:"address,omitempty" read:"partyText"`  // our address in the first o= line that carried it, "IP4 192.0.2.1"
+	Digest   uint64 `json:"digest,omitempty"`                    // of the last SDP sent, its o= version left out
 }
 
 // Direction is the direction of a media section from the point of view of the party whose SDP said it (RFC 4566 §6).
@@ -157,11 +163,11 @@ func (d Direction) Receives() bool { return d == SendRecv || d == RecvOnly || d 
 
 // Media is one m= section of a party. Medias of two parties in one dialogue pair by position.
 type Media struct {
-	Type     string `json:"type"`
-	Protocol string `json:"protocol"` // on this party's side: "RTP/AVP", "udptl"
+	Type     string `json:"type" read:"word"`
+	Protocol string `json:"protocol" read:"word"` // on this party's side: "RTP/AVP", "udptl"
 	// Formats are the format tokens of the party's last m= line, or of the one we sent to it if it has sent none.
-	Formats []string `json:"formats,omitempty"`
-	Mid     string   `json:"mid,omitempty"`
+	Formats []string `json:"formats,omitempty" read:"formats"`
+	Mid     string   `json:"mid,omitempty" read:"word"`
 	// Rejected is true while the section has port 0. Hidden is true while the section is not in the SDPs that the party sees and
 	// sends: it is kept from the party (sdp-media-remove), or the party has left it out.
 	Rejected bool `json:"rejected,omitempty"`
@@ -172,9 +178,9 @@ type Media struct {
 	// Proposed says that no answer has settled the section yet: it is as an offer would have it.
 	Proposed Proposed `json:"proposed,omitempty"`
 
-	Interface  string     `json:"interface,omitempty"` // logical interface
-	Advertised netip.Addr `json:"advertised,omitzero"` // the address in our SDP, unless media-address says otherwise
-	Local      Ports      `json:"local,omitzero"`      // our sockets towards the party
+	Interface  string     `json:"interface,omitempty" read:"word"` // logical interface
+	Advertised netip.Addr `json:"advertised,omitzero"`             // the address in our SDP, unless media-address says otherwise
+	Local      Ports      `json:"local,omitzero"`                  // our sockets towards the party
 	// Serves is the remote address of the other side for which Local was taken; invalid while any will do.
 	Serves    netip.AddrPort `json:"serves,omitzero"`
 	Earlier   []Earlier      `json:"earlier,omitempty"`   // sockets that served other addresses, still open
@@ -202,9 +208,9 @@ type Media struct {
 	PortLatching   bool   `json:"port_latching,omitempty"`
 	NATWait        bool   `json:"nat_wait,omitempty"`
 	PierceNAT      bool   `json:"pierce_nat,omitempty"`
-	Learning       string `json:"learning,omitempty"` // off, immediate, delayed, heuristic; empty: the configured one
-	Echo           string `json:"echo,omitempty"`     // media echo: blackhole, echo
-	Blocked        bool   `json:"blocked,omitempty"`  // block media
+	Learning       string `json:"learning,omitempty" read:"word"` // off, immediate, delayed, heuristic; empty: the configured one
+	Echo           string `json:"echo,omitempty" read:"word"`     // media echo: blackhole, echo
+	Blocked        bool   `json:"blocked,omitempty"`              // block media
 	BlockedDTMF    bool   `json:"blocked_dtmf,omitempty"`
 	// Signal counts the signalling events that touched the section; a relay learns anew when it changes.
 	Signal uint64 `json:"signal,omitempty"`
@@ -312,7 +318,7 @@ type Ports struct {
 // Earlier are sockets towards a party that served another remote address of the other side; when that address comes back,
 // so do they.
 type Earlier struct {
-	Interface  string         `json:"interface,omitempty"`
+	Interface  string         `json:"interface,omitempty" read:"word"`
 	Advertised netip.Addr     `json:"advertised,omitzero"`
 	Local      Ports          `json:"local"`
 	Remote     netip.AddrPort `json:"remote"`
@@ -322,7 +328,7 @@ type Earlier struct {
 type Extmap struct {
 	ID        int    `json:"id"`
 	URI       string `json:"uri"`
-	Direction string `json:"direction,omitempty"` // as the party wrote it; empty if it did not
+	Direction string `json:"direction,omitempty" read:"word"` // as the party wrote it; empty if it did not
 	// Masked says that the extension is negotiated with the party all the same (extmap "mask"); else it is refused to it.
 	Masked bool `json:"masked,omitempty"`
 }
@@ -346,10 +352,10 @@ func (m *Media) Withhold(list []Extmap) {
 // Codec is one payload type of a section.
 type Codec struct {
 	PT       int    `json:"pt"`
-	Name     string `json:"name,omitempty"` // encoding name as received; empty if neither mapped nor static
-	Rate     int    `json:"rate,omitempty"` // Hz
+	Name     string `json:"name,omitempty" read:"codecName"` // encoding name as received; empty if neither mapped nor static
+	Rate     int    `json:"rate,omitempty"`                  // Hz
 	Channels int    `json:"channels,omitempty"`
-	Fmtp     string `json:"fmtp,omitempty"`
+	Fmtp     string `json:"fmtp,omitempty" read:"parameters"`
 }
 
 // EndpointLearned says that packets of a party come from an address, and go there from now on.
@@ -384,7 +390,7 @@ type PartiesRemoved struct {
 // TakenOver says that a call has a new owner, and sockets there. Whoever was told the old ones learns of the new ones by the
 // next SDP that goes to it.
 type TakenOver struct {
-	Owner string `json:"owner"`
+	Owner string `json:"owner" read:"node"`
 	From  string `json:"from"`
 	// Epoch is the call's ownership counter after this event: 1 for the owner that the call began with, one more for each
 	// new one. A claim whose epoch is not the next one came too late and changes nothing.

@@ -1,6 +1,10 @@
 package events
 
-import "strconv"
+import (
+	"strconv"
+
+	"rtpjet/events/compactjson"
+)
 
 // The strings that nearly every call has are not kept once a call: a switch over constants finds them without a lock, and
 // without an allocation.
@@ -249,7 +253,7 @@ const overHundred = "10010110210310410510610710810911011111211311411511611711811
 
 // payloadType finds the decimal form of a payload type, 0 to 127: what an m= line lists, and what the apt of an rtx says.
 func payloadType(b []byte) (s string, ok bool) {
-	n, ok := decimal(b, 3)
+	n, ok := compactjson.Decimal(b, 3)
 	switch {
 	case !ok || n > 127:
 		return "", false

@@ -1,4 +1,4 @@
-package events
+package compactjson
 
 import (
 	"net/netip"
@@ -6,29 +6,46 @@ import (
 	"unicode/utf8"
 )
 
-// reader reads JSON in the one form that the writer gives it: no blanks, no null but where the writer has one, no key twice.
-// Whatever else it meets makes it bad for good, and encoding/json has the last word on that entry. It must never read
-// something that encoding/json refuses or reads differently.
-type reader struct {
+// Reader reads JSON as the [Writer] gives it: no blanks, no null but where the caller looks for one, no key twice. Whatever else
+// it meets makes it bad for good, and encoding/json has the last word on that text. What it returns then means nothing.
+type Reader struct {
 	b   []byte
 	i   int // what is next
 	bad bool
 }
 
-// peek tells whether c is next.
-func (r *reader) peek(c byte) bool { return r.i < len(r.b) && r.b[r.i] == c }
+// NewReader returns a Reader of b, which it does not change. Only what Text returns may be a part of b.
+func NewReader(b []byte) Reader { return Reader{b: b} }
+
+// Bad tells whether the text is not in the one form.
+func (r *Reader) Bad() bool { return r.bad }
+
+// Fail makes the reader bad.
+func (r *Reader) Fail() { r.bad = true }
+
+// Rest is what was not read yet.
+func (r *Reader) Rest() []byte { return r.b[r.i:] }
+
+// At is how much was read.
+func (r *Reader) At() int { return r.i }
+
+// Span is a part of what was read, between two places that At returned.
+func (r *Reader) Span(from, to int) []byte { return r.b[from:to] }
+
+// Pass passes over the next n bytes of Rest.
+func (r *Reader) Pass(n int) { r.i += n }
 
 // skip passes over c if it is next.
-func (r *reader) skip(c byte) bool {
-	if r.peek(c) {
+func (r *Reader) skip(c byte) bool {
+	if r.i < len(r.b) && r.b[r.i] == c {
 		r.i++
 		return true
 	}
 	return false
 }
 
-// literal passes over s if it is next.
-func (r *reader) literal(s string) bool {
+// Literal passes over s if it is next.
+func (r *Reader) Literal(s string) bool {
 	if rest := r.b[r.i:]; len(rest) >= len(s) && string(rest[:len(s)]) == s {
 		r.i += len(s)
 		return true
@@ -36,14 +53,15 @@ func (r *reader) literal(s string) bool {
 	return false
 }
 
-func (r *reader) want(c byte) {
+// Want passes over c, which must be next.
+func (r *Reader) Want(c byte) {
 	if !r.skip(c) {
 		r.bad = true
 	}
 }
 
-// key begins an object, or goes to its next field. ok is false at the object's end and for good once the reader is bad.
-func (r *reader) key(begun bool) (k []byte, ok bool) {
+// Key begins an object, or goes to its next field. ok is false at the object's end and for good once the reader is bad.
+func (r *Reader) Key(begun bool) (k []byte, ok bool) {
 	if r.bad {
 		return nil, false
 	}
@@ -53,7 +71,7 @@ func (r *reader) key(begun bool) (k []byte, ok bool) {
 		lead = ','
 	}
 	if len(rest) > 2 && rest[0] == lead && rest[1] == '"' {
-		// Our keys are plain letters: what else there may be in a string ends in a key that nobody knows.
+		// Keys are plain letters: what else there may be in a string ends in a key that nobody knows.
 		rest = rest[2:]
 		for i, c := range rest {
 			if c != '"' {
@@ -69,37 +87,38 @@ func (r *reader) key(begun bool) (k []byte, ok bool) {
 		return nil, false
 	}
 	if !begun {
-		r.want('{')
+		r.Want('{')
 	}
-	r.want('}')
+	r.Want('}')
 	return nil, false
 }
 
-// once notes that a field was read. encoding/json merges a field that comes twice; bit 0 is a field that nobody knows.
-func (r *reader) once(seen *uint64, bit uint64) {
+// Once notes that a field was read, each by a bit of its own. encoding/json merges a field that comes twice and passes over one
+// that nobody knows, whose bit is 0: either makes the reader bad.
+func (r *Reader) Once(seen *uint64, bit uint64) {
 	if bit == 0 || *seen&bit != 0 {
 		r.bad = true
 	}
 	*seen |= bit
 }
 
-// element begins an array, or goes to its next element. The writer has no empty arrays where it uses this.
-func (r *reader) element(begun bool) bool {
+// Element begins an array, or goes to its next element. An array must have one: look for the literal [] before if it need not.
+func (r *Reader) Element(begun bool) bool {
 	switch {
 	case r.bad:
 		return false
 	case !begun:
-		r.want('[')
+		r.Want('[')
 	case r.skip(']'):
 		return false
 	default:
-		r.want(',')
+		r.Want(',')
 	}
 	return !r.bad
 }
 
-// text reads a string; what it returns may be a part of the entry.
-func (r *reader) text() []byte {
+// Text reads a string; what it returns may be a part of what is read.
+func (r *Reader) Text() []byte {
 	rest := r.b[r.i:]
 	if len(rest) == 0 || rest[0] != '"' {
 		r.bad = true
@@ -127,7 +146,7 @@ func (r *reader) text() []byte {
 }
 
 // escaped reads the rest of a string that has an escape in it.
-func (r *reader) escaped() []byte {
+func (r *Reader) escaped() []byte {
 	var out []byte
 	for r.i < len(r.b) {
 		c := r.b[r.i]
@@ -148,7 +167,7 @@ func (r *reader) escaped() []byte {
 	return nil
 }
 
-func (r *reader) escape(out []byte) []byte {
+func (r *Reader) escape(out []byte) []byte {
 	if r.i < len(r.b) {
 		c := r.b[r.i]
 		r.i++
@@ -179,7 +198,8 @@ func (r *reader) escape(out []byte) []byte {
 	return out
 }
 
-func (r *reader) uint64() uint64 {
+// Uint64 reads a number.
+func (r *Reader) Uint64() uint64 {
 	rest := r.b[r.i:]
 	n, digits := uint64(0), len(rest)
 	for i, c := range rest {
@@ -201,9 +221,10 @@ func (r *reader) uint64() uint64 {
 	return n
 }
 
-func (r *reader) int64() int64 {
+// Int64 reads a number.
+func (r *Reader) Int64() int64 {
 	minus := r.skip('-')
-	n := r.uint64()
+	n := r.Uint64()
 	switch {
 	case minus && (n == 0 || n > 1<<63), !minus && n > 1<<63-1:
 		r.bad = true
@@ -213,27 +234,30 @@ func (r *reader) int64() int64 {
 	return int64(n)
 }
 
-func (r *reader) int() int {
-	n := r.int64()
+// Int reads a number.
+func (r *Reader) Int() int {
+	n := r.Int64()
 	if int64(int(n)) != n { // where an int has 32 bits
 		r.bad = true
 	}
 	return int(n)
 }
 
-func (r *reader) bool() bool {
+// Bool reads true or false.
+func (r *Reader) Bool() bool {
 	switch {
-	case r.literal("true"):
+	case r.Literal("true"):
 		return true
-	case r.literal("false"):
+	case r.Literal("false"):
 	default:
 		r.bad = true
 	}
 	return false
 }
 
-func (r *reader) addr() (a netip.Addr) {
-	t := r.text()
+// Addr reads an address; an empty string is the invalid one.
+func (r *Reader) Addr() (a netip.Addr) {
+	t := r.Text()
 	if a, n := ipv4(t); n > 0 && n == len(t) {
 		return a
 	}
@@ -243,10 +267,11 @@ func (r *reader) addr() (a netip.Addr) {
 	return a
 }
 
-func (r *reader) addrPort() (a netip.AddrPort) {
-	t := r.text()
+// AddrPort reads an address and port; an empty string is the zero value.
+func (r *Reader) AddrPort() (a netip.AddrPort) {
+	t := r.Text()
 	if a, n := ipv4(t); n > 0 && n < len(t) && t[n] == ':' {
-		if port, ok := decimal(t[n+1:], 5); ok && port <= 0xffff {
+		if port, ok := Decimal(t[n+1:], 5); ok && port <= 0xffff {
 			return netip.AddrPortFrom(a, uint16(port))
 		}
 	}
@@ -254,6 +279,24 @@ func (r *reader) addrPort() (a netip.AddrPort) {
 		r.bad = true
 	}
 	return a
+}
+
+// UpTo reads a number that is not above a bound.
+func (r *Reader) UpTo(most uint64) uint64 {
+	n := r.Uint64()
+	if n > most {
+		r.bad = true
+	}
+	return n
+}
+
+// Between reads a number within bounds.
+func (r *Reader) Between(least, most int64) int64 {
+	n := r.Int64()
+	if n < least || n > most {
+		r.bad = true
+	}
+	return n
 }
 
 // ipv4 reads an address in dotted form from the start of t. n is its length; 0 if there is none, or one of another form.
@@ -270,7 +313,7 @@ func ipv4(t []byte) (a netip.Addr, n int) {
 		for n < len(t) && n-start < 3 && '0' <= t[n] && t[n] <= '9' {
 			n++
 		}
-		v, ok := decimal(t[start:n], 3)
+		v, ok := Decimal(t[start:n], 3)
 		if !ok || v > 255 {
 			return a, 0
 		}
@@ -279,8 +322,8 @@ func ipv4(t []byte) (a netip.Addr, n int) {
 	return netip.AddrFrom4(ip), n
 }
 
-// decimal reads a number of at most so many digits, without zeros in front.
-func decimal(t []byte, most int) (n uint, ok bool) {
+// Decimal reads a number of at most so many digits, without zeros in front.
+func Decimal(t []byte, most int) (n uint, ok bool) {
 	if len(t) == 0 || len(t) > most || len(t) > 1 && t[0] == '0' {
 		return 0, false
 	}
@@ -291,4 +334,14 @@ func decimal(t []byte, most int) (n uint, ok bool) {
 		n = n*10 + uint(c-'0')
 	}
 	return n, true
+}
+
+// Ints reads a list of numbers.
+func (r *Reader) Ints(list *[]int) {
+	var few [8]int
+	read := few[:0]
+	for begun := false; r.Element(begun); begun = true {
+		read = append(read, r.Int())
+	}
+	*list = append(make([]int, 0, len(read)), read...)
 }
