@@ -62,3 +62,54 @@ func TestBus(t *testing.T) {
 		t.Errorf("no answer: %v", err)
 	}
 }
+
+// TestBusQueue: of those who share a subscription one gets each message, and a region that is greeted answers, whatever its name is.
+func TestBusQueue(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, startServer(t, t.TempDir(), ""))
+	a, b := openLog(t, nc), openLog(t, nc)
+	if _, err := a.Hello(t.Context(), []byte("eu")); !errors.Is(err, ErrNobody) {
+		t.Errorf("nobody answers greetings: %v", err)
+	}
+	got := make(chan string, 100)
+	for _, l := range []*Log{a, b} {
+		stop, err := l.SubscribeQueue("region.*", func(m Msg) {
+			got <- m.Tokens + " " + string(m.Data)
+			if err := m.Respond(m.Data); err != nil {
+				t.Error(err)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stop()
+		hello, err := l.SubscribeHello(func(m Msg) { _ = m.Respond(append([]byte("hello "), m.Data...)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer hello()
+	}
+	const n = 20
+	for range n {
+		if answer, err := a.Request(t.Context(), "region.command", []byte("x")); err != nil || string(answer) != "x" {
+			t.Fatalf("%q, %v", answer, err)
+		}
+	}
+	if err := a.Publish("region.end", nil); err != nil { // an answer to it goes nowhere, and is no error
+		t.Fatal(err)
+	}
+	for range n {
+		if text := <-got; text != "region.command x" {
+			t.Errorf("%q", text)
+		}
+	}
+	if text := <-got; text != "region.end " {
+		t.Errorf("after %d requests came %q", n, text)
+	}
+	if answer, err := b.Hello(t.Context(), []byte("eu")); err != nil || string(answer) != "hello eu" {
+		t.Errorf("%q, %v", answer, err)
+	}
+	if got := HelloTokens("n1"); got != "node.n1.hello" {
+		t.Errorf("a node answers to %s", got)
+	}
+}

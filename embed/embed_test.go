@@ -23,8 +23,12 @@ func TestMain(m *testing.M) {
 	if raceEnabled { // one test after the other: the servers of one need all of the processors then
 		_ = flag.Set("test.parallel", "1")
 	}
-	// The server keeps these for the life of the process.
-	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server/gsl.init.0.func1"))
+	goleak.VerifyTestMain(m,
+		// The server keeps these for the life of the process.
+		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server/gsl.init.0.func1"),
+		// And this one for the time that a mirror waits for an answer, if it has just asked when its server ends.
+		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.(*stream).setupMirrorConsumer.func3"),
+	)
 }
 
 func testLogger(testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }

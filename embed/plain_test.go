@@ -82,8 +82,11 @@ type member struct {
 	log    *Log
 }
 
-// startMembers starts a cluster of servers, and opens the log of each.
-func startMembers(t testing.TB, n int) []*member {
+// startMembers starts a cluster of servers, all of which have all streams, and opens the log of each.
+func startMembers(t testing.TB, n int) []*member { return startMembersOf(t, n, n) }
+
+// startMembersOf has each stream on some of the servers.
+func startMembersOf(t testing.TB, n, replicas int) []*member {
 	t.Helper()
 	natsinternal.ShortRaftTimers()
 	list := make([]*server.Options, n)
@@ -117,14 +120,14 @@ func startMembers(t testing.TB, n int) []*member {
 		ended.Wait()
 	})
 	for _, m := range members {
-		l, err := Open(t.Context(), connect(t, m.server), Config{Region: "r", Replicas: n, Logger: testLogger(t)})
+		l, err := Open(t.Context(), connect(t, m.server), Config{Region: "r", Replicas: replicas, Logger: testLogger(t)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		m.log = l
 		t.Cleanup(l.Close)
 	}
-	awaitReplicas(t, members[0].log, n)
+	awaitReplicas(t, members[0].log, replicas)
 	return members
 }
 
