@@ -13,6 +13,7 @@ import (
 
 	"rtpjet/cmd/rtpjet/config"
 	"rtpjet/events"
+	"rtpjet/projection"
 	"rtpjet/projection/history"
 	"rtpjet/projection/history/historytest"
 )
@@ -26,17 +27,53 @@ func TestCalls(t *testing.T) {
 	deleted.Do("delete", "from-tag", "alice")
 	r.write(deleted, "odd\x1b[31m")
 	golden(t, "calls.txt", r.transcript(
-		"call list", "call list --json",
-		"call show one@example.com", "call show two@example.com --json",
+		"call list",
+		"call show one@example.com",
 		"call show one@exmaple.com", "call show nobody",
 		"call history two@example.com --width 100", "call history two@example.com --full --width 100", "call history nobody",
-		"call history two@example.com --at +3s", "call history two@example.com --at 5 --json", "call history two@example.com --at 10:00:02.000",
+		"call history two@example.com --at +3s", "call history two@example.com --at 10:00:02.000",
 		"call history two@example.com --at 2001-01-01", "call history two@example.com --at soon",
 		"call history two@example.com --diff 5 7", "call history two@example.com --diff 5..99 --full", "call history two@example.com --diff 5 7 --json",
 		"call history two@example.com --diff 7 7", "call history two@example.com --diff 7 soon", "call history two@example.com --diff soon 7",
 		"call why-alive two@example.com", "call why-alive two@example.com --json", "call why-alive nobody",
 		"call export nobody",
 	))
+}
+
+// TestCallsJSON: what scripts read of calls. The call and the events are those of projection and events, whose fields grow.
+func TestCallsJSON(t *testing.T) {
+	r := newRegion(t)
+	r.write(living(), "one")
+	r.write(ordinary(), "two")
+	var list []projection.Call
+	var show struct {
+		Call   projection.Call
+		Events []map[string]any
+		Keys   []any
+	}
+	var at struct {
+		Seq  uint64
+		At   time.Time
+		Call projection.Call
+	}
+	for line, into := range map[string]any{"call list --json": &list, "call show two --json": &show, "call history two --at 5 --json": &at} {
+		out, err := r.run(line)
+		if err == nil {
+			err = json.Unmarshal([]byte(out), into)
+		}
+		if err != nil || strings.Count(out, "\n") != 1 {
+			t.Errorf("%s: %v\n%s", line, err, out)
+		}
+	}
+	if len(list) != 1 || list[0].ID != "one" || len(list[0].Parties) != 2 {
+		t.Errorf("call list: %+v", list)
+	}
+	if show.Call.ID != "two" || len(show.Events) != 9 || show.Events[8]["kind"] != "ended" || show.Keys != nil {
+		t.Errorf("call show: %+v", show)
+	}
+	if at.Seq != 5 || at.Call.Owner != "n1" || at.At.UnixMicro() != ordinary().History()[1].Envelope.At {
+		t.Errorf("call history --at: %+v", at)
+	}
 }
 
 // TestShowKeys: keys are shown to who asks for them and can open them.
