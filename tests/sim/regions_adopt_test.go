@@ -123,7 +123,7 @@ func (n *regionNode) adoptCall(p *regionProc, lost *region, rec regions.Record, 
 	fx := &homeEffects{p}
 	for range 6 {
 		_ = fx.CatchUp()
-		c := &p.h.call
+		c := &p.h.Call
 		switch regions.Next(c.Gen, c.Live(), c.Owner, c.EndedAt, rec.At) {
 		case regions.Import:
 			if _, ok := n.g.log.append(key, c.Seq, true, list...); ok {

@@ -48,8 +48,8 @@ func (w *regionWorld) checkQuiet() {
 		}
 		for _, key := range sorted(g.log.calls) {
 			for _, n := range g.nodes {
-				if h := n.held(key); h.call.Seq != g.log.calls[key].Seq || !reflect.DeepEqual(&h.call, g.log.calls[key]) {
-					w.fail("%s has another %s than the log", n.qualified(), h.call.ID)
+				if h := n.held(key); h.Call.Seq != g.log.calls[key].Seq || !reflect.DeepEqual(&h.Call, g.log.calls[key]) {
+					w.fail("%s has another %s than the log", n.qualified(), h.Call.ID)
 				}
 			}
 		}

@@ -105,8 +105,8 @@ func (n *regionNode) fenced(first uint64) bool {
 // route says who carries out a command.
 func (n *regionNode) route(key string, begins bool) regions.Route {
 	h := n.calls[key]
-	if h != nil && h.call.Live() {
-		if n.fenced(h.call.First) {
+	if h != nil && h.Call.Live() {
+		if n.fenced(h.Call.First) {
 			return regions.Route{Home: n.fence.By} // it is about to be ended here
 		}
 		return regions.Decide(true, true, begins, nil, nil)
@@ -121,7 +121,7 @@ func (n *regionNode) route(key string, begins bool) regions.Route {
 			others = append(others, regions.Sighting{Region: n.w.regions[i].name, First: s.first})
 		}
 	}
-	return regions.Decide(false, h != nil && h.call.Gen > 0, begins, others, n.known())
+	return regions.Decide(false, h != nil && h.Call.Gen > 0, begins, others, n.known())
 }
 
 func (n *regionNode) elsewhere(p *regionProc, m *message) (reply, bool) {
@@ -207,19 +207,19 @@ func (n *regionNode) forward(home *region, m *message, ifKnown bool, done func(f
 func (n *regionNode) lives(p *regionProc, m *message) bool {
 	p.lock(m.call.key)
 	defer p.unlock()
-	if !p.h.call.Live() {
+	if !p.h.Call.Live() {
 		_ = (&homeEffects{p}).CatchUp() // it cannot fail here
 	}
-	return p.h.call.Live()
+	return p.h.Call.Live()
 }
 
 // askAll asks all regions whether they know a call that nobody here knows.
 func (n *regionNode) askAll(p *regionProc, m *message) (reply, bool) {
 	p.lock(m.call.key)
-	if p.h.call.Gen == 0 {
+	if p.h.Call.Gen == 0 {
 		_ = (&homeEffects{p}).CatchUp()
 	}
-	knows := p.h.call.Gen > 0
+	knows := p.h.Call.Gen > 0
 	p.unlock()
 	if knows {
 		return reply{}, false

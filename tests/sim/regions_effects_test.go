@@ -7,6 +7,7 @@ import (
 	"rtpjet/projection"
 	"rtpjet/projection/members"
 	"rtpjet/projection/regions"
+	"rtpjet/projection/replica"
 	"rtpjet/projection/transact"
 	"rtpjet/relay/plan"
 )
@@ -14,36 +15,21 @@ import (
 // homeEffects are what a command does to a call of this region.
 type homeEffects struct{ p *regionProc }
 
-var _ transact.Effects = (*homeEffects)(nil)
+var (
+	_ transact.Effects = (*homeEffects)(nil)
+	_ replica.Effects  = (*homeEffects)(nil)
+)
 
 func (x *homeEffects) Now() int64             { return x.p.n.w.now }
-func (x *homeEffects) Call() *projection.Call { return &x.p.h.call }
+func (x *homeEffects) Call() *projection.Call { return &x.p.h.Call }
 
 func (x *homeEffects) Append(env events.Envelope) error {
-	p := x.p
-	last := p.h.call.Seq
-	got := wait(p, sec, answer{}, func(done func(answer)) {
-		p.n.after(p.n.w.near(), func() {
-			seq, ok := p.n.g.log.append(p.key, last, false, env)
-			p.n.after(p.n.w.near(), func() { done(answer{seq, ok, true}) })
-		})
-	})
-	switch {
-	case !got.got:
-		return transact.ErrUncertain
-	case !got.ok:
-		return transact.ErrConflict
-	}
-	p.h.call.ID = env.Call
-	p.h.call.Apply(got.seq, env)
-	return nil
+	x.p.env = env
+	_, err := x.p.h.Append(x, env)
+	return err
 }
 
-func (x *homeEffects) CatchUp() error {
-	x.p.pause(x.p.n.w.near())
-	x.p.n.catchUp(x.p.key, ^uint64(0))
-	return nil
-}
+func (x *homeEffects) CatchUp() error { return x.p.h.Refresh(x) }
 
 func (x *homeEffects) Since(after uint64) ([]transact.Entry, error) {
 	p := x.p
@@ -56,6 +42,46 @@ func (x *homeEffects) Since(after uint64) ([]transact.Entry, error) {
 	}
 	return out, nil
 }
+
+// The log of a region has events as they are, and no bytes of them.
+func (x *homeEffects) Encode(events.Envelope) ([]byte, error) { return nil, nil }
+func (x *homeEffects) Decode([]byte) (events.Envelope, error) { return x.p.env, nil }
+
+func (x *homeEffects) Store(last uint64, _ []byte, _ bool) (uint64, error) {
+	p, env := x.p, x.p.env
+	got := wait(p, sec, answer{}, func(done func(answer)) {
+		p.n.after(p.n.w.near(), func() {
+			seq, ok := p.n.g.log.append(p.key, last, false, env)
+			p.n.after(p.n.w.near(), func() { done(answer{seq, ok, true}) })
+		})
+	})
+	switch {
+	case !got.got:
+		return 0, transact.ErrUncertain
+	case !got.ok:
+		return 0, transact.ErrConflict
+	}
+	return got.seq, nil
+}
+
+func (x *homeEffects) Read(after uint64, _ bool) (out []replica.Entry, last uint64, err error) {
+	x.p.pause(x.p.n.w.near())
+	for _, seq := range x.p.n.g.log.seqs[x.p.key] {
+		if last = seq; seq > after {
+			out = append(out, replica.Entry{Seq: seq})
+		}
+	}
+	return out, last, nil
+}
+
+func (x *homeEffects) Unattended() bool { return false }
+func (x *homeEffects) Wait([]byte) bool { return false }
+func (x *homeEffects) Fold(in replica.Entry) {
+	if x.p.h.Takes(in) {
+		x.p.h.Fold(in.Seq, x.p.n.g.log.entries[in.Seq-1].env, nil, true)
+	}
+}
+func (x *homeEffects) Took(events.Envelope, replica.Change) {}
 
 func (x *homeEffects) Judge(id string) members.Verdict { return x.p.n.g.judge(id) }
 

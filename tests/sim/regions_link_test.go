@@ -91,7 +91,7 @@ func (n *regionNode) obey(f regions.Fence) {
 	}
 	left := 0
 	for _, key := range sorted(n.calls) {
-		c := &n.calls[key].call
+		c := &n.calls[key].Call
 		if !c.Live() || !f.Ends(c.First, mirrored) {
 			continue
 		}
@@ -102,7 +102,7 @@ func (n *regionNode) obey(f regions.Fence) {
 		}
 		n.spawn(func(p *regionProc) {
 			p.lock(key)
-			if c := &p.h.call; c.Live() && f.Ends(c.First, mirrored) {
+			if c := &p.h.Call; c.Live() && f.Ends(c.First, mirrored) {
 				if transact.End(&homeEffects{p}, n.id, events.Ended{Reason: events.ReasonAdopted}) == nil {
 					w.stats.Fenced++
 				}

@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"rtpjet/events"
-	"rtpjet/projection"
 	"rtpjet/projection/regions"
+	"rtpjet/projection/replica"
 	"rtpjet/relay/plan"
 )
 
@@ -27,6 +27,7 @@ type regionNode struct {
 	frozen  []func()
 	downAt  int64
 
+	core      replica.Node
 	calls     map[string]*regionHeld
 	followed  uint64
 	following bool
@@ -38,7 +39,7 @@ type regionNode struct {
 
 // regionHeld is one call at one node.
 type regionHeld struct {
-	call    projection.Call
+	replica.Replica
 	busy    bool
 	waiting []func()
 }
@@ -64,6 +65,7 @@ func newRegionNode(g *region, k int) *regionNode {
 	if err != nil {
 		panic(err)
 	}
+	n.core.Carries = func(owner string) bool { return owner == n.id }
 	return n
 }
 
@@ -190,8 +192,7 @@ func (n *regionNode) catchUpAll() {
 		n.followed++
 		e := n.g.log.entries[n.followed-1]
 		if h := n.held(e.key); !h.busy { // else whoever holds it does
-			h.call.ID = e.env.Call
-			h.call.Apply(n.followed, e.env)
+			h.Fold(n.followed, e.env, nil, true)
 		}
 	}
 }
@@ -199,20 +200,18 @@ func (n *regionNode) catchUpAll() {
 func (n *regionNode) held(key string) *regionHeld {
 	h := n.calls[key]
 	if h == nil {
-		h = &regionHeld{}
+		h = &regionHeld{Replica: replica.New(&n.core)}
 		n.calls[key] = h
 	}
 	return h
 }
 
-// catchUp folds all of a call that the node may know: of what the log has, or what has been followed.
+// catchUp folds all of a call that has been followed.
 func (n *regionNode) catchUp(key string, upto uint64) {
 	h := n.held(key)
 	for _, seq := range n.g.log.seqs[key] {
-		if seq > h.call.Seq && seq <= upto {
-			env := n.g.log.entries[seq-1].env
-			h.call.ID = env.Call
-			h.call.Apply(seq, env)
+		if in := (replica.Entry{Seq: seq}); seq <= upto && h.Takes(in) {
+			h.Fold(seq, n.g.log.entries[seq-1].env, nil, true)
 		}
 	}
 }
@@ -249,9 +248,10 @@ func (n *regionNode) followMirror(home int) {
 type regionProc struct {
 	n     *regionNode
 	key   string
-	h     *regionHeld // locked
-	waves int         // how often it has waited for other regions
-	heard bool        // a home has answered
+	h     *regionHeld     // locked
+	env   events.Envelope // that it is about to write
+	waves int             // how often it has waited for other regions
+	heard bool            // a home has answered
 
 	yield func(func()) bool
 	next  func() (func(), bool)

@@ -171,6 +171,7 @@ func (n *Node) takeOver(ctx context.Context, e *entry, owner string) (taken bool
 		}
 		err = transact.TakeOver(n.effects(ctx, e), n.id, transact.WhyAsked)
 		if err == nil {
+			n.bring(e)
 			return true, nil
 		}
 		if cerr := n.catchUp(ctx, e); cerr != nil {

@@ -21,8 +21,14 @@ func (n *Node) mutate(ctx context.Context, m *ngserver.Message, do func(transact
 		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw,
 		Received: m.Received.UnixMicro(), Via: m.Via,
 	})
-	n.bring(e)
+	n.bring(e) // routes
 	n.undone(e, m, res.Undone)
+	n.tellResult(m, res)
+	return res.Reply
+}
+
+// tellResult writes the lines of the log about what became of a command.
+func (n *Node) tellResult(m *ngserver.Message, res transact.Result) {
 	if res.Misplaced > 0 {
 		n.log.Warn("sections of an answer that nobody had offered were refused", "call-id", m.CallID, "sections", res.Misplaced)
 	}
@@ -38,7 +44,6 @@ func (n *Node) mutate(ctx context.Context, m *ngserver.Message, do func(transact
 	default:
 		n.log.Warn("command refused", "call-id", m.CallID, "command", m.Command, "err", res.Err)
 	}
-	return res.Reply
 }
 
 // took notes what became of a locked call, by an event unless that is the zero Envelope. The relay is brought in line when all

@@ -185,6 +185,7 @@ func (n *Node) own(ctx context.Context, e *entry, ev events.Event) error {
 		n.log.Warn("the event log does not take an event; trying again", "call-id", e.Call.ID,
 			"event", events.KindOf(ev), "err", err)
 	}
+	n.bring(e)
 	return err
 }
 

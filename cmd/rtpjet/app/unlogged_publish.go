@@ -60,7 +60,9 @@ func (n *Node) publishAll(ctx context.Context) (failed error) {
 func (n *Node) publishCall(ctx context.Context, e *entry) error {
 	x := n.effects(ctx, e)
 	x.limit = ownTime // nobody waits but the next command for the call
-	return e.Publish(x)
+	err := e.Publish(x)
+	n.bring(e)
+	return err
 }
 
 // inherit has a call go on with the events that an earlier process could not publish. batch is what was folded of the call.
