@@ -35,7 +35,7 @@ func (w *world) archiver() *node {
 func (n *node) gap() {
 	to := n.followed
 	for _, key := range slices.Clone(n.order) {
-		if n.calls[key].Call.Live() && n.w.log.last(key) == 0 {
+		if n.calls[key].Logged().Live() && n.w.log.last(key) == 0 {
 			n.lock(key, ownTime, func(p *proc) { p.h.Compare(p, to) })
 		}
 	}
