@@ -102,7 +102,7 @@ func (s *Step) signalled(here string, before *projection.Call, m *Moment, sig ev
 	s.Path = []string{partyKey(sig.From), here, partyKey(sig.To)}
 	if sig.Owner != "" {
 		owner := sig.Owner
-		if addr, ok := strings.CutPrefix(owner, floatPrefix); ok {
+		if addr, ok := events.ParseOwner(owner).Float(); ok {
 			owner += " (the floating address " + addr + ", wherever it is)"
 		}
 		s.say("a new call, owner %s", owner)
@@ -211,7 +211,7 @@ func (s *Step) blocked(c *projection.Call, ev events.MediaBlocked) {
 func (b *builder) tookOver(s *Step, m *Moment, ev events.TakenOver) {
 	s.Label = "taken over"
 	kind := func(owner string) string {
-		if addr, ok := strings.CutPrefix(owner, floatPrefix); ok {
+		if addr, ok := events.ParseOwner(owner).Float(); ok {
 			return "the floating address " + addr
 		}
 		return owner
@@ -221,7 +221,7 @@ func (b *builder) tookOver(s *Step, m *Moment, ev events.TakenOver) {
 	if m.Node != ev.From {
 		s.Path = append(s.Path, nodeKey(m.Node))
 	}
-	if ev.Owner != m.Node && !strings.HasPrefix(ev.Owner, floatPrefix) {
+	if _, float := events.ParseOwner(ev.Owner).Float(); !float && ev.Owner != m.Node {
 		b.node(ev.Owner)
 		s.Path = append(s.Path, nodeKey(ev.Owner))
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"rtpjet/events"
@@ -149,7 +148,7 @@ func (b *builder) step(before *projection.Call, m *Moment) {
 		Seq: m.Seq, At: time.UnixMicro(m.At).UTC(), Gen: m.Gen, Life: m.Life, Node: quoted(m.Node), Kind: string(events.KindOf(m.Event)),
 		Owner: m.Call.Owner, Epoch: m.Call.Epoch,
 	}
-	copied := strings.Contains(m.Node, "/") // an adopted event: it was stored elsewhere when it happened
+	copied := events.ParseOwner(m.Node).Kind == events.OwnerForeign // an adopted event: it was stored elsewhere when it happened
 	if !copied && m.Stored > m.At && m.Stored-m.At < int64(time.Minute/time.Microsecond) {
 		s.Logged = m.Stored - m.At
 	}
@@ -244,14 +243,11 @@ func (b *builder) node(id string) {
 	}
 }
 
-// floatPrefix begins the owner of a call that belongs to a floating address.
-const floatPrefix = "float."
-
 // carried notices that a floating address is with another node. No event says so: what a node found out by itself about a call
 // of a float, only the float's holder can have found out.
 func (b *builder) carried(m *Moment) string {
 	owner := m.Call.Owner
-	if !strings.HasPrefix(owner, floatPrefix) || m.Cause != nil {
+	if _, float := events.ParseOwner(owner).Float(); !float || m.Cause != nil {
 		return ""
 	}
 	switch m.Event.(type) {

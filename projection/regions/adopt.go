@@ -1,6 +1,10 @@
 package regions
 
-import "fmt"
+import (
+	"fmt"
+
+	"rtpjet/events"
+)
 
 // PromiseTime is how long a promise bars other regions, µs, and TakeTime within what time of having asked for the first one a
 // region has to make use of promises. An operator may try elsewhere when an adoption has come to nothing; the difference is for
@@ -94,7 +98,7 @@ const (
 // itself; what had ended before is an earlier one under its call-id.
 func Next(gen uint64, live bool, owner string, endedAt, since int64) Move {
 	switch {
-	case live && Foreign(owner):
+	case live && events.ParseOwner(owner).Kind == events.OwnerForeign:
 		return Rehome
 	case live:
 		return Settled

@@ -175,15 +175,9 @@ func TestNames(t *testing.T) {
 	for _, tt := range []struct{ region, id, want string }{
 		{"us", "n1", "us/n1"}, {"us", "", ""}, {"us", "ap/n1", "ap/n1"}, {"us", "float.192.0.2.1", "us/float.192.0.2.1"},
 	} {
-		if got := regions.Qualify(tt.region, tt.id); got != tt.want || regions.Foreign(got) != (tt.want != "") {
-			t.Errorf("%s of %s is %s, foreign %v", tt.id, tt.region, got, regions.Foreign(got))
+		if got := regions.Qualify(tt.region, tt.id); got != tt.want || (events.ParseOwner(got).Kind == events.OwnerForeign) != (tt.want != "") {
+			t.Errorf("%s of %s is %s, %+v", tt.id, tt.region, got, events.ParseOwner(got))
 		}
-	}
-	if region, node, ok := regions.Cut("us/n1"); region != "us" || node != "n1" || !ok {
-		t.Error(region, node, ok)
-	}
-	if _, _, ok := regions.Cut("n1"); ok {
-		t.Error("n1 is of another region")
 	}
 }
 

@@ -1,27 +1,9 @@
 package regions
 
-import (
-	"strings"
+import "rtpjet/events"
 
-	"rtpjet/events"
-)
-
-// Qualify names a node, or a float, of another region: no name in the region itself has a slash.
-func Qualify(region, id string) string {
-	if id == "" || strings.Contains(id, "/") {
-		return id
-	}
-	return region + "/" + id
-}
-
-// Cut splits what Qualify made. ok is false for a name of the region itself.
-func Cut(id string) (region, node string, ok bool) {
-	region, node, ok = strings.Cut(id, "/")
-	return region, node, ok
-}
-
-// Foreign tells whether a node, or the owner of a call, is of another region.
-func Foreign(id string) bool { return strings.Contains(id, "/") }
+// Qualify names a node, or an owner of calls, as other regions do: region/name. A name that is of another region stays as it is.
+func Qualify(region, name string) string { return events.ParseOwner(name).In(region).String() }
 
 // Adopted is an event of another region as it stands in the stream of the region that has adopted it: the same, with the names of
 // that region's nodes as others see them. So no node of the adopter takes a call for its own whose owner has its name.

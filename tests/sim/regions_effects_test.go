@@ -6,7 +6,6 @@ import (
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/members"
-	"rtpjet/projection/regions"
 	"rtpjet/projection/replica"
 	"rtpjet/projection/transact"
 	"rtpjet/relay/plan"
@@ -87,7 +86,7 @@ func (x *homeEffects) Judge(id string) members.Verdict { return x.p.n.g.judge(id
 
 // judge says how an owner is, by what is true: who finds that out, and how, is not of interest here.
 func (g *region) judge(id string) members.Verdict {
-	if regions.Foreign(id) {
+	if events.ParseOwner(id).Kind == events.OwnerForeign {
 		return members.Gone
 	}
 	switch n := g.node(id); {

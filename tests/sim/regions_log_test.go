@@ -2,7 +2,6 @@ package sim
 
 import (
 	"reflect"
-	"strings"
 
 	"rtpjet/events"
 	"rtpjet/projection"
@@ -140,7 +139,9 @@ func alike(home, here projection.Call, region string) bool {
 }
 
 func bare(c projection.Call, region string) projection.Call {
-	c.Owner = strings.TrimPrefix(c.Owner, region+"/")
+	if home, there := events.ParseOwner(c.Owner).Home(); home == region {
+		c.Owner = there.String()
+	}
 	c.First, c.Seq, c.LastRequestSeq, c.OwnedSince = 0, 0, 0, 0
 	for i := range c.Commands {
 		c.Commands[i].Seq = 0

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/regions"
 )
@@ -277,11 +278,12 @@ func sorted[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Key
 
 // node of a qualified name, or of one in the region itself.
 func (g *region) node(id string) *regionNode {
-	if region, rest, ok := regions.Cut(id); ok {
+	if o := events.ParseOwner(id); o.Kind == events.OwnerForeign {
+		region, there := o.Home()
 		if region != g.name {
 			return nil
 		}
-		id = rest
+		id = there.Name
 	}
 	i := slices.IndexFunc(g.nodes, func(n *regionNode) bool { return n.id == id })
 	if i < 0 {

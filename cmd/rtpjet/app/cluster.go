@@ -15,7 +15,6 @@ import (
 
 	"rtpjet/embed"
 	"rtpjet/projection/members"
-	"rtpjet/projection/regions"
 	"rtpjet/projection/transact"
 	"rtpjet/relay/plan"
 )
@@ -185,14 +184,8 @@ func (c *cluster) expected() bool {
 	return false
 }
 
-// judge says how an owner of calls is: a node, or a float.
-func (n *Node) judge(id string) members.Verdict {
-	if regions.Foreign(id) { // its calls were adopted, for it is lost
-		return members.Gone
-	}
-	if _, ok := cutFloat(id); ok {
-		return n.floats.judge(id)
-	}
+// judgeNode says how a node of this region is.
+func (n *Node) judgeNode(id string) members.Verdict {
 	switch {
 	case id == n.id:
 		return members.Alive
@@ -262,24 +255,21 @@ func (c *cluster) interfaces(id string) *plan.Interfaces {
 
 // caretaker tells whether this node looks after what a node that is gone has left under key, and since when that one is gone.
 func (c *cluster) caretaker(owner, key string) (gone time.Duration, ok bool) {
+	if gone, ok = c.n.owner(owner).goneFor(); !ok {
+		return 0, false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return gone, c.table.Caretaker(key, c.now())
+}
+
+// goneFor tells for how long a node has been gone, and whether it is.
+func (c *cluster) goneFor(id string) (time.Duration, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.now()
-	if regions.Foreign(owner) {
-		return c.n.cfg.OrphanTimeout, c.table.Caretaker(key, now)
-	}
-	if _, float := cutFloat(owner); float {
-		u := c.n.floats.unit(owner)
-		if u == nil || !c.table.Caretaker(key, now) {
-			return 0, false
-		}
-		return c.n.floats.goneFor(u)
-	}
-	since, isGone := c.table.GoneSince(owner, now)
-	if !isGone || !c.table.Caretaker(key, now) {
-		return 0, false
-	}
-	return time.Duration(now-since) * time.Microsecond, true
+	since, gone := c.table.GoneSince(id, now)
+	return time.Duration(now-since) * time.Microsecond, gone
 }
 
 // beat tells the others of this node.

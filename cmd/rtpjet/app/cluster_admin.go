@@ -67,7 +67,7 @@ func (o operators) Why(req admin.WhyRequest) admin.WhyReply {
 	}
 	locals, owner := e.Call.Locals(), e.Call.Owner
 	n.calls.release(e)
-	r.Unknown, r.Carried, r.Since = len(locals) == 0, n.carries(owner), n.floats.since(owner)
+	r.Unknown, r.Carried, r.Since = len(locals) == 0, n.carries(owner), n.owner(owner).since()
 	for _, local := range locals {
 		if st, ok := n.engine.Stats(local); ok {
 			r.Stats = append(r.Stats, admin.SocketStats{Local: local, Stats: st})

@@ -11,6 +11,7 @@ import (
 
 	"rtpjet/cmd/rtpjet/admin"
 	"rtpjet/embed"
+	"rtpjet/events"
 	"rtpjet/projection/replica"
 	"rtpjet/projection/transact"
 	"rtpjet/relay/plan"
@@ -164,22 +165,15 @@ func (c *cluster) serveReserve(m embed.Msg) {
 		respond(m, reserveReply{Error: err.Error()})
 		return
 	}
-	_, float := cutFloat(req.Owner)
+	o := c.n.owner(req.Owner)
+	float := o.Kind == events.OwnerFloat
 	if req.New && (!c.n.takesNew() || !float && c.young()) {
 		respond(m, reserveReply{NoRoom: true})
 		return
 	}
-	if float && !c.n.carries(req.Owner) {
+	if float && !(o.carries() && o.settled()) { // who asks tries again
 		respond(m, reserveReply{Moved: true})
 		return
-	}
-	if float {
-		select {
-		case <-*c.n.floats.unit(req.Owner).settled.Load():
-		default: // who asks tries again
-			respond(m, reserveReply{Moved: true})
-			return
-		}
 	}
 	ports, err := c.n.engine.Reserve(req.Bind, req.Num)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/members"
-	"rtpjet/projection/regions"
 	"rtpjet/projection/replica"
 	"rtpjet/projection/transact"
 	"rtpjet/relay/plan"
@@ -115,8 +114,8 @@ func (x *effects) Await(node string) members.Verdict {
 
 // Fence implements [transact.Effects].
 func (x *effects) Fence(node string) error {
-	if _, float := cutFloat(node); float || regions.Foreign(node) || x.n.cluster == nil {
-		return nil // a float's holder is fenced by those who let another one have it
+	if x.n.cluster == nil || !x.n.owner(node).leased() {
+		return nil
 	}
 	ctx, cancel := x.n.logContext(x.ctx)
 	defer cancel()
@@ -160,16 +159,7 @@ func (x *effects) placeOnFloat(w transact.Wish) (string, bool) {
 
 // Interfaces implements [transact.Effects].
 func (x *effects) Interfaces(node string) *plan.Interfaces {
-	if u := x.n.floats.unit(node); u != nil {
-		return u.table.Load()
-	}
-	if node == x.n.id {
-		return x.n.cfg.Interfaces
-	}
-	if x.n.cluster == nil {
-		return nil
-	}
-	return x.n.cluster.interfaces(node)
+	return x.n.owner(node).interfaces()
 }
 
 // Reserve implements [transact.Effects].
@@ -178,7 +168,7 @@ func (x *effects) Reserve(node string, bind netip.Addr, num int) ([]netip.AddrPo
 		carrier := x.n.carrier(node)
 		got, err := x.reserveAt(carrier, node, bind, num)
 		// Between two holders nobody gives ports of a float, and in a moment somebody does.
-		if x.n.floats.unit(node) == nil || !errors.Is(err, transact.ErrSilent) || !x.nextCarrier(node, carrier) {
+		if !x.n.owner(node).floating() || !errors.Is(err, transact.ErrSilent) || !x.nextCarrier(node, carrier) {
 			return got, err
 		}
 	}
@@ -188,7 +178,7 @@ func (x *effects) Reserve(node string, bind netip.Addr, num int) ([]netip.AddrPo
 func (x *effects) reserveAt(carrier, owner string, bind netip.Addr, num int) ([]netip.AddrPort, error) {
 	switch {
 	case x.n.carries(owner):
-		if !x.n.floats.settledFor(x.ctx, owner) {
+		if !x.n.owner(owner).settle(x.ctx) {
 			return nil, transact.ErrSilent
 		}
 		return x.n.engine.Reserve(bind, num)
@@ -197,7 +187,7 @@ func (x *effects) reserveAt(carrier, owner string, bind netip.Addr, num int) ([]
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, reserveTime)
 	defer cancel()
-	if x.n.floats.unit(owner) != nil {
+	if x.n.owner(owner).floating() {
 		go func() { // ends with ctx at the latest
 			x.n.floats.wait(ctx, func() bool { return x.n.carrier(owner) != carrier })
 			cancel()

@@ -15,6 +15,7 @@ import (
 	"rtpjet/cmd/rtpjet/config"
 	"rtpjet/cmd/rtpjet/keeper"
 	"rtpjet/embed"
+	"rtpjet/events"
 	"rtpjet/projection/floats"
 	"rtpjet/projection/members"
 	"rtpjet/relay/plan"
@@ -107,7 +108,7 @@ func (f *floatState) unitLocked(id string) *unit {
 	if u := all[id]; u != nil {
 		return u
 	}
-	u := &unit{id: id, owner: floatOwner(id), wakeCalls: make(chan struct{}, 1)}
+	u := &unit{id: id, owner: events.Owner{Kind: events.OwnerFloat, Name: id}.String(), wakeCalls: make(chan struct{}, 1)}
 	none, settled := "", make(chan struct{})
 	u.holder.Store(&none)
 	u.successor.Store(&none)
@@ -119,10 +120,9 @@ func (f *floatState) unitLocked(id string) *unit {
 	return u
 }
 
-// unit returns the float that owns a call, nil if a node does, or if the float is not known.
-func (f *floatState) unit(owner string) *unit {
-	id, ok := cutFloat(owner)
-	if f == nil || !ok {
+// unit returns a float by its id, nil if it was never heard of.
+func (f *floatState) unit(id string) *unit {
+	if f == nil {
 		return nil
 	}
 	return (*f.units.Load())[id]

@@ -7,6 +7,7 @@ import (
 
 	"rtpjet/cmd/rtpjet/admin"
 	"rtpjet/cmd/rtpjet/keeper"
+	"rtpjet/events"
 )
 
 // handingOver returns a context for the node's work that ends a moment after ctx: when the floats of this node have moved, or
@@ -76,7 +77,7 @@ func (o operators) Move(ctx context.Context, req admin.MoveRequest) admin.Reply 
 	if err != nil {
 		return replyOf(0, err)
 	}
-	owner := floatOwner(req.Float)
+	owner := events.Owner{Kind: events.OwnerFloat, Name: req.Float}.String()
 	calls := n.gauge(owner).Load()
 	if !n.floats.wait(ctx, func() bool { now := n.carrier(owner); return now != "" && now != n.id }) {
 		return admin.Reply{Error: "the float has not moved yet: node " + target + " is not ready; see rtpjet float list, and the log of both nodes"}

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"rtpjet/cmd/rtpjet/keeper"
@@ -111,7 +112,7 @@ func (f *floatState) write(ctx context.Context, u *unit) bool {
 
 // recorded takes in what the bucket says of a float.
 func (f *floatState) recorded(l embed.Lease, deleted bool) {
-	id, ok := cutFloat(l.Key)
+	id, ok := strings.CutPrefix(l.Key, floats.RecordPrefix)
 	if !ok {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/cmd/rtpjet/version"
 	"rtpjet/embed"
+	"rtpjet/events"
 	"rtpjet/projection/members"
 	"rtpjet/projection/transact"
 )
@@ -54,8 +55,8 @@ func (n *Node) countCalls() (c metrics.Calls) {
 		}
 		k, ok := known[*owner]
 		if !ok {
-			_, k.float = cutFloat(*owner)
-			k.here = n.carries(*owner)
+			o := n.owner(*owner)
+			k.float, k.here = o.Kind == events.OwnerFloat, o.carries()
 			known[*owner] = k
 		}
 		c.Add(k.float, k.here)

@@ -253,7 +253,7 @@ func (r *regionState) serveCommand(ctx context.Context, m embed.Msg) {
 
 // sentAgo is how long ago a command left the other region, ms, as far as is known of its clock; 0 if nothing is.
 func (r *regionState) sentAgo(head forwarded) int64 {
-	region, _, _ := regions.Cut(head.Via)
+	region, _ := events.ParseOwner(head.Via).Home()
 	p := r.peer(region)
 	if p == nil || head.At == 0 {
 		return 0
@@ -277,7 +277,7 @@ func parseForwarded(data []byte, now time.Time, templates ng.Templates) (*ngserv
 	if err := json.Unmarshal(line, &head); err != nil {
 		return nil, head, fmt.Errorf("the first line of a forwarded command: %w", err)
 	}
-	if !regions.Foreign(head.Via) {
+	if events.ParseOwner(head.Via).Kind != events.OwnerForeign {
 		return nil, head, fmt.Errorf("a forwarded command comes from %q, which is no node of another region", head.Via)
 	}
 	dict, enc, err := ng.DecodeDict(raw)

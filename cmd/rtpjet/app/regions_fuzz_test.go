@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"rtpjet/events"
 	"rtpjet/ngserver/ng"
-	"rtpjet/projection/regions"
 )
 
 // FuzzForwarded feeds what may come from another region: nothing panics, what is accepted comes from a node of another
@@ -30,7 +30,7 @@ func FuzzForwarded(f *testing.F) {
 			}
 			return
 		}
-		if !regions.Foreign(m.Via) || m.Via != head.Via || m.Received != now || m.Request == nil {
+		if events.ParseOwner(m.Via).Kind != events.OwnerForeign || m.Via != head.Via || m.Received != now || m.Request == nil {
 			t.Fatalf("%+v from %+v", m, head)
 		}
 		line, err := json.Marshal(head)

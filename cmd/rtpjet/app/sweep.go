@@ -141,7 +141,7 @@ func (n *Node) care(e *entry, r *round) replica.Care {
 	switch {
 	case n.carries(owner):
 		return replica.Care{
-			Carried: true, Since: n.floats.since(owner), Counting: n.started.UnixMicro(), Stats: r.stats, Silences: r.silent < maxSilences,
+			Carried: true, Since: n.owner(owner).since(), Counting: n.started.UnixMicro(), Stats: r.stats, Silences: r.silent < maxSilences,
 		}
 	case n.cluster == nil:
 		return replica.Care{}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
-	"strings"
 	"time"
 
 	"rtpjet/cmd/rtpjet/admin"
@@ -18,9 +17,6 @@ import (
 	"rtpjet/projection/members"
 	"rtpjet/projection/replay"
 )
-
-// floatPrefix begins how events name a float as the owner of a call.
-const floatPrefix = "float."
 
 // Why is the answer of call why-alive.
 type Why struct {
@@ -105,7 +101,7 @@ func (y *Why) living(ctx context.Context, l *embed.Log, c *projection.Call) erro
 		return err
 	}
 	y.Carrier = c.Owner
-	if id, float := strings.CutPrefix(c.Owner, floatPrefix); float {
+	if id, float := events.ParseOwner(c.Owner).Float(); float {
 		y.Carrier = ""
 		floats := admin.Floats(nodes)
 		for i := range floats {
