@@ -254,7 +254,7 @@ func callID(m *Message) string {
 
 // shorten replaces a reply that does not fit. What a delete did is done, and its client must not take it for failed.
 func shorten(m *Message, reply ng.Reply) ng.Reply {
-	if m.Request != nil && m.Command == ng.CommandDelete && reply.Result() == ng.ResultOK {
+	if m.Request != nil && m.Info().Action == ng.ActionDelete && reply.Result() == ng.ResultOK {
 		return ng.Warning(ng.ReasonReplyTooLarge)
 	}
 	return ng.Error(ng.ReasonReplyTooLarge)
@@ -281,7 +281,7 @@ func (d *Dispatcher) run(ctx context.Context, m *Message) (reply ng.Reply, index
 	if len(m.Unknown) > 0 {
 		d.unknown.log(d.log, m)
 	}
-	if m.Command == ng.CommandPing {
+	if m.Info().Action == ng.ActionPing {
 		return ng.Pong(), index, true
 	}
 	left := d.budget - d.clock().Sub(m.Received)

@@ -105,29 +105,14 @@ type Situation struct {
 // NotDone returns which features a command asks for and does not get. It says nothing of options that would have no effect on
 // rtpengine either.
 func NotDone(r *Request, s Situation) Undone {
-	switch r.Command {
-	case CommandOffer, CommandAnswer:
+	switch info := r.Info(); info.Action {
+	case ActionSignal:
 		return r.notSignalled(s)
-	case "start recording", "pause recording":
-		return UndoneRecording
-	case "start forwarding", "stop forwarding":
-		return UndoneForwarding
-	case "block media", "unblock media", "block DTMF", "unblock DTMF":
+	case ActionBlock:
 		return r.notBlocked(s)
-	case "silence media", "unsilence media":
-		return UndoneSilence
-	case "play media", "stop media":
-		return UndonePlayback
-	case "play DTMF":
-		return UndoneDTMF
-	case "publish", "subscribe request", "subscribe answer", "unsubscribe":
-		return UndoneSubscriptions
-	case "inject start", "inject stop", "connect", "create", "create answer", "mesh":
-		return UndoneConnect
-	case "transform":
-		return UndoneTransform
+	default:
+		return info.Lacks
 	}
-	return 0
 }
 
 func (r *Request) notSignalled(s Situation) (u Undone) {

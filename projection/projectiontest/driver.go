@@ -49,17 +49,18 @@ func Request(command string, keysAndValues ...any) (*ng.Request, error) {
 
 // Do carries out a command. The text is the SDP of an offer or answer. Nothing changes if there is an error.
 func (d *Driver) Do(req *ng.Request) (string, error) {
-	switch req.Command {
-	case ng.CommandOffer, ng.CommandAnswer:
+	switch req.Info().Action {
+	case ng.ActionSignal:
 		out, err := rewrite.Signal(&d.Call, req, req.Command == ng.CommandAnswer, d.Set, d.Res, d.Now)
 		if err != nil {
 			return "", err
 		}
 		d.Append(out.Event)
 		return string(out.SDP), nil
-	case ng.CommandDelete:
+	case ng.ActionDelete:
 		d.Append(projection.DecideDelete(&d.Call, req, d.DeleteDelay, d.Now))
 		return "", nil
+	default: // a block, or what is refused like one
 	}
 	ev, err := projection.DecideBlock(&d.Call, req, d.Now)
 	if err == nil {

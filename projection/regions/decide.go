@@ -10,9 +10,9 @@ type Route struct {
 	AskAll bool
 }
 
-// Begins tells whether a command may begin a call here without a question to the other regions. An offer with a to-tag is one of
-// a call that there is already, somewhere: the mirrors are a moment old.
-func Begins(command, toTag string) bool { return command == "offer" && toTag == "" }
+// Begins tells whether a command that may begin a call, as begins says, may do so here without a question to the other regions. One
+// with a to-tag is for a call that there is already, somewhere: the mirrors are a moment old.
+func Begins(begins bool, toTag string) bool { return begins && toTag == "" }
 
 // Sighting is a live call in the mirror of a region; First is the sequence of the first event there that is of it.
 type Sighting struct {

@@ -175,15 +175,8 @@ func (o *Outcome) command(list []history.Moment, i int, before *projection.Call,
 		Node: m.Node, InstanceID: instanceOf(m.Cause.Reply), SIPSource: g.sipSource, DeleteDelay: delayOf(m), MaxReply: math.MaxInt,
 		Level: g.level,
 	}
-	var result transact.Result
-	switch msg.Command {
-	case ng.CommandOffer, ng.CommandAnswer:
-		result = transact.Signal(s, set, msg, msg.Command == ng.CommandAnswer)
-	case ng.CommandDelete:
-		result = transact.Delete(s, set, msg, report.Env{})
-	case "block media", "unblock media", "block DTMF", "unblock DTMF":
-		result = transact.Block(s, set, msg)
-	default:
+	result, ok := transact.Execute(s, set, msg, report.Env{})
+	if !ok {
 		o.Error = "this build has no event for the command"
 		return
 	}

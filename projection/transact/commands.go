@@ -13,15 +13,30 @@ import (
 	"rtpjet/projection"
 )
 
-// Signal carries out an offer or an answer.
-func Signal(fx Effects, set Settings, m Message, answer bool) Result {
+// Execute carries out a command that may change its call, whichever it is; ok is false if it is none of those.
+func Execute(fx Effects, set Settings, m Message, env report.Env) (out Result, ok bool) {
+	switch m.Info().Action {
+	case ng.ActionSignal:
+		return signal(fx, set, m), true
+	case ng.ActionDelete:
+		return del(fx, set, m, env), true
+	case ng.ActionBlock:
+		return block(fx, set, m), true
+	default:
+		return out, false
+	}
+}
+
+// signal carries out an offer or an answer.
+func signal(fx Effects, set Settings, m Message) Result {
+	answer := m.Command == ng.CommandAnswer
 	if err := rewrite.Validate(m.Request, answer); err != nil {
 		r := runner{fx: fx, set: set}
 		out, _, _ := r.refused(fx.Call(), set.Node, err)
 		return out
 	}
 	digest := events.Digest(m.Raw)
-	return run(fx, set, command{m: m, creates: !answer, moves: true, digest: digest, decide: func(
+	return run(fx, set, command{m: m, creates: m.Info().Begins, moves: true, digest: digest, decide: func(
 		c *projection.Call, owner string, res projection.Resources, now int64,
 	) (step, error) {
 		s := rewrite.Settings{Node: owner, InstanceID: set.InstanceID, SIPSource: set.SIPSource, Level: set.Level}
@@ -54,8 +69,8 @@ func Signal(fx Effects, set Settings, m Message, answer bool) Result {
 	}})
 }
 
-// Delete carries out a delete. env is for the part of the reply that is a query.
-func Delete(fx Effects, set Settings, m Message, env report.Env) Result {
+// del carries out a delete. env is for the part of the reply that is a query.
+func del(fx Effects, set Settings, m Message, env report.Env) Result {
 	return run(fx, set, command{m: m, decide: func(
 		c *projection.Call, _ string, _ projection.Resources, now int64,
 	) (step, error) {
@@ -81,8 +96,8 @@ func Delete(fx Effects, set Settings, m Message, env report.Env) Result {
 	}})
 }
 
-// Block carries out the commands that block media or DTMF, or let them through again.
-func Block(fx Effects, set Settings, m Message) Result {
+// block carries out the commands that block media or DTMF, or let them through again.
+func block(fx Effects, set Settings, m Message) Result {
 	return run(fx, set, command{m: m, decide: func(
 		c *projection.Call, _ string, _ projection.Resources, now int64,
 	) (step, error) {

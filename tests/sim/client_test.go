@@ -88,19 +88,14 @@ func (n *node) execute(p transact.Effects, m *message) transact.Result {
 	n.w.checkLevel(n)
 	set := transact.Settings{Node: n.id, InstanceID: "0123456789ab", DeleteDelay: 2, MaxReply: 65507, Level: n.level()}
 	msg := transact.Message{Request: m.Request, Encoding: ng.Bencode, Cookie: m.cookie, Raw: m.raw}
-	switch m.Command {
-	case ng.CommandOffer, ng.CommandAnswer:
-		return transact.Signal(p, set, msg, m.Command == ng.CommandAnswer)
-	case ng.CommandDelete:
-		return transact.Delete(p, set, msg, report.Env{})
-	case "query":
-		out := ng.OK()
-		if c := p.Call(); c.Live() {
-			report.Query(out.Object, c, m.Request, p.Stats(), report.Env{})
-		}
-		return transact.Result{Reply: out}
+	if res, ok := transact.Execute(p, set, msg, report.Env{}); ok {
+		return res
 	}
-	return transact.Block(p, set, msg)
+	out := ng.OK() // a query
+	if c := p.Call(); c.Live() {
+		report.Query(out.Object, c, m.Request, p.Stats(), report.Env{})
+	}
+	return transact.Result{Reply: out}
 }
 
 // any returns a node at random: clients know no better.

@@ -79,22 +79,17 @@ func (n *regionNode) here(p *regionProc, m *message, via string) reply {
 func execute(fx transact.Effects, id, via string, m *message) transact.Result {
 	set := transact.Settings{Node: id, InstanceID: "0123456789ab", DeleteDelay: 0, MaxReply: 65507, Level: events.Level}
 	msg := transact.Message{Request: m.Request, Encoding: ng.Bencode, Cookie: m.cookie, Raw: m.raw, Via: via}
-	switch m.Command {
-	case ng.CommandOffer, ng.CommandAnswer:
-		return transact.Signal(fx, set, msg, m.Command == ng.CommandAnswer)
-	case ng.CommandDelete:
-		return transact.Delete(fx, set, msg, report.Env{})
-	case "query":
-		if !fx.Call().Live() {
-			if err := fx.CatchUp(); err != nil || !fx.Call().Live() {
-				return transact.Result{Reply: ng.Error(ng.ReasonUnknownCallID)}
-			}
-		}
-		out := ng.OK()
-		report.Query(out.Object, fx.Call(), m.Request, fx.Stats(), report.Env{})
-		return transact.Result{Reply: out}
+	if res, ok := transact.Execute(fx, set, msg, report.Env{}); ok {
+		return res
 	}
-	return transact.Block(fx, set, msg)
+	if !fx.Call().Live() { // a query
+		if err := fx.CatchUp(); err != nil || !fx.Call().Live() {
+			return transact.Result{Reply: ng.Error(ng.ReasonUnknownCallID)}
+		}
+	}
+	out := ng.OK()
+	report.Query(out.Object, fx.Call(), m.Request, fx.Stats(), report.Env{})
+	return transact.Result{Reply: out}
 }
 
 // fenced tells whether a call of this region is another one's, which adopted it.
@@ -125,7 +120,7 @@ func (n *regionNode) route(key string, begins bool) regions.Route {
 }
 
 func (n *regionNode) elsewhere(p *regionProc, m *message) (reply, bool) {
-	route := n.route(m.call.key, regions.Begins(m.Command, m.ToTag))
+	route := n.route(m.call.key, regions.Begins(m.Info().Begins, m.ToTag))
 	switch {
 	case route.Home != "":
 		return n.atHome(p, n.w.regions[n.w.index(route.Home)], m), true
@@ -165,7 +160,7 @@ func (n *regionNode) fromMirror(p *regionProc, home *region, m *message) reply {
 	switch {
 	case !c.Live():
 		return reply{nil, ng.ReasonUnknownCallID}
-	case m.Command != "query" && !reachable:
+	case m.Info().Answerer != ng.HomeOrMirror && !reachable:
 		return reply{nil, reasonRegion}
 	}
 	res := execute(x, n.qualified(), n.qualified(), m)

@@ -9,6 +9,7 @@ import (
 
 	"rtpjet/events"
 	"rtpjet/ngserver/ng"
+	"rtpjet/ngserver/report"
 	"rtpjet/projection"
 	"rtpjet/projection/replay"
 	"rtpjet/projection/transact"
@@ -195,7 +196,7 @@ func (t *twin) command(seq uint64, e *logEntry) {
 		t.record(e.env)
 		return
 	}
-	res := transact.Signal(t, set, msg, req.Command == ng.CommandAnswer)
+	res, _ := transact.Execute(t, set, msg, report.Env{})
 	got := res.Reply.Append(nil, enc)
 	if len(t.Wrote) != 1 {
 		t.w.fail("%s: event %d: the twin refuses %q: %v", t.id, seq, clip(got), res.Err)

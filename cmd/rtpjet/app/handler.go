@@ -10,7 +10,6 @@ import (
 	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/ngserver/report"
-	"rtpjet/projection/transact"
 )
 
 // Handle answers one NG command: here, or as the region answers that has its call.
@@ -22,34 +21,26 @@ func (n *Node) Handle(ctx context.Context, m *ngserver.Message) ng.Reply {
 		n.log.Debug("keys or flags not understood", "call-id", m.CallID, "command", m.Command,
 			"unknown", strings.Join(m.Unknown, ", "))
 	}
-	switch m.Command {
-	case "ping":
+	switch m.Info().Action {
+	case ng.ActionPing:
 		return ng.Pong()
-	case "offer":
-		return n.signal(ctx, m, false)
-	case "answer":
-		return n.signal(ctx, m, true)
-	case "delete":
+	case ng.ActionSignal:
+		return n.mutate(ctx, m)
+	case ng.ActionDelete:
 		return n.delete(ctx, m)
-	case "query":
-		return n.query(ctx, m)
-	case "list":
-		return n.list(m)
-	case "statistics":
-		return n.statistics()
-	case "block media", "unblock media", "block DTMF", "unblock DTMF":
+	case ng.ActionBlock:
 		return n.block(ctx, m)
-	case "start recording", "stop recording", "pause recording":
+	case ng.ActionQuery:
+		return n.query(ctx, m)
+	case ng.ActionList:
+		return n.list(m)
+	case ng.ActionStatistics:
+		return n.statistics()
+	case ng.ActionRecord:
 		return n.record(ctx, m)
+	default:
+		return n.unsupported(m)
 	}
-	return n.unsupported(m)
-}
-
-// signal handles offer and answer.
-func (n *Node) signal(ctx context.Context, m *ngserver.Message, answer bool) ng.Reply {
-	return n.mutate(ctx, m, func(fx transact.Effects, msg transact.Message) transact.Result {
-		return transact.Signal(fx, n.commandSettings(), msg, answer)
-	})
 }
 
 // takesNew tells whether the node takes new calls.
@@ -67,18 +58,14 @@ func (n *Node) delete(ctx context.Context, m *ngserver.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
-	return n.mutate(ctx, m, func(fx transact.Effects, msg transact.Message) transact.Result {
-		return transact.Delete(fx, n.commandSettings(), msg, n.reportEnv())
-	})
+	return n.mutate(ctx, m)
 }
 
 func (n *Node) block(ctx context.Context, m *ngserver.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
-	reply := n.mutate(ctx, m, func(fx transact.Effects, msg transact.Message) transact.Result {
-		return transact.Block(fx, n.commandSettings(), msg)
-	})
+	reply := n.mutate(ctx, m)
 	if reply.Reason() == ng.ReasonUnsupported {
 		return n.unsupported(m)
 	}

@@ -14,13 +14,13 @@ import (
 
 // mutate runs a command that may change its call: decide, append, apply, routes, reply. The reply leaves only when the event is in
 // the log and in effect. What others write meanwhile is folded when the call is let go, and in effect before the reply leaves, too.
-func (n *Node) mutate(ctx context.Context, m *ngserver.Message, do func(transact.Effects, transact.Message) transact.Result) ng.Reply {
+func (n *Node) mutate(ctx context.Context, m *ngserver.Message) ng.Reply {
 	e := n.calls.acquire(events.Key(m.CallID), true)
 	defer n.calls.release(e)
-	res := do(n.effects(ctx, e), transact.Message{ // decide, append and apply, as often as others are faster
+	res, _ := transact.Execute(n.effects(ctx, e), n.commandSettings(), transact.Message{ // decide, append and apply, as often as others are faster
 		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw,
 		Received: m.Received.UnixMicro(), Via: m.Via,
-	})
+	}, n.reportEnv())
 	n.bring(e) // routes
 	n.undone(e, m, res.Undone)
 	n.tellResult(m, res)

@@ -39,19 +39,9 @@ const (
 // an answer from the mirror before the client gives up.
 const homeTime = 700 * time.Millisecond
 
-// concernsCall tells whether a command is about one call.
-func concernsCall(m *ngserver.Message) bool {
-	switch m.Command {
-	case "offer", "answer", "delete", "query", "block media", "unblock media", "block DTMF", "unblock DTMF",
-		"start recording", "stop recording", "pause recording":
-		return m.CallID != ""
-	}
-	return false
-}
-
 // elsewhere carries out a command whose call another region has; ok is false if that is this region's business.
 func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply ng.Reply, ok bool) {
-	if r == nil || m.Via != "" || !concernsCall(m) {
+	if r == nil || m.Via != "" || m.CallID == "" || !m.Info().ConcernsCall() {
 		return reply, false
 	}
 	key := events.Key(m.CallID)
@@ -77,7 +67,7 @@ func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply
 	if len(others) > 0 { // which is rare, and they cost more than all else here
 		records = r.known()
 	}
-	route := regions.Decide(false, e != nil, regions.Begins(m.Command, m.ToTag), others, records)
+	route := regions.Decide(false, e != nil, regions.Begins(m.Info().Begins, m.ToTag), others, records)
 	switch {
 	case route.Home != "":
 		p := r.peer(route.Home)

@@ -38,7 +38,7 @@ func (r *regionState) fromMirror(ctx context.Context, p *regionPeer, m *ngserver
 	switch {
 	case !c.Live():
 		return ng.Error(ng.ReasonUnknownCallID)
-	case m.Command == "query":
+	case m.Info().Answerer == ng.HomeOrMirror:
 		reply := ng.Warning(fmt.Sprintf("This is from the mirror of region %s, %s: %s", p.Name, ageText(age), why))
 		reply.Str("region", p.Name)
 		reply.Int("mirror age", max(age, 0)/1000)
@@ -77,15 +77,8 @@ func (r *regionState) appendFrom(ctx context.Context, p *regionPeer, l RegionLog
 		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw, Received: m.Received.UnixMicro(),
 		Via: r.qualified(),
 	}
-	var res transact.Result
-	switch m.Command {
-	case "offer", "answer":
-		res = transact.Signal(fx, set, msg, m.Command == "answer")
-	case "delete":
-		res = transact.Delete(fx, set, msg, r.n.reportEnv())
-	case "block media", "unblock media", "block DTMF", "unblock DTMF":
-		res = transact.Block(fx, set, msg)
-	default:
+	res, ok := transact.Execute(fx, set, msg, r.n.reportEnv())
+	if !ok {
 		return r.refuseFor(p, m, "the command needs a node of that region")
 	}
 	var refusal *projection.Refusal

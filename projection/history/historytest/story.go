@@ -60,14 +60,9 @@ func (s *Story) Do(command string, keysAndValues ...any) {
 		Received: s.Now - 740,
 	}
 	set := transact.Settings{Node: s.Node, InstanceID: "0123456789ab", DeleteDelay: 30, MaxReply: math.MaxInt, Level: events.Level}
-	var res transact.Result
-	switch command {
-	case ng.CommandOffer, ng.CommandAnswer:
-		res = transact.Signal(fx, set, msg, command == ng.CommandAnswer)
-	case ng.CommandDelete:
-		res = transact.Delete(fx, set, msg, report.Env{})
-	default:
-		res = transact.Block(fx, set, msg)
+	res, ok := transact.Execute(fx, set, msg, report.Env{})
+	if !ok {
+		panic(command + " changes no call")
 	}
 	must(res.Err)
 	s.log(fx)
