@@ -95,9 +95,13 @@ var arrows = map[string]rule{
 	"cmd/rtpjet/bench": {own: []string{"tests/lab"}, foreign: []string{
 		"github.com/pion/", "github.com/zeebo/bencode", "golang.org/x/sys/unix",
 	}},
+	"cmd/rtpjet/node/floats": {own: []string{
+		"cmd/rtpjet/admin", "cmd/rtpjet/keeper", "embed", "events", "projection/floats", "projection/members", "relay/plan",
+	}, foreign: []string{"golang.org/x/sync/errgroup"}},
 	"cmd/rtpjet/app": {own: []string{
-		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/httpd", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/version", "cmd/rtpjet/web",
-		"embed", "embed/server", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection", "projection/floats", "projection/history", "projection/members",
+		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/httpd", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node/floats", "cmd/rtpjet/version",
+		"cmd/rtpjet/web",
+		"embed", "embed/server", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection", "projection/history", "projection/members",
 		"projection/pages", "projection/regions", "projection/replica", "projection/transact", "relay", "relay/plan",
 	}, foreign: []string{
 		"github.com/nats-io/nats.go", "github.com/prometheus/client_golang/prometheus/promhttp", "golang.org/x/sync/errgroup", "golang.org/x/time/rate",
@@ -188,6 +192,8 @@ func TestImportsRule(t *testing.T) {
 		{"embed", `import "github.com/nats-io/nats-server/v2/server"`, 1},
 		{"embed/server", `import "rtpjet/embed"; import "github.com/nats-io/nats-server/v2/server"`, 0},
 		{"cmd/rtpjet/keeper/netaddr", `import "rtpjet/relay"`, 1},
+		{"cmd/rtpjet/node/floats", `import "rtpjet/cmd/rtpjet/keeper"; import "rtpjet/embed"; import "time"; var t = time.Now()`, 0},
+		{"cmd/rtpjet/node/floats", `import "rtpjet/cmd/rtpjet/app"`, 1},
 		{"ngserver/rewrite", `import "rtpjet/ngserver"`, 1},
 		{"cmd/rtpjet/cli", `import "rtpjet/cmd/rtpjet/admin"; import "rtpjet/embed"`, 0},
 		{"cmd/rtpjet/cli", `import "rtpjet/cmd/rtpjet/app"`, 1},

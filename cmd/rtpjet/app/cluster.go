@@ -108,7 +108,7 @@ func (c *cluster) run(ctx context.Context) error {
 	g.Go(func() error { return c.beat(ctx) })
 	g.Go(func() error { return c.link.KeepReplicas(ctx) })
 	g.Go(func() error { return c.udp.receive(ctx, c.heardUDP) })
-	g.Go(func() error { return c.n.floats.run(ctx) })
+	g.Go(func() error { return c.n.floats.Run(ctx, c.began) })
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():

@@ -32,7 +32,7 @@ func (n *Node) Status() admin.Status {
 		Unlogged: n.unlogged.num.Load(),
 	}
 	s.Writes, s.WritesFor = n.level()
-	s.Floats = n.floats.status()
+	s.Floats = n.floats.Status()
 	s.Regions = n.regions.status()
 	if c := n.cluster; c != nil {
 		s.Epoch = c.epoch.Load()
@@ -80,7 +80,7 @@ func (o operators) Why(req admin.WhyRequest) admin.WhyReply {
 func (o operators) Drain(ctx context.Context, req admin.DrainRequest, answer func(admin.Reply)) {
 	c := o.c
 	c.n.draining.Store(req.On)
-	c.n.floats.setDraining(req.On)
+	c.n.floats.Drain(req.On)
 	uctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := c.update(uctx, func(l *members.Lease, _ uint64) { l.Draining = req.On }); err != nil {
@@ -89,7 +89,7 @@ func (o operators) Drain(ctx context.Context, req admin.DrainRequest, answer fun
 	c.beatOnce(false)
 	if req.On && req.Move {
 		mctx, cancel := context.WithTimeout(ctx, admin.MoveTime)
-		left := c.n.floats.handOver(mctx)
+		left := c.n.floats.HandOver(mctx)
 		cancel()
 		if left > 0 {
 			answer(admin.Reply{Error: "not all floats of the node could move; see rtpjet float list", Calls: int(c.n.ownCalls())})

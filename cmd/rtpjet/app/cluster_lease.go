@@ -28,7 +28,7 @@ func (c *cluster) claim(ctx context.Context) error {
 	}
 	mine := members.Lease{
 		Format: events.Version, Level: events.Level, Node: c.n.id, Zone: c.n.cfg.Zone, State: members.Up, Instance: hex.EncodeToString(id[:]),
-		Version: version.Short(), Started: c.n.now(), NG: c.n.Addrs(), UDP: c.udp.addr(), Keeper: c.n.floats.addr(),
+		Version: version.Short(), Started: c.n.now(), NG: c.n.Addrs(), UDP: c.udp.addr(), Keeper: c.n.floats.Addr(),
 	}
 	mine.Describe(c.n.cfg.Interfaces)
 	if err := c.checkKey(ctx); err != nil {
@@ -165,10 +165,10 @@ func (c *cluster) leaseChanged(in embed.Lease, deleted bool) {
 	}
 	id, ok := cutLease(in.Key)
 	if !ok {
-		c.n.floats.recorded(in, deleted)
+		c.n.floats.Recorded(in, deleted)
 		return
 	}
-	defer c.n.floats.membersChanged()
+	defer c.n.floats.NodesChanged()
 	var l members.Lease
 	if !deleted {
 		var err error

@@ -125,7 +125,7 @@ func (x *effects) Fence(node string) error {
 // Place implements [transact.Effects]. Where there are floats, calls belong to them.
 func (x *effects) Place(w transact.Wish) (string, bool) {
 	switch {
-	case len(x.n.floats.known()) > 0:
+	case len(x.n.floats.Known()) > 0:
 		return x.placeOnFloat(w)
 	case x.n.cluster == nil:
 		return x.n.id, x.n.takesNew() && !slices.Contains(w.Tried, x.n.id)
@@ -144,14 +144,15 @@ func (x *effects) placeOnFloat(w transact.Wish) (string, bool) {
 		if !ok {
 			break
 		}
-		if owner, ok := x.n.floats.choose(node, was); ok {
+		if owner, ok := x.n.floats.Choose(node, was); ok {
 			return owner, true
 		}
 		w.Tried = append(w.Tried, node)
 	}
-	for _, u := range x.n.floats.known() {
-		if x.n.judge(u.owner) == members.Silent && !was(u.owner) && time.Since(x.began) < verdictTime && x.Await(u.owner) == members.Alive {
-			return u.owner, true
+	for _, f := range x.n.floats.Known() {
+		owner := f.Owner()
+		if x.n.judge(owner) == members.Silent && !was(owner) && time.Since(x.began) < verdictTime && x.Await(owner) == members.Alive {
+			return owner, true
 		}
 	}
 	return x.n.id, false
@@ -189,7 +190,7 @@ func (x *effects) reserveAt(carrier, owner string, bind netip.Addr, num int) ([]
 	defer cancel()
 	if x.n.owner(owner).floating() {
 		go func() { // ends with ctx at the latest
-			x.n.floats.wait(ctx, func() bool { return x.n.carrier(owner) != carrier })
+			x.n.floats.Wait(ctx, func() bool { return x.n.carrier(owner) != carrier })
 			cancel()
 		}()
 	}
@@ -203,7 +204,7 @@ func (x *effects) nextCarrier(owner, before string) bool {
 	if now := x.n.carrier(owner); now != "" && now == before {
 		return pause(ctx, followPace/2)
 	}
-	return x.n.floats.wait(ctx, func() bool { return x.n.carrier(owner) != "" })
+	return x.n.floats.Wait(ctx, func() bool { return x.n.carrier(owner) != "" })
 }
 
 // Release implements [transact.Effects].

@@ -3,11 +3,11 @@ package app
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"runtime"
 	"sync"
 	"time"
 
+	"rtpjet/cmd/rtpjet/admin"
 	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/cmd/rtpjet/version"
 	"rtpjet/embed"
@@ -28,12 +28,12 @@ func (n *Node) measure(ctx context.Context) *metrics.Snapshot {
 			Unlogged: n.unlogged.num.Load(), Held: n.uncertain.num.Load(),
 			Unreadable: n.unreadable.Load(), Unopened: n.unsealed.Load(), Archiving: n.journal.Archiving(),
 		},
-		Floats: n.floats.measure(),
+		Floats: measureFloats(n.floats.Status()),
 	}
 	if since := n.logAway.Load(); since != 0 {
 		s.Log.Away = max(0, time.Duration(n.now()-since)*time.Microsecond)
 	}
-	floating := n.floats.addresses()
+	floating := n.floats.Addresses()
 	for _, p := range totals.Pools {
 		s.Pools = append(s.Pools, metrics.Pool{Addr: p.Addr, Float: floating[p.Addr], Used: p.Used, Free: p.Free, Resting: p.Resting})
 	}
@@ -182,28 +182,11 @@ func (r *regionState) measure() (out []metrics.Region) {
 
 func heardFor(us int64) time.Duration { return time.Duration(us) * time.Microsecond }
 
-func (f *floatState) measure() []metrics.Float {
-	if f == nil {
-		return nil
-	}
-	var out []metrics.Float
-	for _, s := range f.status() {
+func measureFloats(list []admin.FloatStatus) (out []metrics.Float) {
+	for _, s := range list {
 		out = append(out, metrics.Float{
 			ID: s.Float, Held: s.Holding, Warm: s.Warm, HasHolder: s.Holder != "", Epoch: s.Epoch, Calls: s.Calls,
 		})
-	}
-	return out
-}
-
-// addresses are the floating addresses that this node can hold, with the float of each.
-func (f *floatState) addresses() map[netip.Addr]string {
-	out := make(map[netip.Addr]string)
-	for _, u := range f.known() {
-		if u.own != nil {
-			for _, i := range u.own.Interfaces.All() {
-				out[i.Addr] = u.id
-			}
-		}
 	}
 	return out
 }

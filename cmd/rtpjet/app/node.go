@@ -15,6 +15,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"rtpjet/cmd/rtpjet/metrics"
+	"rtpjet/cmd/rtpjet/node/floats"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/ngserver"
@@ -98,8 +99,8 @@ type Node struct {
 
 	calls    *registry
 	retry    retries
-	cluster  *cluster    // nil: the node is alone
-	floats   *floatState // nil likewise
+	cluster  *cluster       // nil: the node is alone
+	floats   *floats.Driver // nil likewise
 	regions  *regionState
 	draining atomic.Bool
 
@@ -184,7 +185,7 @@ func NewNode(cfg NodeConfig) (*Node, error) {
 			return nil, err
 		}
 		n.cluster.udp.peers = n.cluster.peerAddrs
-		n.floats = newFloatState(n, n.cluster, cfg.Floats)
+		n.floats = newFloatDriver(n, cfg.Floats)
 		n.regions = newRegionState(n, cfg)
 	}
 	return n, nil
@@ -293,7 +294,7 @@ func (n *Node) resume() {
 	n.backlog.Store(false)
 	n.relaying.Store(true)
 	if n.floats != nil {
-		n.floats.ready()
+		n.floats.Ready()
 	}
 	if own.Load() > 0 {
 		n.log.Info("calls taken up again", "calls", own.Load(), "after", n.clock().Sub(n.started))

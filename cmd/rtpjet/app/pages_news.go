@@ -121,7 +121,7 @@ func (n *Node) view() pages.View {
 		}
 		v.Nodes[r.Node] = nv
 	}
-	for _, s := range n.floats.status() {
+	for _, s := range n.floats.Status() {
 		v.Floats[s.Float] = pages.FloatView{
 			Holder: s.Holder, Successor: s.Successor, Epoch: s.Epoch, Calls: s.Calls, Moves: s.Moves, Why: s.Why, Silence: s.Silence,
 		}

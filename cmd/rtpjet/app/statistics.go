@@ -52,8 +52,8 @@ func (n *Node) interfaceUse(pools []relay.PoolUsage) []report.Interface {
 	}
 	var out []report.Interface
 	all := n.cfg.Interfaces.All()
-	for _, u := range n.floats.held() {
-		all = append(all, u.own.Interfaces.All()...)
+	for _, f := range n.floats.Held() {
+		all = append(all, f.Own().All()...)
 	}
 	for _, i := range all {
 		p, ours := byAddr[i.Addr]
