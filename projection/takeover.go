@@ -13,7 +13,7 @@ import (
 // why is for people. On error (a *Refusal) the caller releases what was reserved.
 func DecideTakeover(c *Call, owner, why string, res Resources, now int64) (events.TakenOver, error) {
 	ev := events.TakenOver{Owner: owner, From: c.Owner, Epoch: c.Epoch + 1, Why: why}
-	h := rehousing{res: res, now: now, moved: make(map[netip.AddrPort]netip.AddrPort)}
+	h := relocation{res: res, now: now, moved: make(map[netip.AddrPort]netip.AddrPort)}
 	for _, p := range c.Parties {
 		if p == nil {
 			continue
@@ -41,15 +41,15 @@ func DecideTakeover(c *Call, owner, why string, res Resources, now int64) (event
 	return ev, nil
 }
 
-// rehousing gives sections new sockets in place of those that they have.
-type rehousing struct {
+// relocation gives sections new sockets, at the new owner, in place of those that they have.
+type relocation struct {
 	res   Resources
 	now   int64
 	moved map[netip.AddrPort]netip.AddrPort // from the sockets of the owner before to those of this one
 }
 
 // section moves a section of a party.
-func (h *rehousing) section(m *events.Media) error {
+func (h *relocation) section(m *events.Media) error {
 	m.Earlier = nil
 	if !m.Local.RTP.IsValid() {
 		return nil
@@ -64,7 +64,7 @@ func (h *rehousing) section(m *events.Media) error {
 
 // proposed moves a section of an offer, to the sockets of the party's section if the two were the same. The sockets of one that
 // is not pending are gone.
-func (h *rehousing) proposed(m *events.Media, pending bool) error {
+func (h *relocation) proposed(m *events.Media, pending bool) error {
 	m.Earlier, m.Told = nil, false
 	rtp, shared := h.moved[m.Local.RTP]
 	switch {
@@ -83,7 +83,7 @@ func (h *rehousing) proposed(m *events.Media, pending bool) error {
 }
 
 // sockets gives a section the new sockets for those that it has.
-func (h *rehousing) sockets(m *events.Media) error {
+func (h *relocation) sockets(m *events.Media) error {
 	local, ok := h.res.Local(m.Interface, familyOf(m.Local.RTP.Addr()))
 	if !ok {
 		return &Refusal{Reason: ng.ReasonOutOfPorts}

@@ -115,7 +115,7 @@ func block(fx Effects, set Settings, m Message) Result {
 
 // replyInLog finds the reply to a command that is in the log: the same bytes under the same cookie, at another node or after the
 // reply cache forgot; or an offer or answer, byte for byte the last one that changed the call, under a new cookie
-// (docs/ng.md, "Repeated messages"). A reply that names the sockets of an owner before this one is none.
+// (docs/ng.md, "Repeated messages"). A reply that names the sockets of a former owner does not count.
 func (r *runner) replyInLog(c *projection.Call) (ng.Reply, bool, error) {
 	m := r.cmd.m
 	if c.Gen == 0 || m.Cookie == "" && !c.Live() {
@@ -155,8 +155,8 @@ func takesSockets(ev events.Event) bool {
 	}
 }
 
-// unchanged finds the reply to the last offer or answer. Only addresses may have been learned in between: a deleted branch is
-// gone even if the same offer brings it back, and a forced version counts repetitions.
+// unchanged finds the reply to the last offer or answer, if this command is the same and only addresses were learned in between:
+// after a delete the same offer makes the branch anew, and force-increment-sdp-ver counts repetitions.
 func (r *runner) unchanged(c *projection.Call) (ng.Reply, bool, error) {
 	if !r.cmd.moves || !c.Live() || c.LastRequest != r.cmd.digest || c.DeleteAt != 0 || r.cmd.m.Replace.ForceIncrementSDPVer {
 		return ng.Reply{}, false, nil

@@ -69,7 +69,8 @@ type step struct {
 // command is a command whose decision can be made any number of times, on the call as it is.
 type command struct {
 	m Message
-	// creates: the command may begin a call. moves: its reply names sockets, so that a call whose owner is gone needs another.
+	// creates: the command may begin a call. moves: its reply names sockets,
+	// so that a call whose owner is gone needs another one first.
 	creates, moves bool
 	digest         uint64 // of an offer or answer
 	decide         func(c *projection.Call, owner string, res projection.Resources, now int64) (step, error)
