@@ -90,16 +90,6 @@ func parseEncoding(text string) (e Encoding, ok bool) {
 	return e, ok
 }
 
-// Matches reports whether e is meant by want: names are compared in any case, rate and channels only where want gives them,
-// as NG's codec lists have it.
-func (e Encoding) Matches(want Encoding) bool {
-	return equalFold(e.Name, want.Name) && (want.Rate == 0 || want.Rate == e.Rate) &&
-		(want.Channels == 0 || want.Channels == e.Channels)
-}
-
-// Is reports whether the encoding has that name, in any case.
-func (e Encoding) Is(name string) bool { return equalFold(e.Name, name) }
-
 // Codecs returns the section's payload types in the order of its m= line, each once. It is nil for sections that are not
 // RTP; formats that are no payload type are left out (Session.Check refuses them). Of several rtpmap lines for one payload
 // type the last counts, as with rtpengine.

@@ -152,12 +152,6 @@ type RTCPAttr struct {
 	Addr netip.Addr // the zero Addr if the attribute has none
 }
 
-// RTCPAttr returns the section's a=rtcp if it has a usable one.
-func (m *Media) RTCPAttr() (r RTCPAttr, ok bool) {
-	r, ok, _ = m.rtcpAttr()
-	return r, ok
-}
-
 // rtcpAttr reads the section's a=rtcp. Port 0 and no value at all are the same as no attribute: phones write them when
 // they mean none.
 func (m *Media) rtcpAttr() (r RTCPAttr, ok, bad bool) {
@@ -229,27 +223,11 @@ func (m *Media) value(k Kind) string {
 	return ""
 }
 
-// inherited is value with the session's attribute as fallback.
-func (m *Media) inherited(k Kind) string {
-	if a := m.Lookup(k); a != nil {
-		return strings.Trim(a.Value, " ")
-	}
-	return ""
-}
-
 // Mid returns the value of a=mid, "" if there is none.
 func (m *Media) Mid() string { return m.value(KindMid) }
 
 // Label returns the value of a=label, "" if there is none.
 func (m *Media) Label() string { return m.value(KindLabel) }
-
-// Fingerprint returns a=fingerprint of the section or its session.
-func (m *Media) Fingerprint() (f Fingerprint, ok bool) {
-	return ParseFingerprint(m.inherited(KindFingerprint))
-}
-
-// ICELite reports whether the section or its session has a=ice-lite.
-func (m *Media) ICELite() bool { return m.Lookup(KindICELite) != nil }
 
 // UsesICE reports whether the author offers ICE: it gave a user fragment.
 func (m *Media) UsesICE() bool { return m.Lookup(KindICEUfrag) != nil }
