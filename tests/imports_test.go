@@ -92,9 +92,6 @@ var arrows = map[string]rule{
 		"events", "ngserver", "ngserver/ng", "ngserver/report", "projection/transact", "relay", "relay/plan",
 	}, foreign: []string{"github.com/prometheus/client_golang/"}},
 	"cmd/rtpjet/demo": {own: []string{"ngserver/bencode"}},
-	"cmd/rtpjet/bench": {own: []string{"tests/lab"}, foreign: []string{
-		"github.com/pion/", "github.com/zeebo/bencode", "golang.org/x/sys/unix",
-	}},
 	"cmd/rtpjet/node/floats": {own: []string{
 		"cmd/rtpjet/admin", "cmd/rtpjet/keeper", "embed", "events", "projection/floats", "projection/members", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup"}},
@@ -106,10 +103,20 @@ var arrows = map[string]rule{
 	}, foreign: []string{
 		"github.com/nats-io/nats.go", "github.com/prometheus/client_golang/prometheus/promhttp", "golang.org/x/sync/errgroup", "golang.org/x/time/rate",
 	}},
+
+	// What measures servers shares nothing with ours, so that it cannot share its mistakes: all protocols come from libraries.
+	"cmd/rtpjet-bench": {own: []string{"cmd/rtpjet-bench/bench"}},
+	"cmd/rtpjet-bench/bench": {foreign: []string{
+		"github.com/zeebo/bencode", "github.com/pion/sdp/v3", "github.com/pion/rtp", "github.com/pion/rtcp", "github.com/pion/srtp/v3",
+		"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/unix",
+	}},
 }
 
 // free tells whether the files of a folder may import anything.
 func free(folder string) bool {
+	if _, ok := arrows[folder]; ok {
+		return false
+	}
 	if folder == "cmd/rtpjet" || strings.HasPrefix(folder, "cmd/") && !strings.HasPrefix(folder, "cmd/rtpjet/") {
 		return true // a program
 	}
@@ -198,6 +205,9 @@ func TestImportsRule(t *testing.T) {
 		{"cmd/rtpjet/cli", `import "rtpjet/cmd/rtpjet/admin"; import "rtpjet/embed"`, 0},
 		{"cmd/rtpjet/cli", `import "rtpjet/cmd/rtpjet/app"`, 1},
 		{"cmd/rtpjet/admin", `import "rtpjet/cmd/rtpjet/config"`, 1},
+		{"cmd/rtpjet-bench/bench", `import "github.com/pion/rtp"; import "github.com/zeebo/bencode"; import "net"`, 0},
+		{"cmd/rtpjet-bench/bench", `import "rtpjet/ngserver/bencode"`, 1},
+		{"cmd/rtpjet-bench/bench", `import "rtpjet/tests/lab"`, 1},
 		{"ngserver/rewrite", `import "rtpjet/cmd/rtpjet/app"`, 1},
 	} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), "x.go", "package x;"+test.source, parser.SkipObjectResolution)

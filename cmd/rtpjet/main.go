@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"rtpjet/cmd/rtpjet/app"
-	"rtpjet/cmd/rtpjet/bench"
 	"rtpjet/cmd/rtpjet/cli"
 	"rtpjet/cmd/rtpjet/config"
 	"rtpjet/cmd/rtpjet/demo"
@@ -52,8 +51,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		config.WriteCompletion(stdout)
 	case "version":
 		fmt.Fprintln(stdout, "rtpjet", version.Text())
-	case "bench":
-		return bench.Run(ctx, cmd.Args, stdout, stderr)
 	case "demo":
 		return demo.Run(ctx, cmd.Args, stdout, stderr)
 	case "serve", "dev":

@@ -26,7 +26,7 @@ type Command struct {
 	Float FloatOptions
 	// Region is set for the region commands.
 	Region RegionOptions
-	// Args are what bench and demo get.
+	// Args are what demo gets.
 	Args []string
 	// Topic is the command that help is asked for; may be empty.
 	Topic string
@@ -44,6 +44,9 @@ type LogOptions struct {
 	Keys bool
 }
 
+// errBench is for those who know the command of earlier builds.
+const errBench usageError = "bench is a program of its own now, rtpjet-bench, with the same options: go build -o bin/rtpjet-bench ./cmd/rtpjet-bench"
+
 // ParseArgs reads a command line, without the program's name, and the configuration file that it leads to. Its error says
 // everything that is wrong, one sentence a line; errors of the operator match [ErrUsage].
 func ParseArgs(ctx context.Context, args []string, env Env) (Command, error) {
@@ -60,7 +63,9 @@ func ParseArgs(ctx context.Context, args []string, env Env) (Command, error) {
 		return parseMan(rest)
 	case "completion":
 		return parseCompletion(rest)
-	case "bench", "demo":
+	case "bench":
+		return Command{}, errBench
+	case "demo":
 		return Command{Name: name, Args: rest}, nil
 	case "dev", "serve":
 		return parseServe(ctx, name, rest, env)
@@ -105,7 +110,10 @@ func parseHelp(words []string) (Command, error) {
 	if topic == "" {
 		return Command{Name: "help"}, nil
 	}
-	if words[0] == "bench" || words[0] == "demo" { // they know their options
+	switch words[0] {
+	case "bench":
+		return Command{}, errBench
+	case "demo": // it knows its options
 		return Command{Name: words[0], Args: append(slices.Clone(words[1:]), "--help")}, nil
 	}
 	if commandNamed(topic) != nil || groups[topic] != nil {

@@ -40,8 +40,6 @@ var commands = []command{
 	{"region list", "[--nats URL]", "list the other regions: how they are, and how old their mirrors", nil, regionPage},
 	{"region adopt", "NAME", "make the calls of a region that is lost this one's; region forget NAME: as if never heard", []string{"region forget"}, regionPage},
 	{"demo", "[--calls N]", "a cluster of three nodes on this machine, with calls, and one node killed", nil, nil},
-	{"bench", "[OPTION...]", "measure a server: calls with RTP", nil, nil},
-	{"bench control", "[OPTION...]", "measure a server: calls a second", nil, nil},
 	{"man", "", "print the manual page: rtpjet man | man -l -", nil, nil},
 	{"completion", "bash", "print what bash needs to complete commands and options", nil, nil},
 	{"version", "", "print the version", nil, nil},

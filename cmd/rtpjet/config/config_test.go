@@ -357,7 +357,8 @@ func TestCommands(t *testing.T) {
 		{"serve --version", Command{Name: "version"}},
 		{"version", Command{Name: "version"}},
 		{"-v", Command{Name: "version"}},
-		{"bench control -c 8 --x", Command{Name: "bench", Args: []string{"control", "-c", "8", "--x"}}},
+		{"demo --calls 8 --x", Command{Name: "demo", Args: []string{"--calls", "8", "--x"}}},
+		{"help demo", Command{Name: "demo", Args: []string{"--help"}}},
 		{"call list", Command{Name: "call list", Log: LogOptions{NATS: []string{"nats://127.0.0.1:4222"}, Region: "default"}}},
 		{"call show abc --json --region=eu --nats a:1", Command{Name: "call show", Call: "abc", Log: LogOptions{NATS: []string{"nats://a:1"}, Region: "eu", JSON: true}}},
 		{"call show -- --odd", Command{Name: "call show", Call: "--odd", Log: LogOptions{NATS: []string{"nats://127.0.0.1:4222"}, Region: "default"}}},
@@ -367,6 +368,16 @@ func TestCommands(t *testing.T) {
 		got, err := parse(t, testEnv(nil), tt.args)
 		if diff := cmp.Diff(tt.want, got); diff != "" || err != nil {
 			t.Errorf("%s: %v\n%s", tt.args, err, diff)
+		}
+	}
+}
+
+// TestBenchHasMoved: who knows the command of earlier builds is told the name of the new program.
+func TestBenchHasMoved(t *testing.T) {
+	for _, args := range []string{"bench", "bench control --callers 8", "bench --help", "help bench"} {
+		_, err := parse(t, testEnv(nil), args)
+		if !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "rtpjet-bench") {
+			t.Errorf("%s: %v", args, err)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/cmd/rtpjet-bench/bench"
 )
 
 // kinds are the flags of the generator for the kinds of media that it speaks.
@@ -25,7 +25,7 @@ var kinds = map[string][]string{
 	"SRTP": {"--srtp", "AES_CM_128_HMAC_SHA1_80"}, // the caller of each call; the callee speaks RTP
 }
 
-// generator is `rtpjet bench silence` in the namespace of the phones.
+// generator is `rtpjet-bench silence` in the namespace of the phones.
 type generator struct {
 	cmd     *exec.Cmd
 	words   io.WriteCloser

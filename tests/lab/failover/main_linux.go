@@ -26,7 +26,7 @@ import (
 	"syscall"
 	"time"
 
-	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/cmd/rtpjet-bench/bench"
 	"rtpjet/tests/lab"
 	"rtpjet/tests/lab/plot"
 	"rtpjet/tests/lab/report"

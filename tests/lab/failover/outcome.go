@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 
-	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/cmd/rtpjet-bench/bench"
 )
 
 // outcome is one run: a line of the file of runs, from which table and plot are made.

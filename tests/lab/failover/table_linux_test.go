@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/cmd/rtpjet-bench/bench"
 	"rtpjet/tests/lab/plot"
 )
 

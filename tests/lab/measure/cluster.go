@@ -17,7 +17,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/cmd/rtpjet-bench/bench"
 	"rtpjet/tests/lab"
 )
 
@@ -195,18 +195,18 @@ func ping(addr string) error {
 	return err
 }
 
-// bench runs `rtpjet bench` against some of the nodes.
+// bench runs `rtpjet-bench` against some of the nodes.
 func (c *nodes) bench(result any, mode string, which []int, args ...string) error {
 	var list []string
 	for _, i := range which {
 		list = append(list, at(i, 2223))
 	}
 	full := append([]string{"bench", mode, "--ng", strings.Join(list, ",")}, args...)
-	shown := strings.Join(full, " ")
+	shown := strings.Join(full[1:], " ")
 	for i, p := range c.procs {
 		shown = strings.Replace(shown, fmt.Sprint(p.PID), fmt.Sprintf("PID%d", i+1), 1)
 	}
-	c.r.commands = append(c.r.commands, "rtpjet "+shown)
+	c.r.commands = append(c.r.commands, "rtpjet-bench "+shown)
 	out, err := lab.Output(&c.r.net.Server, append([]string{c.r.self}, append(full, "--json")...)...)
 	if err != nil {
 		return err

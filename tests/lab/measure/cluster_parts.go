@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/cmd/rtpjet-bench/bench"
 	"rtpjet/tests/lab"
 )
 

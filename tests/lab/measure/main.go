@@ -23,7 +23,7 @@ import (
 	"strings"
 	"syscall"
 
-	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/cmd/rtpjet-bench/bench"
 	"rtpjet/tests/lab"
 	"rtpjet/tests/lab/report"
 )

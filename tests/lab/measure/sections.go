@@ -11,7 +11,7 @@ import (
 	"strconv"
 	"strings"
 
-	"rtpjet/cmd/rtpjet/bench"
+	"rtpjet/cmd/rtpjet-bench/bench"
 	"rtpjet/tests/lab"
 )
 
@@ -256,7 +256,7 @@ func (r *oneRun) with(ctx context.Context, f func(server *lab.Server, pids strin
 	return f(server, strconv.Itoa(server.PID)+pids)
 }
 
-// bench runs `rtpjet bench` in the client's namespace and decodes its result.
+// bench runs `rtpjet-bench` in the client's namespace and decodes its result.
 func (r *oneRun) bench(server *lab.Server, pids string, result any, mode string, args ...string) error {
 	full := []string{"bench"}
 	if mode != "" {
@@ -264,11 +264,11 @@ func (r *oneRun) bench(server *lab.Server, pids string, result any, mode string,
 	}
 	full = append(full, "--ng", server.NG.String(), "--local", r.net.Client.Addr.String(), "--pid", pids)
 	full = append(full, args...)
-	shown := strings.Join(full, " ")
+	shown := strings.Join(full[1:], " ")
 	shown = strings.Replace(shown, "--pid "+pids, "--pid PID", 1)
 	shown = strings.Replace(shown, "--log "+server.Log+" ", "", 1)
 	shown = strings.Replace(shown, server.CommandLine(), "'COMMAND THAT STARTS THE SERVER'", 1)
-	r.commands = append(r.commands, "rtpjet "+shown)
+	r.commands = append(r.commands, "rtpjet-bench "+shown)
 	out, err := lab.Output(&r.net.Client, append([]string{r.self}, append(full, "--json")...)...)
 	if err != nil {
 		select {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// ClusterResult is what `rtpjet bench cluster` found, part by part; a part that was not asked for is absent.
+// ClusterResult is what `rtpjet-bench cluster` found, part by part; a part that was not asked for is absent.
 type ClusterResult struct {
 	Nodes  int              `json:"nodes"`
 	Calls  *ClusterCalls    `json:"calls,omitempty"`
@@ -22,13 +22,13 @@ type ClusterResult struct {
 	Held   []*ClusterHeld   `json:"held,omitempty"`
 }
 
-const clusterUsage = `rtpjet bench cluster: use all nodes of a cluster as one.
+const clusterUsage = `rtpjet-bench cluster: use all nodes of a cluster as one.
 
-  rtpjet bench cluster --ng 192.0.2.1:2223,192.0.2.2:2223,192.0.2.3:2223 --calls 2000
-  rtpjet bench cluster --ng ... --at-once 1000
-  rtpjet bench cluster --ng ... --update-latency 1000
-  rtpjet bench cluster --ng ... --rate 200 --duration 30s      (kill a node meanwhile)
-  rtpjet bench cluster --ng ... --hold 10000 --name x; then --ask and --drop with the same name
+  rtpjet-bench cluster --ng 192.0.2.1:2223,192.0.2.2:2223,192.0.2.3:2223 --calls 2000
+  rtpjet-bench cluster --ng ... --at-once 1000
+  rtpjet-bench cluster --ng ... --update-latency 1000
+  rtpjet-bench cluster --ng ... --rate 200 --duration 30s      (kill a node meanwhile)
+  rtpjet-bench cluster --ng ... --hold 10000 --name x; then --ask and --drop with the same name
 
 Without one of these, the first three of them. Each command of a call goes to any of the nodes.
 The node that has a call's ports is told by the address in its SDPs, which should be that of its --ng.
@@ -51,9 +51,9 @@ type clusterParts struct {
 	duration                                        time.Duration
 }
 
-// runCluster is `rtpjet bench cluster`.
+// runCluster is `rtpjet-bench cluster`.
 func runCluster(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := newFlagSet("bench cluster", clusterUsage, stderr)
+	fs := newFlagSet("rtpjet-bench cluster", clusterUsage, stderr)
 	var c common
 	var p clusterParts
 	fs.StringVar(&c.ng, "ng", "127.0.0.1:2223", "`HOST:PORT,...` of the NG servers of all nodes (UDP)")

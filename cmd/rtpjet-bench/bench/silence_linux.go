@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// SilenceEvent is a line that `rtpjet bench silence --control` writes.
+// SilenceEvent is a line that `rtpjet-bench silence --control` writes.
 type SilenceEvent struct {
 	Event  string         `json:"event"` // flowing, checked or done
 	At     int64          `json:"at"`    // ns since 1970
@@ -32,7 +32,7 @@ type SilenceCheck struct {
 	Moved    int          `json:"moved"` // legs that a re-offer gave another address
 }
 
-// SilenceResult is what `rtpjet bench silence` found.
+// SilenceResult is what `rtpjet-bench silence` found.
 type SilenceResult struct {
 	Calls        int            `json:"calls"`
 	PlaceSeconds float64        `json:"place_s"`
@@ -56,10 +56,10 @@ type SilenceResult struct {
 	Overflows  uint64  `json:"receive_overflows"`
 }
 
-const silenceUsage = `rtpjet bench silence: place calls, let media flow, and report each stream's longest silence.
+const silenceUsage = `rtpjet-bench silence: place calls, let media flow, and report each stream's longest silence.
 
-  rtpjet bench silence --ng 192.0.2.100:2223 --calls 100 --duration 30s       (break something meanwhile)
-  rtpjet bench silence --ng 192.0.2.100:2223 --calls 2000 --fast 100 --slow-rate 2
+  rtpjet-bench silence --ng 192.0.2.100:2223 --calls 100 --duration 30s       (break something meanwhile)
+  rtpjet-bench silence --ng 192.0.2.100:2223 --calls 2000 --fast 100 --slow-rate 2
 
 With --fast, an evenly spread part of the calls has the full --rate, and its silence is measured; the
 others carry --slow-rate, and show whether a call is dead. With --control, words on standard input say
@@ -67,7 +67,7 @@ what to do while media flows: "check" queries all calls and re-offers some, "sto
 
 `
 
-// silenceOptions are the flags of `rtpjet bench silence`.
+// silenceOptions are the flags of `rtpjet-bench silence`.
 type silenceOptions struct {
 	traffic          trafficOptions
 	fast             int
@@ -79,7 +79,7 @@ type silenceOptions struct {
 	realtime         bool
 }
 
-// runSilence is `rtpjet bench silence`.
+// runSilence is `rtpjet-bench silence`.
 func runSilence(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := silenceFlags(args, stderr)
 	if err != nil {
@@ -108,7 +108,7 @@ func runSilence(ctx context.Context, args []string, stdout, stderr io.Writer) er
 }
 
 func silenceFlags(args []string, stderr io.Writer) (o silenceOptions, err error) {
-	fs := newFlagSet("bench silence", silenceUsage, stderr)
+	fs := newFlagSet("rtpjet-bench silence", silenceUsage, stderr)
 	var c common
 	c.register(fs.FlagSet)
 	calls := fs.Int("calls", 100, "`NUMBER` of calls; each has two legs")

@@ -8,21 +8,21 @@ import (
 	"io"
 )
 
-// Run carries out `rtpjet bench ARGS` and returns the exit code: 0, 1 if the
+// Run carries out `rtpjet-bench ARGS` and returns the exit code: 0, 1 if the
 // benchmark could not be carried out, 2 for a mistake in args.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	mode := runRelay
-	name := "rtpjet bench"
+	name := "rtpjet-bench"
 	if len(args) > 0 {
 		switch args[0] {
 		case "control":
-			mode, args, name = runControl, args[1:], "rtpjet bench control"
+			mode, args, name = runControl, args[1:], "rtpjet-bench control"
 		case "restart":
-			mode, args, name = runRestart, args[1:], "rtpjet bench restart"
+			mode, args, name = runRestart, args[1:], "rtpjet-bench restart"
 		case "cluster":
-			mode, args, name = runCluster, args[1:], "rtpjet bench cluster"
+			mode, args, name = runCluster, args[1:], "rtpjet-bench cluster"
 		case "silence":
-			mode, args, name = runSilence, args[1:], "rtpjet bench silence"
+			mode, args, name = runSilence, args[1:], "rtpjet-bench silence"
 		}
 	}
 	err := mode(ctx, args, stdout, stderr)

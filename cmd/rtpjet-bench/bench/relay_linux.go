@@ -23,7 +23,7 @@ type ProcessUse struct {
 	FDsPerSection float64 `json:"fds_per_media_section"`
 }
 
-// RelayResult is what `rtpjet bench` found.
+// RelayResult is what `rtpjet-bench` found.
 type RelayResult struct {
 	Calls        int     `json:"calls"`
 	Legs         int     `json:"legs"`
@@ -129,22 +129,22 @@ func (c *common) options() ngOptions {
 	return ngOptions{sdp: sdpOptions{rtcpMux: c.rtcpMux}, deleteDelay: c.deleteDelay}
 }
 
-const relayUsage = `rtpjet bench: place calls on an NG server and send RTP through it.
+const relayUsage = `rtpjet-bench: place calls on an NG server and send RTP through it.
 
-  rtpjet bench --ng 127.0.0.1:2223 --pid PID --calls 500 --rate 50 --duration 10s
-  rtpjet bench --ng 127.0.0.1:2223 --pid PID --calls 20 --offered 240000 --search
-  rtpjet bench --ng 127.0.0.1:2223 --pid PID --calls 4000 --rate 0      (memory and descriptors only)
-  rtpjet bench --ng 127.0.0.1:2223 --pid PID --calls 200 --srtp AEAD_AES_128_GCM
-  rtpjet bench control --help                                           (calls per second)
-  rtpjet bench restart --help                                           (silence after a kill)
-  rtpjet bench cluster --help                                           (all nodes of a cluster as one)
-  rtpjet bench silence --help                                           (each stream's longest silence)
+  rtpjet-bench --ng 127.0.0.1:2223 --pid PID --calls 500 --rate 50 --duration 10s
+  rtpjet-bench --ng 127.0.0.1:2223 --pid PID --calls 20 --offered 240000 --search
+  rtpjet-bench --ng 127.0.0.1:2223 --pid PID --calls 4000 --rate 0      (memory and descriptors only)
+  rtpjet-bench --ng 127.0.0.1:2223 --pid PID --calls 200 --srtp AEAD_AES_128_GCM
+  rtpjet-bench control --help                                           (calls per second)
+  rtpjet-bench restart --help                                           (silence after a kill)
+  rtpjet-bench cluster --help                                           (all nodes of a cluster as one)
+  rtpjet-bench silence --help                                           (each stream's longest silence)
 
 `
 
-// runRelay is `rtpjet bench`.
+// runRelay is `rtpjet-bench`.
 func runRelay(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := newFlagSet("bench", relayUsage, stderr)
+	fs := newFlagSet("rtpjet-bench", relayUsage, stderr)
 	var c common
 	c.register(fs.FlagSet)
 	calls := fs.Int("calls", 100, "`NUMBER` of calls; each has two legs")

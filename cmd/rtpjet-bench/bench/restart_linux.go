@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RestartResult is what `rtpjet bench restart` found. Times count from the start
+// RestartResult is what `rtpjet-bench restart` found. Times count from the start
 // of the new process; the kill came KillToStart before it.
 type RestartResult struct {
 	Calls         int     `json:"calls"`
@@ -41,10 +41,10 @@ type RestartResult struct {
 	FDsAfter int    `json:"fds_after"`
 }
 
-const restartUsage = `rtpjet bench restart: place calls, kill the server with SIGKILL, start it again, and
+const restartUsage = `rtpjet-bench restart: place calls, kill the server with SIGKILL, start it again, and
 see when the calls are known and their media flows again.
 
-  rtpjet bench restart --ng 127.0.0.1:2223 --pid PID --calls 4000 --cmd 'rtpjet serve ...'
+  rtpjet-bench restart --ng 127.0.0.1:2223 --pid PID --calls 4000 --cmd 'rtpjet serve ...'
 
 The first of the --pid list is killed; --cmd is run by the shell as the new server,
 and ended with SIGTERM after the benchmark.
@@ -59,9 +59,9 @@ type restartRun struct {
 	result RestartResult
 }
 
-// runRestart is `rtpjet bench restart`.
+// runRestart is `rtpjet-bench restart`.
 func runRestart(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := newFlagSet("bench restart", restartUsage, stderr)
+	fs := newFlagSet("rtpjet-bench restart", restartUsage, stderr)
 	var c common
 	c.register(fs.FlagSet)
 	calls := fs.Int("calls", 4000, "`NUMBER` of calls")

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ControlResult is what `rtpjet bench control` found.
+// ControlResult is what `rtpjet-bench control` found.
 type ControlResult struct {
 	Callers  int     `json:"callers"`
 	Seconds  float64 `json:"seconds"`
@@ -40,9 +40,9 @@ type ControlResult struct {
 	FirstFailureSeen string       `json:"first_failure,omitempty"`
 }
 
-const controlUsage = `rtpjet bench control: set up and end calls as fast as the server answers.
+const controlUsage = `rtpjet-bench control: set up and end calls as fast as the server answers.
 
-  rtpjet bench control --ng 127.0.0.1:2223 --pid PID --callers 8 --duration 10s
+  rtpjet-bench control --ng 127.0.0.1:2223 --pid PID --callers 8 --duration 10s
 
 Each caller has a UDP socket of its own and sends offer, answer and delete, each
 after the reply to the one before. No media is sent.
@@ -96,9 +96,9 @@ type controlRun struct {
 	last    bool // begin no new calls
 }
 
-// runControl is `rtpjet bench control`.
+// runControl is `rtpjet-bench control`.
 func runControl(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := newFlagSet("bench control", controlUsage, stderr)
+	fs := newFlagSet("rtpjet-bench control", controlUsage, stderr)
 	var c common
 	c.register(fs.FlagSet)
 	callers := fs.Int("callers", 8, "`NUMBER` of clients at a time")
