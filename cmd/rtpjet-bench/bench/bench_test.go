@@ -1,70 +1,10 @@
 package bench
 
 import (
-	"bytes"
-	"math"
-	"math/rand/v2"
-	"net/netip"
 	"sort"
-	"strings"
 	"testing"
 	"time"
-
-	"github.com/zeebo/bencode"
 )
-
-func TestHistogramQuantilesAreWithinOnePartIn64(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	var h histogram
-	var all []int64
-	for range 20000 {
-		v := int64(rng.ExpFloat64() * 200e3)
-		all = append(all, v)
-		h.record(v)
-	}
-	sort.Slice(all, func(i, j int) bool { return all[i] < all[j] })
-	for _, q := range []float64{0.001, 0.5, 0.9, 0.99, 0.999, 1} {
-		want := float64(all[int(math.Ceil(q*float64(len(all))))-1])
-		got := float64(h.quantile(q))
-		if got < want*(1-1.0/32) || got > want*(1+1.0/32)+1 {
-			t.Errorf("quantile %v: %v, exact %v", q, got, want)
-		}
-	}
-	if got := int64(h.quantile(1)); got != all[len(all)-1] {
-		t.Errorf("quantile 1 is %d, the maximum %d", got, all[len(all)-1])
-	}
-}
-
-func TestHistogramBucketsCoverEveryValueOnce(t *testing.T) {
-	last := -1
-	for _, v := range []uint64{0, 1, 63, 64, 65, 127, 128, 129, 1000, 1 << 20, 1<<20 + 1, 1<<62 + 12345, 1<<63 - 1} {
-		i := bucketOf(v)
-		if i < last {
-			t.Errorf("bucket of %d is %d, below the one of a smaller value", v, i)
-		}
-		last = i
-		if top := bucketTop(i); top < int64(v) {
-			t.Errorf("bucket %d ends at %d, but %d falls into it", i, top, v)
-		}
-		if i > 0 && bucketTop(i-1) >= int64(v) {
-			t.Errorf("bucket %d ends at %d, but %d falls into the next", i-1, bucketTop(i-1), v)
-		}
-	}
-}
-
-func TestHistogramMergeAndEmpty(t *testing.T) {
-	var a, b histogram
-	if a.quantile(0.5) != 0 {
-		t.Error("an empty histogram has a median")
-	}
-	a.record(10)
-	b.record(30)
-	b.record(-5) // a clock that was set back
-	a.merge(&b)
-	if a.n != 3 || a.max != 30 || a.quantile(0) != 0 || a.quantile(0.5) != 10 || a.quantile(1) != 30 {
-		t.Errorf("merged: n %d, max %d, quantiles %v %v %v", a.n, a.max, a.quantile(0), a.quantile(0.5), a.quantile(1))
-	}
-}
 
 // Every leg must send at its own even pace, and the legs one after the other.
 func TestPacerSpreadsPhases(t *testing.T) {
@@ -152,35 +92,6 @@ func TestSpread(t *testing.T) {
 	}
 }
 
-func TestPacketsAreToldApart(t *testing.T) {
-	mine, other := newPacket(6, 160), newPacket(7, 160)
-	if len(mine) != 172 {
-		t.Fatalf("packet of %d bytes, want 172", len(mine))
-	}
-	stamp(mine, 70000, 1234567890123)
-	got := bytes.Clone(mine)
-	stamp(mine, 70001, 5) // the template goes on changing while the packet travels
-	number, sent, v := check(got, mine)
-	if number != 70000 || sent != 1234567890123 || v != packetGood {
-		t.Errorf("own packet: number %d, sent %d, verdict %d", number, sent, v)
-	}
-	if _, _, v := check(got, other); v != packetForeign {
-		t.Errorf("another leg's packet: verdict %d", v)
-	}
-	for i := range got {
-		bad := bytes.Clone(got)
-		bad[i] ^= 0x20
-		if _, _, v := check(bad, mine); v == packetGood && (i < offNumber || i >= offFiller) {
-			t.Errorf("a packet with byte %d changed passes", i)
-		}
-	}
-	for n := range got {
-		if _, _, v := check(got[:n], mine); v == packetGood {
-			t.Errorf("a packet cut to %d bytes passes", n)
-		}
-	}
-}
-
 func TestSeqWindow(t *testing.T) {
 	var w seqWindow
 	for _, step := range []struct {
@@ -195,109 +106,6 @@ func TestSeqWindow(t *testing.T) {
 			t.Errorf("packet %d: %d, want %d", step.number, got, step.want)
 		}
 	}
-}
-
-func TestMediaAddress(t *testing.T) {
-	own := appendSDP(nil, netip.MustParseAddrPort("192.0.2.1:4000"), sdpOptions{rtcpMux: true})
-	own6 := appendSDP(nil, netip.MustParseAddrPort("[2001:db8::1]:4000"), sdpOptions{})
-	for _, c := range []struct {
-		name, sdp, want string
-	}{
-		{"own", string(own), "192.0.2.1:4000"},
-		{"own, IPv6", string(own6), "[2001:db8::1]:4000"},
-		{"address of the section", "v=0\r\nc=IN IP4 1.1.1.1\r\nm=audio 5 RTP/AVP 0\r\nc=IN IP4 2.2.2.2\r\nm=video 6 RTP/AVP 9\r\nc=IN IP4 3.3.3.3\r\n", "2.2.2.2:5"},
-		{"bare line ends", "c=IN IP4 1.1.1.1\nm=audio 5 RTP/AVP 0\n", "1.1.1.1:5"},
-		{"no section", "v=0\r\nc=IN IP4 1.1.1.1\r\n", ""},
-		{"rejected section", "c=IN IP4 1.1.1.1\nm=audio 0 RTP/AVP 0\n", ""},
-		{"no address", "m=audio 5 RTP/AVP 0\n", ""},
-		{"port of 70000", "c=IN IP4 1.1.1.1\nm=audio 70000 RTP/AVP 0\n", ""},
-		{"cut lines", "c=\nm=\n", ""},
-	} {
-		got, err := mediaAddress([]byte(c.sdp))
-		if c.want == "" {
-			if err == nil {
-				t.Errorf("%s: %v, want an error", c.name, got)
-			}
-			continue
-		}
-		if err != nil || got.String() != c.want {
-			t.Errorf("%s: %v, %v; want %s", c.name, got, err, c.want)
-		}
-	}
-}
-
-// An independent decoder must read the requests as they are meant.
-func TestRequestsAreBencode(t *testing.T) {
-	names := namesOf("X", 7)
-	from := netip.MustParseAddr("192.0.2.1")
-	o := ngOptions{sdp: sdpOptions{rtcpMux: true}, deleteDelay: 0}
-	for command, b := range map[string][]byte{
-		"offer":  appendOffer(nil, names, []byte("v=0\r\n"), from, o),
-		"answer": appendAnswer(nil, names, []byte("v=0\r\n"), from, o),
-		"delete": appendDelete(nil, names, o),
-		"query":  appendQuery(nil, names),
-		"ping":   appendPing(nil),
-	} {
-		var d map[string]any
-		if err := bencode.DecodeBytes(b, &d); err != nil {
-			t.Errorf("%s: %v: %q", command, err, b)
-			continue
-		}
-		if d["command"] != command {
-			t.Errorf("%s: command is %v", command, d["command"])
-		}
-		if command != "ping" && d["call-id"] != names.callID {
-			t.Errorf("%s: call-id is %v", command, d["call-id"])
-		}
-		if command == "answer" && (d["to-tag"] != names.toTag || d["sdp"] != "v=0\r\n") {
-			t.Errorf("answer: to-tag %v, sdp %v", d["to-tag"], d["sdp"])
-		}
-		if command == "delete" && d["delete delay"] != int64(0) {
-			t.Errorf("delete: delay %v", d["delete delay"])
-		}
-	}
-	if strings.Contains(string(appendDelete(nil, names, ngOptions{deleteDelay: -1})), "delay") {
-		t.Error("a negative delay is sent")
-	}
-}
-
-func TestScanReply(t *testing.T) {
-	for _, c := range []struct {
-		name, in, result, sdp, why string
-		ok                         bool
-	}{
-		{name: "ok", in: "d3:sdp4:v=0\n6:result2:oke", result: "ok", sdp: "v=0\n", ok: true},
-		{name: "nested values", in: "d6:totalsd3:RTPd7:packetsi5eee4:tagsd1:al1:bi-3eee6:result2:oke", result: "ok", ok: true},
-		{name: "pong", in: "d6:result4:ponge", result: "pong", ok: true},
-		{name: "error", in: "d12:error-reason15:Unknown call-id6:result5:errore", result: "error", why: "Unknown call-id"},
-		{name: "warning", in: "d6:result2:ok7:warning4:nonee", result: "ok", why: "none"},
-		{name: "load limit", in: "d7:message4:full6:result10:load limite", result: "load limit", why: "full"},
-	} {
-		r, err := scanReply([]byte(c.in))
-		if err != nil || string(r.result) != c.result || string(r.sdp) != c.sdp || r.ok() != c.ok {
-			t.Errorf("%s: %q %q %v, error %v", c.name, r.result, r.sdp, r.ok(), err)
-		}
-		if !c.ok && r.why() != c.why {
-			t.Errorf("%s: why is %q, want %q", c.name, r.why(), c.why)
-		}
-	}
-	for _, bad := range []string{"", "e", "d", "d1", "d3:sd", "d1:a", "d1:ai5", "d1:al", "d1:a99999999:xe", "le", "{}",
-		"d1:a" + strings.Repeat("l", 100000) + "e", "d-1:ae"} {
-		if r, err := scanReply([]byte(bad)); err == nil {
-			t.Errorf("%.20q is read as %+v", bad, r)
-		}
-	}
-}
-
-func FuzzScanReply(f *testing.F) {
-	f.Add([]byte("d3:sdp4:v=0\n6:result2:oke"))
-	f.Add([]byte("d6:totalsd3:RTPd7:packetsi5eee6:result2:oke"))
-	f.Fuzz(func(_ *testing.T, b []byte) {
-		r, err := scanReply(b)
-		if err == nil && len(r.sdp) > 0 {
-			_, _ = mediaAddress(r.sdp)
-		}
-	})
 }
 
 func TestParsePIDs(t *testing.T) {

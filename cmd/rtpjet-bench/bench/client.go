@@ -28,6 +28,7 @@ type client struct {
 	seq    uint64
 	out    []byte
 	in     []byte
+	reader replyReader
 }
 
 // dialNG opens a socket to an NG server. A UDP socket says nothing about whether
@@ -45,16 +46,17 @@ func runName() string {
 	return rand.Text()[:10]
 }
 
-// request sends what build appends to a buffer and returns the reply, which is
-// valid until the next request.
-func (c *client) request(ctx context.Context, build func(b []byte) []byte) (ngReply, error) {
+// write makes out the datagram of a request and returns its cookie.
+func (c *client) write(r request) (cookie string) {
 	c.seq++
-	c.out = append(c.out[:0], c.prefix...)
-	c.out = append(c.out, '_')
-	c.out = strconv.AppendUint(c.out, c.seq, 10)
-	cookie := string(c.out)
-	c.out = build(append(c.out, ' '))
+	cookie = c.prefix + "_" + strconv.FormatUint(c.seq, 10)
+	c.out = r.append(c.out[:0], cookie)
+	return cookie
+}
 
+// request sends a request until it is answered, and returns the reply.
+func (c *client) request(ctx context.Context, r request) (ngReply, error) {
+	cookie := c.write(r)
 	for range 1 + resends {
 		if err := ctx.Err(); err != nil {
 			return ngReply{}, err
@@ -63,43 +65,46 @@ func (c *client) request(ctx context.Context, build func(b []byte) []byte) (ngRe
 		// A refused earlier datagram shows up as an error here; the answer to that
 		// is the same as to silence.
 		_, _ = c.conn.Write(c.out)
-		reply, err := c.receive(cookie, deadline)
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return reply, err
+		dict, err := c.receive(cookie, deadline)
+		switch {
+		case err == nil:
+			return c.reader.read(dict)
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return ngReply{}, err
 		}
 	}
 	return ngReply{}, errNoReply
 }
 
 // try sends one copy of a request and waits until the deadline for its reply.
-func (c *client) try(build func(b []byte) []byte, deadline time.Time) (ngReply, error) {
-	c.seq++
-	c.out = append(c.out[:0], c.prefix...)
-	c.out = append(c.out, '_')
-	c.out = strconv.AppendUint(c.out, c.seq, 10)
-	cookie := string(c.out)
-	c.out = build(append(c.out, ' '))
+func (c *client) try(r request, deadline time.Time) (ngReply, error) {
+	cookie := c.write(r)
 	if _, err := c.conn.Write(c.out); err != nil {
 		return ngReply{}, err
 	}
-	return c.receive(cookie, deadline)
+	dict, err := c.receive(cookie, deadline)
+	if err != nil {
+		return ngReply{}, err
+	}
+	return c.reader.read(dict)
 }
 
-// receive waits for the reply with this cookie and skips all others.
-func (c *client) receive(cookie string, deadline time.Time) (ngReply, error) {
+// receive waits for the reply with this cookie and skips all others. It returns its dictionary, which is valid until the next
+// call.
+func (c *client) receive(cookie string, deadline time.Time) (dict []byte, err error) {
 	if err := c.conn.SetReadDeadline(deadline); err != nil {
-		return ngReply{}, fmt.Errorf("set the deadline of the NG socket: %w", err)
+		return nil, fmt.Errorf("set the deadline of the NG socket: %w", err)
 	}
 	for {
 		n, err := c.conn.Read(c.in)
 		if err != nil {
-			return ngReply{}, fmt.Errorf("read the NG reply: %w", err)
+			return nil, fmt.Errorf("read the NG reply: %w", err)
 		}
 		got, dict, ok := splitReply(c.in[:n])
 		if !ok || string(got) != cookie {
 			continue
 		}
-		return scanReply(dict)
+		return dict, nil
 	}
 }
 

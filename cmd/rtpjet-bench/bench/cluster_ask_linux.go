@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -59,12 +58,12 @@ type CommandTally struct {
 type tally struct {
 	mu     sync.Mutex
 	spread map[string]*histogram
-	all    histogram
+	all    *histogram
 	out    CommandTally
 }
 
 func newTally() *tally {
-	return &tally{spread: map[string]*histogram{}, out: CommandTally{Reasons: map[string]uint64{}, Latency: map[string]Latency{}}}
+	return &tally{spread: map[string]*histogram{}, all: newHistogram(), out: CommandTally{Reasons: map[string]uint64{}, Latency: map[string]Latency{}}}
 }
 
 // answered notes a command that was answered as it should.
@@ -92,7 +91,7 @@ func (t *tally) record(what string, took time.Duration) {
 func (t *tally) recordLocked(what string, took time.Duration) {
 	h := t.spread[what]
 	if h == nil {
-		h = &histogram{}
+		h = newHistogram()
 		t.spread[what] = h
 	}
 	h.record(int64(took))
@@ -152,11 +151,16 @@ func (a *asker) close() {
 
 // ask sends a command to a node, like Kamailio: the same bytes again each second, five times. It returns false if the
 // command was refused or not answered, which the tally then knows. owner is the node that has the call, -1 if there is none.
-func (a *asker) ask(ctx context.Context, node, owner int, command, callID string, build func([]byte) []byte) (ngReply, bool) {
-	began := time.Now()
+func (a *asker) ask(ctx context.Context, node, owner int, command, callID string, r request) (ngReply, bool) {
 	c := a.clients[node]
-	reply, copies, err := c.insist(ctx, build)
+	cookie := c.write(r)
+	began := time.Now()
+	dict, copies, err := c.insist(ctx, cookie)
 	took := time.Since(began)
+	var reply ngReply
+	if err == nil {
+		reply, err = c.reader.read(dict)
+	}
 	a.tally.mu.Lock()
 	a.tally.out.Resends += uint64(max(copies-1, 0))
 	if errors.Is(err, errNoReply) {
@@ -177,34 +181,30 @@ func (a *asker) ask(ctx context.Context, node, owner int, command, callID string
 	return reply, false
 }
 
-// insist is request for a server that may be gone: a refused datagram is like silence. It also counts the copies sent.
-func (c *client) insist(ctx context.Context, build func(b []byte) []byte) (reply ngReply, copies int, err error) {
-	c.seq++
-	c.out = append(append(c.out[:0], c.prefix...), '_')
-	c.out = strconv.AppendUint(c.out, c.seq, 10)
-	cookie := string(c.out)
-	c.out = build(append(c.out, ' '))
+// insist sends what write has made for a server that may be gone: a refused datagram is like silence. It returns the dictionary
+// of the reply, and counts the copies sent.
+func (c *client) insist(ctx context.Context, cookie string) (dict []byte, copies int, err error) {
 	for range 1 + resends {
 		if err := ctx.Err(); err != nil {
-			return reply, copies, err
+			return nil, copies, err
 		}
 		deadline := time.Now().Add(resendAfter)
 		_, _ = c.conn.Write(c.out)
 		copies++
 		for {
-			reply, err = c.receive(cookie, deadline)
+			dict, err = c.receive(cookie, deadline)
 			if err == nil || !isNetError(err) {
-				return reply, copies, err
+				return dict, copies, err
 			}
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				break
 			}
 		}
 	}
-	return reply, copies, errNoReply
+	return nil, copies, errNoReply
 }
 
-// isNetError tells trouble of the socket from a reply that cannot be read.
+// isNetError tells trouble of the network, which may be over, from that of the socket.
 func isNetError(err error) bool {
 	var ne net.Error
 	return errors.As(err, &ne) && !errors.Is(err, net.ErrClosed)
@@ -212,24 +212,23 @@ func isNetError(err error) bool {
 
 // askMedia asks for an offer or answer and returns where the reply's SDP has media sent.
 func (a *asker) askMedia(ctx context.Context, node, owner int, command string, s signalling) (netip.AddrPort, bool) {
-	reply, ok := a.ask(ctx, node, owner, command, s.names.callID, s.append)
+	reply, ok := a.ask(ctx, node, owner, command, s.names.callID, s.request())
 	if !ok {
 		return netip.AddrPort{}, false
 	}
-	at, err := mediaAddress(reply.sdp)
+	m, err := readMedia(reply.SDP)
 	if err != nil {
 		a.tally.failed("", s.names.callID, command+": "+err.Error())
-		return at, false
+		return netip.AddrPort{}, false
 	}
-	return at, true
+	return m.at, true
 }
 
 // use asks all nodes for their statistics.
 func (a *asker) use(ctx context.Context) (sum nodeUse, err error) {
 	for i, c := range a.clients {
-		c.seq++
-		cookie := c.prefix + "_" + strconv.FormatUint(c.seq, 10)
-		_, _ = c.conn.Write(appendStatistics([]byte(cookie + " ")))
+		cookie := c.write(request{Command: "statistics"})
+		_, _ = c.conn.Write(c.out)
 		if err := c.conn.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 			return sum, err
 		}
@@ -242,7 +241,7 @@ func (a *asker) use(ctx context.Context) (sum nodeUse, err error) {
 			if !ok || string(got) != cookie {
 				continue
 			}
-			u, err := scanStatistics(dict)
+			u, err := readStatistics(dict)
 			if err != nil {
 				return sum, fmt.Errorf("read the statistics of node %d: %w", i+1, err)
 			}

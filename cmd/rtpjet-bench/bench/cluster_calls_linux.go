@@ -87,7 +87,7 @@ func (r *clusterRun) anyNode() int { return rand.IntN(len(r.nodes.ng)) }
 type phone struct {
 	conn   *net.UDPConn
 	at     netip.AddrPort
-	packet []byte
+	packet packet
 	number uint64
 }
 
@@ -117,7 +117,7 @@ func (c *callsRun) call(ctx context.Context, a *asker, i int) error {
 
 	// connect signals one round of offer and answer and checks the media.
 	connect := func(caller *phone, prefix string) bool {
-		s := signalling{command: "offer", names: names, moved: owner >= 0, from: c.local, sdp: appendSDP(nil, caller.at, c.sdp)}
+		s := signalling{command: "offer", names: names, moved: owner >= 0, from: c.local, sdp: phoneSDP(caller.at, c.sdp)}
 		at := c.anyNode()
 		forCallee, ok := a.askMedia(ctx, at, owner, prefix+"offer", s)
 		if !ok {
@@ -126,7 +126,7 @@ func (c *callsRun) call(ctx context.Context, a *asker, i int) error {
 		if owner = c.nodes.owner(forCallee); owner < 0 {
 			owner = at
 		}
-		s.command, s.sdp = "answer", appendSDP(nil, callee.at, c.sdp)
+		s.command, s.sdp = "answer", phoneSDP(callee.at, c.sdp)
 		forCaller, ok := a.askMedia(ctx, c.anyNode(), owner, prefix+"answer", s)
 		if !ok {
 			return false
@@ -137,9 +137,9 @@ func (c *callsRun) call(ctx context.Context, a *asker, i int) error {
 	}
 	good := connect(caller, "") && connect(moved, "re-")
 	if good {
-		_, good = a.ask(ctx, c.anyNode(), owner, "query", names.callID, func(b []byte) []byte { return appendQuery(b, names) })
+		_, good = a.ask(ctx, c.anyNode(), owner, "query", names.callID, queryRequest(names))
 	}
-	if _, ok := a.ask(ctx, c.anyNode(), owner, "delete", names.callID, func(b []byte) []byte { return appendDelete(b, names, c.opts) }); ok && good {
+	if _, ok := a.ask(ctx, c.anyNode(), owner, "delete", names.callID, deleteRequest(names, c.opts)); ok && good {
 		c.good.Add(1)
 	}
 	return nil
@@ -152,9 +152,9 @@ func (c *callsRun) hears(from *phone, relay netip.AddrPort, to *phone, source ne
 	buf := make([]byte, 2048)
 	why, stale := "nothing arrived", false
 	for next := began; time.Since(began) < silentAfter; {
-		stamp(from.packet, from.number, time.Now().UnixNano())
+		from.packet.stamp(from.number, time.Now().UnixNano())
 		from.number++
-		if _, err := from.conn.WriteToUDPAddrPort(from.packet, relay); err != nil {
+		if _, err := from.conn.WriteToUDPAddrPort(from.packet.bytes, relay); err != nil {
 			why = err.Error()
 			break
 		}
@@ -165,7 +165,7 @@ func (c *callsRun) hears(from *phone, relay netip.AddrPort, to *phone, source ne
 			if err != nil {
 				break // the time for the next packet
 			}
-			_, _, v := check(buf[:n], from.packet)
+			_, _, v := check(buf[:n], &from.packet)
 			if v == packetForeign {
 				continue // an earlier one
 			}

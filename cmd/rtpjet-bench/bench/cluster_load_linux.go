@@ -98,12 +98,12 @@ func (r *clusterRun) briefCall(ctx context.Context, a *asker, i int) {
 	if !ok && owner < 0 {
 		return
 	}
-	a.ask(ctx, r.anyNode(), owner, "delete", names.callID, func(b []byte) []byte { return appendDelete(b, names, r.opts) })
+	a.ask(ctx, r.anyNode(), owner, "delete", names.callID, deleteRequest(names, r.opts))
 }
 
 // placeOne sends offer and answer of a call without media. owner is -1 if there is none.
 func (r *clusterRun) placeOne(ctx context.Context, a *asker, names callNames, i int) (owner int, ok bool) {
-	s := signalling{command: "offer", names: names, from: r.local, sdp: appendSDP(nil, r.nobody(2*i), r.sdp)}
+	s := signalling{command: "offer", names: names, from: r.local, sdp: phoneSDP(r.nobody(2*i), r.sdp)}
 	at := r.anyNode()
 	media, ok := a.askMedia(ctx, at, -1, "offer", s)
 	if !ok {
@@ -112,7 +112,7 @@ func (r *clusterRun) placeOne(ctx context.Context, a *asker, names callNames, i 
 	if owner = r.nodes.owner(media); owner < 0 {
 		owner = at
 	}
-	s.command, s.sdp = "answer", appendSDP(nil, r.nobody(2*i+1), r.sdp)
+	s.command, s.sdp = "answer", phoneSDP(r.nobody(2*i+1), r.sdp)
 	_, ok = a.askMedia(ctx, r.anyNode(), owner, "answer", s)
 	return owner, ok
 }
@@ -127,9 +127,9 @@ func (r *clusterRun) held(ctx context.Context, what string, calls, callers int) 
 		case "hold":
 			r.placeOne(ctx, a, names, i)
 		case "ask":
-			a.ask(ctx, r.anyNode(), -1, "query", names.callID, func(b []byte) []byte { return appendQuery(b, names) })
+			a.ask(ctx, r.anyNode(), -1, "query", names.callID, queryRequest(names))
 		case "drop":
-			a.ask(ctx, r.anyNode(), -1, "delete", names.callID, func(b []byte) []byte { return appendDelete(b, names, r.opts) })
+			a.ask(ctx, r.anyNode(), -1, "delete", names.callID, deleteRequest(names, r.opts))
 		}
 		return nil
 	})

@@ -1,9 +1,10 @@
 package bench
 
 import (
-	"bytes"
+	"fmt"
 	"net/netip"
-	"strconv"
+
+	"github.com/zeebo/bencode"
 )
 
 // signalling is what an offer or an answer of a cluster's benchmark says.
@@ -17,37 +18,18 @@ type signalling struct {
 	from    netip.Addr
 }
 
-// append appends the dictionary as Kamailio's module writes it.
-func (s signalling) append(b []byte) []byte {
-	family := "IP4"
-	if s.from.Is6() {
-		family = "IP6"
-	}
-	b = append(b, 'd')
-	b = appendList(b, "supports", "load limit")
-	b = appendBytes(appendString(b, "sdp"), s.sdp)
+func (s signalling) request() request {
+	r := mediaRequest(s.command, s.names, s.sdp, s.from)
 	if s.latched {
-		b = appendList(b, "flags", "SIP-source-address", "port-latching")
-	} else {
-		b = appendList(b, "flags", "SIP-source-address")
-	}
-	b = appendList(b, "replace", "origin", "session-connection")
-	b = appendList(b, "received-from", family, s.from.String())
-	b = appendPair(b, "call-id", s.names.callID)
-	b = appendPair(b, "from-tag", s.names.fromTag)
-	kind := "sip_request"
-	if s.command == "answer" {
-		kind = "sip_reply"
+		r.Flags = latching
 	}
 	if s.command == "offer" && s.bridge {
-		b = appendPair(b, "transport-protocol", "RTP/AVP")
+		r.Transport = "RTP/AVP"
 	}
-	if s.command == "answer" || s.moved {
-		b = appendPair(b, "to-tag", s.names.toTag)
+	if s.moved {
+		r.ToTag = s.names.toTag
 	}
-	b = appendPair(b, "sip-message-type", kind)
-	b = appendPair(b, "command", s.command)
-	return append(b, 'e')
+	return r
 }
 
 // nodeUse is what a node's statistics say of its load.
@@ -56,36 +38,37 @@ type nodeUse struct {
 	ports int // in use
 }
 
-// appendStatistics appends the dictionary that asks for them.
-func appendStatistics(b []byte) []byte { return append(b, "d7:command10:statisticse"...) }
-
-// scanStatistics reads a reply to statistics.
-func scanStatistics(b []byte) (u nodeUse, err error) {
-	u.own, err = sumOf(b, "11:sessionsowni")
-	if err != nil {
-		return u, err
+// readStatistics reads a reply to the command statistics.
+func readStatistics(dict []byte) (u nodeUse, err error) {
+	var reply any
+	if err := bencode.DecodeBytes(dict, &reply); err != nil {
+		return u, fmt.Errorf("%w: %w", errBencode, err)
 	}
-	u.ports, err = sumOf(b, "4:usedi")
-	return u, err
+	own, calls := sumOf(reply, "sessionsown")
+	ports, interfaces := sumOf(reply, "used")
+	if !calls || !interfaces {
+		return u, fmt.Errorf("%w with sessionsown and used", errBencode)
+	}
+	return nodeUse{own: own, ports: ports}, nil
 }
 
-// sumOf adds the numbers behind each place where a bencoded key stands. The keys that it is used for do not occur in strings.
-func sumOf(b []byte, key string) (sum int, err error) {
-	found := false
-	for {
-		_, rest, ok := bytes.Cut(b, []byte(key))
-		if !ok {
-			break
+// sumOf adds the numbers that stand under a key, wherever in a reply; found says whether there is one.
+func sumOf(reply any, key string) (sum int, found bool) {
+	var inner []any
+	switch reply := reply.(type) {
+	case []any:
+		inner = reply
+	case map[string]any:
+		for k, v := range reply {
+			if n, ok := v.(int64); ok && k == key {
+				sum, found = sum+int(n), true
+			}
+			inner = append(inner, v)
 		}
-		digits, after, ok := bytes.Cut(rest, []byte{'e'})
-		n, err := strconv.Atoi(string(digits))
-		if !ok || err != nil {
-			return 0, errBencode
-		}
-		sum, b, found = sum+n, after, true
 	}
-	if !found {
-		return 0, errBencode
+	for _, v := range inner {
+		n, ok := sumOf(v, key)
+		sum, found = sum+n, found || ok
 	}
-	return sum, nil
+	return sum, found
 }

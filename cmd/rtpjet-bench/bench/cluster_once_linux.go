@@ -61,7 +61,7 @@ func (r *clusterRun) atOnce(ctx context.Context, calls, callers int, same bool) 
 	out.Owned, out.PortsHeld = full.own-idle.own, full.ports-idle.ports
 	err = r.each(ctx, calls, callers, t, func(ctx context.Context, a *asker, i int) error {
 		names := namesOf(name, i)
-		a.ask(ctx, r.anyNode(), -1, "delete", names.callID, func(b []byte) []byte { return appendDelete(b, names, r.opts) })
+		a.ask(ctx, r.anyNode(), -1, "delete", names.callID, deleteRequest(names, r.opts))
 		return nil
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func (r *clusterRun) atOnce(ctx context.Context, calls, callers int, same bool) 
 
 // offerEverywhere sends an offer to all nodes at the same time and returns how many different SDPs came back.
 func (r *clusterRun) offerEverywhere(ctx context.Context, a *asker, names callNames, same bool, i int) int {
-	sdp := appendSDP(nil, r.nobody(2*i), r.sdp)
+	sdp := phoneSDP(r.nobody(2*i), r.sdp)
 	s := signalling{command: "offer", names: names, from: r.local, sdp: sdp}
 	got := make([]string, len(a.clients))
 	start := make(chan struct{})
@@ -98,8 +98,8 @@ func (r *clusterRun) offerEverywhere(ctx context.Context, a *asker, names callNa
 		}
 		group.Go(func() {
 			<-start
-			if reply, ok := a.ask(ctx, k, -1, "offer", names.callID, s.append); ok {
-				got[k] = string(reply.sdp)
+			if reply, ok := a.ask(ctx, k, -1, "offer", names.callID, s.request()); ok {
+				got[k] = reply.SDP
 			}
 		})
 	}

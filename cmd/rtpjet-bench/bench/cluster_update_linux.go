@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -40,12 +39,13 @@ type updateRun struct {
 	ng      []int
 	rx      *receiver
 	big     *receiver
+	reader  replyReader
 	caller  *leg
 	callee  *leg
 	old     []int // sockets that the callee has left
 	due     int64
 	seq     int
-	spread  histogram
+	spread  *histogram
 	out     ClusterUpdate
 }
 
@@ -53,7 +53,8 @@ type updateRun struct {
 func (r *clusterRun) update(ctx context.Context, updates int, rate float64, latched bool) (*ClusterUpdate, error) {
 	u := &updateRun{
 		clusterRun: r, latched: latched, every: int64(float64(time.Second) / rate), rx: newReceiver(1, 2048), big: newReceiver(1, maxDatagram),
-		out: ClusterUpdate{Ports: "new", Updates: updates, Rate: rate, Reasons: map[string]uint64{}},
+		spread: newHistogram(),
+		out:    ClusterUpdate{Ports: "new", Updates: updates, Rate: rate, Reasons: map[string]uint64{}},
 	}
 	if latched {
 		u.out.Ports = "kept"
@@ -149,7 +150,7 @@ func (u *updateRun) call(ctx context.Context, number, moves int) error {
 		// The moves do not come in step with the heartbeats or the ticks of anybody.
 		u.pump(ctx, time.Now().Add(time.Duration(5+i*7%11)*time.Millisecond), func() bool { return false })
 	}
-	_, _, err := u.ask(ctx, owner, func(b []byte) []byte { return appendDelete(b, names, u.opts) })
+	_, _, err := u.ask(ctx, owner, deleteRequest(names, u.opts))
 	if err != nil {
 		u.fail("delete: " + err.Error())
 	}
@@ -159,21 +160,23 @@ func (u *updateRun) call(ctx context.Context, number, moves int) error {
 // connect sends an offer of the caller, which has not moved, and an answer of the callee, and waits for the caller's media at
 // the callee's address. measured says whether the time counts.
 func (u *updateRun) connect(ctx context.Context, names callNames, first, second int, measured bool) bool {
-	s := signalling{command: "offer", names: names, moved: measured, latched: u.latched, from: u.local, sdp: appendSDP(nil, u.caller.at, u.sdp)}
-	if _, _, err := u.ask(ctx, first, s.append); err != nil {
+	s := signalling{command: "offer", names: names, moved: measured, latched: u.latched, from: u.local, sdp: phoneSDP(u.caller.at, u.sdp)}
+	if _, _, err := u.ask(ctx, first, s.request()); err != nil {
 		u.fail("offer: " + err.Error())
 		return false
 	}
-	s.command, s.sdp = "answer", appendSDP(nil, u.callee.at, u.sdp)
-	reply, at, err := u.ask(ctx, second, s.append)
+	s.command, s.sdp = "answer", phoneSDP(u.callee.at, u.sdp)
+	reply, at, err := u.ask(ctx, second, s.request())
 	if err != nil {
 		u.fail("answer: " + err.Error())
 		return false
 	}
-	if u.caller.relay, err = mediaAddress(reply.sdp); err != nil {
+	m, err := readMedia(reply.SDP)
+	if err != nil {
 		u.fail("answer: " + err.Error())
 		return false
 	}
+	u.caller.relay = m.at
 	arrived := int64(0)
 	u.pump(ctx, time.Now().Add(silentAfter), func() bool {
 		for {
@@ -181,7 +184,7 @@ func (u *updateRun) connect(ctx context.Context, names callNames, first, second 
 			if n == 0 || errno != 0 {
 				return false
 			}
-			if _, _, v := check(u.rx.packet(0), u.caller.packet); v == packetGood {
+			if _, _, v := check(u.rx.packet(0), &u.caller.packet); v == packetGood {
 				arrived = u.rx.arrived(0)
 				return true
 			}
@@ -209,20 +212,20 @@ func (u *updateRun) fail(why string) {
 }
 
 // ask sends a command to a node and returns the reply and when the kernel had it. The media goes on meanwhile.
-func (u *updateRun) ask(ctx context.Context, node int, build func([]byte) []byte) (reply ngReply, at int64, err error) {
+func (u *updateRun) ask(ctx context.Context, node int, r request) (reply ngReply, at int64, err error) {
 	u.seq++
-	cookie := []byte(u.name + "u" + u.out.Ports + strconv.Itoa(u.seq))
-	request := build(append(bytes.Clone(cookie), ' '))
+	cookie := u.name + "u" + u.out.Ports + strconv.Itoa(u.seq)
+	datagram := r.append(nil, cookie)
 	var dict []byte
 	for range 1 + resends {
-		_ = send(u.ng[node], request) // the next copy is the answer to an error, too
+		_ = send(u.ng[node], datagram) // the next copy is the answer to an error, too
 		u.pump(ctx, time.Now().Add(resendAfter), func() bool {
 			n, errno := u.big.receive(u.ng[node])
 			if n == 0 || errno != 0 {
 				return false
 			}
 			got, rest, ok := splitReply(u.big.packet(0))
-			if !ok || !bytes.Equal(got, cookie) {
+			if !ok || string(got) != cookie {
 				return false
 			}
 			dict, at = rest, u.big.arrived(0)
@@ -238,7 +241,7 @@ func (u *updateRun) ask(ctx context.Context, node int, build func([]byte) []byte
 	if dict == nil {
 		return reply, 0, errNoReply
 	}
-	if reply, err = scanReply(dict); err != nil {
+	if reply, err = u.reader.read(dict); err != nil {
 		return reply, at, err
 	}
 	if !reply.ok() {
@@ -255,10 +258,10 @@ func (u *updateRun) pump(ctx context.Context, limit time.Time, done func() bool)
 			u.due = now.UnixNano() // after a pause
 		}
 		if u.caller.relay.IsValid() && now.UnixNano() >= u.due {
-			stamp(u.caller.packet, u.caller.next, now.UnixNano())
+			u.caller.packet.stamp(u.caller.next, now.UnixNano())
 			u.caller.next++
 			u.due += u.every
-			_ = unix.Sendto(u.caller.fd, u.caller.packet, unix.MSG_DONTWAIT, sockaddr(u.caller.relay)) // like a lost one
+			_ = unix.Sendto(u.caller.fd, u.caller.packet.bytes, unix.MSG_DONTWAIT, sockaddr(u.caller.relay)) // like a lost one
 		}
 		if done() || now.After(limit) || ctx.Err() != nil {
 			return

@@ -66,16 +66,18 @@ const (
 type caller struct {
 	fd       int
 	number   int // of its calls so far
-	names    callNames
 	at       step
 	failed   bool // the call that it is about to end did not come about
-	cookie   []byte
 	request  []byte
 	sent     time.Time // the first copy
 	resendAt time.Time
 	copies   int
 	done     bool
-	ports    [2]uint16
+}
+
+// port is where the phone of a step says that it listens. Nobody does: no media is sent.
+func (c *caller) port(at step) uint16 {
+	return uint16(10000 + 4*(c.number%10000) + 2*int(at))
 }
 
 // controlRun is all callers, on one thread: a benchmark client that wakes eight
@@ -88,9 +90,11 @@ type controlRun struct {
 	callers []*caller
 	poll    *poller
 	in      []byte
-	sdp     []byte
+	reader  replyReader
+	// templates are the requests of all callers' calls, by step. The call's number and its port change from call to call.
+	templates [steps]*template
 
-	latency [steps]histogram
+	latency [steps]*histogram
 	result  ControlResult
 	counts  bool // the warm-up is over, the end not reached
 	last    bool // begin no new calls
@@ -120,6 +124,10 @@ func runControl(ctx context.Context, args []string, stdout, stderr io.Writer) er
 
 	r := &controlRun{c: c, at: at, run: runName(), opts: c.options(), in: make([]byte, maxDatagram)}
 	r.result.Callers = *callers
+	for i := range r.latency {
+		r.latency[i] = newHistogram()
+	}
+	r.writeTemplates()
 	r.result.Reasons = map[string]uint64{}
 	defer r.close()
 	if err := r.open(*callers); err != nil {
@@ -136,6 +144,19 @@ func runControl(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	r.result.print(stdout)
 	return nil
+}
+
+// writeTemplates makes the requests of all calls.
+func (r *controlRun) writeTemplates() {
+	names := namesAs(r.run, anyNumber)
+	sdp := phoneSDP(netip.AddrPortFrom(r.at.local, anyPort), r.opts.sdp)
+	for at, request := range [steps]request{
+		stepOffer:  offerRequest(names, sdp, r.at.local, r.opts),
+		stepAnswer: answerRequest(names, sdp, r.at.local, r.opts),
+		stepDelete: deleteRequest(names, r.opts),
+	} {
+		r.templates[at] = newTemplate(request, r.run+"_"+anyNumber+"_"+strconv.Itoa(at))
+	}
 }
 
 // open makes the sockets.
@@ -249,31 +270,13 @@ func (r *controlRun) resendLate(now time.Time) (running int) {
 func (r *controlRun) begin(c *caller) {
 	c.done, c.failed = false, false
 	c.number++
-	c.names = namesOf(r.run, c.number)
-	// Nobody listens on these ports: no media is sent.
-	port := uint16(10000 + 4*(c.number%10000))
-	c.ports = [2]uint16{port, port + 2}
 	c.at = stepOffer
 	r.ask(c)
 }
 
 // ask sends the request of the caller's step.
 func (r *controlRun) ask(c *caller) {
-	c.cookie = append(c.cookie[:0], r.run...)
-	c.cookie = strconv.AppendInt(append(c.cookie, '_'), int64(c.number), 10)
-	c.cookie = strconv.AppendInt(append(c.cookie, '_'), int64(c.at), 10)
-	b := append(append(c.request[:0], c.cookie...), ' ')
-	switch c.at {
-	case stepOffer:
-		r.sdp = appendSDP(r.sdp[:0], netip.AddrPortFrom(r.at.local, c.ports[0]), r.opts.sdp)
-		b = appendOffer(b, c.names, r.sdp, r.at.local, r.opts)
-	case stepAnswer:
-		r.sdp = appendSDP(r.sdp[:0], netip.AddrPortFrom(r.at.local, c.ports[1]), r.opts.sdp)
-		b = appendAnswer(b, c.names, r.sdp, r.at.local, r.opts)
-	case stepDelete:
-		b = appendDelete(b, c.names, r.opts)
-	}
-	c.request = b
+	c.request = append(c.request[:0], r.templates[c.at].with(c.number, c.port(c.at))...)
 	c.copies = 0
 	c.sent = time.Now()
 	r.transmit(c)
@@ -297,11 +300,11 @@ func (r *controlRun) receive(c *caller) {
 		return
 	}
 	cookie, dict, ok := splitReply(r.in[:n])
-	if !ok || !bytes.Equal(cookie, c.cookie) {
+	if own, _, _ := splitReply(c.request); !ok || !bytes.Equal(cookie, own) {
 		return // the reply to an earlier copy
 	}
 	took := time.Since(c.sent)
-	reply, err := scanReply(dict)
+	reply, err := r.reader.read(dict)
 	switch {
 	case err != nil:
 		r.fail(c, err.Error())

@@ -4,7 +4,10 @@
 //
 // Nothing in it knows the server: all that it uses are the NG protocol, UDP, and
 // the files under /proc of the process ids that it is given, so rtpjet and
-// rtpengine are measured by the same ruler.
+// rtpengine are measured by the same ruler. It imports nothing of rtpjet's, so that
+// it cannot share its mistakes: NG is written and read by zeebo/bencode, SDP by
+// pion/sdp, RTP by pion/rtp, SRTP by pion/srtp, and times are kept in an
+// HdrHistogram. It sends no RTCP.
 //
 // # How the generator stays cheap
 //
@@ -16,6 +19,9 @@
 // time written into the packet just before it was sent, so the tick does not
 // show in it.
 //
-// The pure parts (hist.go, pace.go, packet.go, sdp.go, ng.go, parse.go) build
+// # FIGURES
+//
+// The pure parts (hist.go, pace.go, packet.go, sdp.go, ng.go, template.go,
+// parse.go) build
 // everywhere; the sockets and /proc need Linux.
 package bench

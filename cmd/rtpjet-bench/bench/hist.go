@@ -1,84 +1,53 @@
 package bench
 
 import (
-	"math/bits"
 	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
 const (
-	histSubBits = 6                // 64 steps an octave: a value is off by at most 1/64
-	histSub     = 1 << histSubBits // values below this have a bucket of their own
-	histBuckets = (64 - histSubBits + 1) * histSub
+	histLongest = int64(time.Hour) // no run takes longer; what does counts as this
+	histDigits  = 3                // significant ones: a value is off by at most a thousandth
 )
 
-// histogram counts durations in buckets whose width grows with the value, so
-// that recording one is a few instructions and no allocation. The zero value is
-// ready for use. It belongs to one goroutine.
+// histogram counts durations in an HdrHistogram of nanoseconds, which records one without an allocation. It belongs to
+// one goroutine.
 type histogram struct {
-	counts [histBuckets]uint64
-	n      uint64
-	max    int64
+	hdr *hdrhistogram.Histogram
+	max time.Duration // exact
 }
 
-// bucketOf returns the bucket of a value of nanoseconds.
-func bucketOf(ns uint64) int {
-	if ns < histSub {
-		return int(ns)
-	}
-	shift := bits.Len64(ns) - histSubBits - 1
-	return (shift+1)<<histSubBits + int(ns>>shift) - histSub
+func newHistogram() *histogram {
+	return &histogram{hdr: hdrhistogram.New(1, histLongest, histDigits)}
 }
 
-// bucketTop returns the largest value that falls into bucket i.
-func bucketTop(i int) int64 {
-	if i < histSub {
-		return int64(i)
-	}
-	shift := i>>histSubBits - 1
-	mantissa := uint64(i&(histSub-1)) + histSub
-	return int64((mantissa+1)<<shift - 1)
+// reset forgets all values.
+func (h *histogram) reset() {
+	h.hdr.Reset()
+	h.max = 0
 }
 
 // record adds a duration; a negative one (the clock was set back) counts as 0.
 func (h *histogram) record(ns int64) {
-	if ns < 0 {
-		ns = 0
-	}
-	if ns > h.max {
-		h.max = ns
-	}
-	h.counts[bucketOf(uint64(ns))]++
-	h.n++
+	ns = min(max(ns, 0), histLongest)
+	h.max = max(h.max, time.Duration(ns))
+	_ = h.hdr.RecordValue(ns) // refuses only what is out of its range
 }
 
 // merge adds all that o has recorded.
 func (h *histogram) merge(o *histogram) {
-	for i, c := range o.counts {
-		h.counts[i] += c
-	}
-	h.n += o.n
+	h.hdr.Merge(o.hdr)
 	h.max = max(h.max, o.max)
 }
+
+// count returns how many values have been recorded.
+func (h *histogram) count() uint64 { return uint64(h.hdr.TotalCount()) }
 
 // quantile returns the value below or at which the share q of all recorded
 // values lie, 0 if there are none. It is never above the recorded maximum.
 func (h *histogram) quantile(q float64) time.Duration {
-	if h.n == 0 {
-		return 0
-	}
-	rank := uint64(q * float64(h.n))
-	if float64(rank) < q*float64(h.n) {
-		rank++ // the smallest whole rank that covers q
-	}
-	rank = min(max(rank, 1), h.n)
-	var seen uint64
-	for i, c := range h.counts {
-		seen += c
-		if seen >= rank {
-			return time.Duration(min(bucketTop(i), h.max))
-		}
-	}
-	return time.Duration(h.max)
+	return min(time.Duration(h.hdr.ValueAtPercentile(100*q)), h.max)
 }
 
 // Latency is a distribution in microseconds.
@@ -95,11 +64,11 @@ type Latency struct {
 func (h *histogram) summary() Latency {
 	us := func(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 	return Latency{
-		Count: h.n,
+		Count: h.count(),
 		P50:   us(h.quantile(0.50)),
 		P90:   us(h.quantile(0.90)),
 		P99:   us(h.quantile(0.99)),
 		P999:  us(h.quantile(0.999)),
-		Max:   us(time.Duration(h.max)),
+		Max:   us(h.max),
 	}
 }

@@ -263,7 +263,7 @@ func (r *restartRun) query(ctx context.Context) error {
 	defer ng.close()
 	const pause = 2 * time.Millisecond
 	for {
-		reply, err := ng.try(appendPing, time.Now().Add(50*time.Millisecond))
+		reply, err := ng.try(request{Command: "ping"}, time.Now().Add(50*time.Millisecond))
 		if err == nil && reply.ok() {
 			break
 		}
@@ -278,7 +278,7 @@ func (r *restartRun) query(ctx context.Context) error {
 	for i := range r.result.Queried {
 		c := r.t.calls[n-1-i*n/r.result.Queried]
 		for {
-			reply, err := ng.try(func(b []byte) []byte { return appendQuery(b, c.names) }, time.Now().Add(250*time.Millisecond))
+			reply, err := ng.try(queryRequest(c.names), time.Now().Add(250*time.Millisecond))
 			if err == nil && reply.ok() {
 				break
 			}
@@ -315,12 +315,12 @@ func (r *restartRun) probe(ctx context.Context, rate float64) {
 		waiting = append(waiting, w.legs[i*len(w.legs)/min(scouts, len(w.legs))])
 	}
 	scouting := true
-	var times histogram
+	times := newHistogram()
 	origin := r.began.UnixNano()
 	for ctx.Err() == nil && len(waiting) > 0 {
 		start := time.Now().UnixNano()
-		r.sendRound(ctx, waiting, rate, &times, origin)
-		if times.n > 0 && scouting {
+		r.sendRound(ctx, waiting, rate, times, origin)
+		if times.count() > 0 && scouting {
 			scouting = false
 			waiting = append(waiting[:0], w.legs...)
 		}
@@ -333,16 +333,16 @@ func (r *restartRun) probe(ctx context.Context, rate float64) {
 		waiting = left
 		// No leg sends more often than every 5 ms.
 		sleepUntil(start + int64(5*time.Millisecond))
-		r.hear(&times, origin)
+		r.hear(times, origin)
 	}
 	r.result.Silent = len(waiting)
 	if scouting {
 		r.result.Silent = len(w.legs)
 	}
-	if times.n > 0 {
+	if times.count() > 0 {
 		r.result.FirstForwarded = times.quantile(0).Seconds()
 		r.result.MedianForwarded = times.quantile(0.5).Seconds()
-		r.result.LastForwarded = time.Duration(times.max).Seconds()
+		r.result.LastForwarded = times.max.Seconds()
 	}
 }
 
@@ -362,9 +362,9 @@ func (r *restartRun) sendRound(ctx context.Context, legs []*leg, rate float64, t
 		if l.peer.received > 0 {
 			continue
 		}
-		stamp(l.packet, l.next, time.Now().UnixNano())
-		if send(l.fd, l.packet) == unix.ECONNREFUSED {
-			_ = send(l.fd, l.packet)
+		l.packet.stamp(l.next, time.Now().UnixNano())
+		if send(l.fd, l.packet.bytes) == unix.ECONNREFUSED {
+			_ = send(l.fd, l.packet.bytes)
 		}
 		l.next++
 	}

@@ -15,6 +15,13 @@ import (
 	"rtpjet/tests/lab"
 )
 
+// peerAddr is a loopback address of this process: rtpengine takes media ports that another rtpengine has on the same address, and
+// then each of them gets some of the other's packets.
+func peerAddr() netip.Addr {
+	pid := os.Getpid()
+	return netip.AddrFrom4([4]byte{127, byte(100 + pid>>16&63), byte(pid >> 8), byte(1 + pid%250)})
+}
+
 // startPeer starts Debian's rtpengine on a loopback address, or skips.
 func startPeer(t *testing.T) *lab.Server {
 	t.Helper()
@@ -24,7 +31,7 @@ func startPeer(t *testing.T) *lab.Server {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	server, err := lab.StartRtpengine(ctx, lab.Options{
-		Addr: netip.MustParseAddr("127.0.0.1"), Dir: t.TempDir(), PortMin: 21000, PortMax: 22999,
+		Addr: peerAddr(), Dir: t.TempDir(), PortMin: 21000, PortMax: 22999,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -163,15 +170,15 @@ func TestAMissingServerIsAnError(t *testing.T) {
 
 func TestPacketPathAllocatesNothing(t *testing.T) {
 	b, p := newPacket(3, 160), newPacer(0, 1e6, 4, 1e9)
-	var h histogram
+	h := newHistogram()
 	var w seqWindow
 	now, number := int64(0), uint64(0)
 	if n := testing.AllocsPerRun(100, func() {
 		now += 250e3
 		number++
 		p.take(now, 64)
-		stamp(b, number, now)
-		if _, sent, v := check(b, b); v == packetGood {
+		b.stamp(number, now)
+		if _, sent, v := check(b.bytes, &b); v == packetGood {
 			w.add(number)
 			h.record(now - sent)
 		}
@@ -193,7 +200,7 @@ func TestRestartOfAServerThatRemembers(t *testing.T) {
 	}
 	t.Cleanup(redis.Stop)
 	server, err := lab.StartRtpengine(ctx, lab.Options{
-		Addr: netip.MustParseAddr("127.0.0.1"), Dir: t.TempDir(), PortMin: 23000, PortMax: 23999, Redis: redis,
+		Addr: peerAddr(), Dir: t.TempDir(), PortMin: 23000, PortMax: 23999, Redis: redis,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,91 +1,96 @@
 package bench
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
+	"strings"
+
+	"github.com/pion/sdp/v3"
 )
 
 // sdpOptions shape the SDP bodies that the calls carry.
 type sdpOptions struct {
 	rtcpMux bool
 	later   uint64 // how often the phone has sent it with a change
-	crypto  string // the a=crypto line of a phone that speaks SRTP, with its end of line
+	crypto  string // the value of the a=crypto line of a phone that speaks SRTP
 }
 
-// appendSDP appends a phone's SDP with one audio section at the address.
-func appendSDP(b []byte, at netip.AddrPort, o sdpOptions) []byte {
-	family := "IP4"
+// phoneSDP returns a phone's SDP with one audio section at the address.
+func phoneSDP(at netip.AddrPort, o sdpOptions) []byte {
+	family, protocol := "IP4", "AVP"
 	if at.Addr().Is6() {
 		family = "IP6"
 	}
-	addr := at.Addr().String()
-	b = append(b, "v=0\r\no=- 3900000001 "...)
-	b = strconv.AppendUint(b, 1+o.later, 10)
-	b = append(b, " IN "...)
-	b = append(b, family...)
-	b = append(b, ' ')
-	b = append(b, addr...)
-	b = append(b, "\r\ns=-\r\nc=IN "...)
-	b = append(b, family...)
-	b = append(b, ' ')
-	b = append(b, addr...)
-	b = append(b, "\r\nt=0 0\r\nm=audio "...)
-	b = strconv.AppendUint(b, uint64(at.Port()), 10)
 	if o.crypto != "" {
-		b = append(b, " RTP/SAVP"...)
-	} else {
-		b = append(b, " RTP/AVP"...)
+		protocol = "SAVP"
 	}
-	b = append(b, " 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n"+
-		"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=sendrecv\r\n"...)
+	addr := at.Addr().String()
+	audio := &sdp.MediaDescription{
+		MediaName: sdp.MediaName{
+			Media: "audio", Port: sdp.RangedPort{Value: int(at.Port())}, Protos: []string{"RTP", protocol}, Formats: []string{"0", "8", "101"},
+		},
+		Attributes: []sdp.Attribute{
+			{Key: "rtpmap", Value: "0 PCMU/8000"}, {Key: "rtpmap", Value: "8 PCMA/8000"},
+			{Key: "rtpmap", Value: "101 telephone-event/8000"}, {Key: "fmtp", Value: "101 0-16"}, {Key: "ptime", Value: "20"}, {Key: "sendrecv"},
+		},
+	}
 	if o.rtcpMux {
-		b = append(b, "a=rtcp-mux\r\n"...)
+		audio.Attributes = append(audio.Attributes, sdp.Attribute{Key: "rtcp-mux"})
 	}
-	return append(b, o.crypto...)
+	if o.crypto != "" {
+		audio.Attributes = append(audio.Attributes, sdp.Attribute{Key: "crypto", Value: o.crypto})
+	}
+	s := sdp.SessionDescription{
+		Origin: sdp.Origin{
+			Username: "-", SessionID: 3900000001, SessionVersion: 1 + o.later, NetworkType: "IN", AddressType: family, UnicastAddress: addr,
+		},
+		SessionName:           "-",
+		ConnectionInformation: &sdp.ConnectionInformation{NetworkType: "IN", AddressType: family, Address: &sdp.Address{Address: addr}},
+		TimeDescriptions:      []sdp.TimeDescription{{}},
+		MediaDescriptions:     []*sdp.MediaDescription{audio},
+	}
+	body, err := s.Marshal()
+	if err != nil {
+		panic(err) // all of its fields can be written
+	}
+	return body
 }
 
 // errNoMedia says that an SDP names no address to send to.
 var errNoMedia = errors.New("SDP has no m= section with a port and a c= line")
 
-// mediaAddress returns the address of the first m= section of an SDP.
-func mediaAddress(sdp []byte) (netip.AddrPort, error) {
-	var addr netip.Addr
-	port, sections := 0, 0
-	for line := range bytes.Lines(sdp) {
-		line = bytes.TrimRight(line, "\r\n")
-		switch {
-		case bytes.HasPrefix(line, []byte("c=")) && sections <= 1:
-			// Either the session's or the first section's own, which counts more
-			// and comes later.
-			fields := bytes.Fields(line[2:])
-			if len(fields) != 3 {
-				return netip.AddrPort{}, fmt.Errorf("read SDP line %q: not 3 words", line)
-			}
-			a, err := netip.ParseAddr(string(fields[2]))
-			if err != nil {
-				return netip.AddrPort{}, fmt.Errorf("read SDP line %q: %w", line, err)
-			}
-			addr = a
-		case bytes.HasPrefix(line, []byte("m=")):
-			if sections++; sections > 1 {
-				continue
-			}
-			fields := bytes.Fields(line[2:])
-			if len(fields) < 2 {
-				return netip.AddrPort{}, fmt.Errorf("read SDP line %q: no port", line)
-			}
-			p, err := strconv.ParseUint(string(fields[1]), 10, 16)
-			if err != nil {
-				return netip.AddrPort{}, fmt.Errorf("read SDP line %q: %w", line, err)
-			}
-			port = int(p)
-		}
+// media is the first m= section of an SDP of the server.
+type media struct {
+	at      netip.AddrPort // where to send to
+	secured bool           // it speaks SRTP
+	crypto  string         // the value of its first a=crypto line; may be empty
+}
+
+// readMedia reads an SDP of the server.
+func readMedia(body string) (m media, err error) {
+	var s sdp.SessionDescription
+	if err := s.UnmarshalString(body); err != nil {
+		return m, fmt.Errorf("read the SDP: %w", err)
 	}
-	if !addr.IsValid() || port == 0 {
-		return netip.AddrPort{}, errNoMedia
+	if len(s.MediaDescriptions) == 0 {
+		return m, errNoMedia
 	}
-	return netip.AddrPortFrom(addr, uint16(port)), nil
+	section := s.MediaDescriptions[0]
+	where := section.ConnectionInformation
+	if where == nil {
+		where = s.ConnectionInformation
+	}
+	port := section.MediaName.Port.Value
+	if where == nil || where.Address == nil || port <= 0 || port > 65535 {
+		return m, errNoMedia
+	}
+	addr, err := netip.ParseAddr(where.Address.Address)
+	if err != nil {
+		return m, fmt.Errorf("read the SDP's line c=: %w", err)
+	}
+	m.at = netip.AddrPortFrom(addr, uint16(port))
+	m.secured = strings.HasPrefix(strings.Join(section.MediaName.Protos, "/"), "RTP/SAVP")
+	m.crypto, _ = section.Attribute("crypto")
+	return m, nil
 }

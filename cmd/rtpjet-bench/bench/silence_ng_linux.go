@@ -29,7 +29,7 @@ func (r *silenceRun) check(ctx context.Context) (*SilenceCheck, error) {
 	}
 	defer asker.close()
 	for _, c := range r.calls {
-		if _, ok := asker.ask(ctx, 0, 0, "query", c.names.callID, func(b []byte) []byte { return appendQuery(b, c.names) }); !ok && ctx.Err() != nil {
+		if _, ok := asker.ask(ctx, 0, 0, "query", c.names.callID, queryRequest(c.names)); !ok && ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 		if queries.out.NoReply > 2 {
@@ -64,28 +64,28 @@ func (r *silenceRun) again(ctx context.Context, a *asker, c *call) (moved int, o
 	}{{"offer", c.caller, c.callee}, {"answer", c.callee, c.caller}} {
 		s := signalling{
 			command: half.command, names: c.names, moved: true, bridge: r.opts.options.bridge, from: r.opts.local,
-			sdp: appendSDP(nil, r.advertised(half.from), half.from.describe(o)),
+			sdp: phoneSDP(r.advertised(half.from), half.from.describe(o)),
 		}
-		reply, ok := a.ask(ctx, 0, 0, "re-"+half.command, c.names.callID, s.append)
+		reply, ok := a.ask(ctx, 0, 0, "re-"+half.command, c.names.callID, s.request())
 		if !ok {
 			return moved, false
 		}
-		at, err := mediaAddress(reply.sdp)
+		m, err := readMedia(reply.SDP)
 		if err == nil && half.to.srtp != nil {
-			err = half.to.srtp.stillHears(reply.sdp)
+			err = half.to.srtp.stillHears(m.crypto)
 		}
 		if err != nil {
 			a.tally.failed("", c.names.callID, "re-"+half.command+": "+err.Error())
 			return moved, false
 		}
-		if at != half.to.relay {
+		if m.at != half.to.relay {
 			moved++
 			// The phone follows, as phones do.
-			if err := unix.Connect(half.to.fd, sockaddr(at)); err != nil {
+			if err := unix.Connect(half.to.fd, sockaddr(m.at)); err != nil {
 				a.tally.failed("", c.names.callID, "connect to the new address: "+err.Error())
 				return moved, false
 			}
-			half.to.relay = at
+			half.to.relay = m.at
 		}
 	}
 	return moved, true
@@ -130,13 +130,13 @@ func (r *silenceRun) placeOne(ctx context.Context, t *tally, names callNames) {
 	defer a.close()
 	const discard = 9
 	at := netip.AddrPortFrom(r.opts.local, discard)
-	s := signalling{command: "offer", names: names, from: r.opts.local, sdp: appendSDP(nil, at, r.opts.options.sdp)}
+	s := signalling{command: "offer", names: names, from: r.opts.local, sdp: phoneSDP(at, r.opts.options.sdp)}
 	if _, ok := a.askMedia(ctx, 0, 0, "offer", s); !ok {
 		return
 	}
 	s.command = "answer"
 	if _, ok := a.askMedia(ctx, 0, 0, "answer", s); ok {
-		a.ask(ctx, 0, 0, "delete", names.callID, func(b []byte) []byte { return appendDelete(b, names, r.opts.options) })
+		a.ask(ctx, 0, 0, "delete", names.callID, deleteRequest(names, r.opts.options))
 	}
 }
 
@@ -169,7 +169,7 @@ func (r *silenceRun) deleteAll(ctx context.Context) (CommandTally, error) {
 	}
 	defer a.close()
 	for _, c := range r.calls {
-		a.ask(ctx, 0, 0, "delete", c.names.callID, func(b []byte) []byte { return appendDelete(b, c.names, r.opts.options) })
+		a.ask(ctx, 0, 0, "delete", c.names.callID, deleteRequest(c.names, r.opts.options))
 		c.callee.relay = netip.AddrPort{} // for end: done
 		if t.out.NoReply > 0 {
 			break

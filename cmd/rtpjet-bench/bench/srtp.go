@@ -52,31 +52,27 @@ func (s *suite) context(key []byte) (*srtp.Context, error) {
 	return srtp.CreateContext(key[:s.key], key[s.key:], s.profile)
 }
 
-// cryptoLine is the a=crypto line of a key with its salt.
-func (s *suite) cryptoLine(key []byte) string {
-	return "a=crypto:1 " + s.name + " inline:" + base64.StdEncoding.EncodeToString(key) + "\r\n"
+// cryptoValue is what stands in the a=crypto line of a key with its salt.
+func (s *suite) cryptoValue(key []byte) string {
+	return "1 " + s.name + " inline:" + base64.StdEncoding.EncodeToString(key)
 }
 
-// keyIn returns the key with its salt in the one a=crypto line that an answer has, which must be of this suite.
-func (s *suite) keyIn(sdp []byte) ([]byte, error) {
-	for line := range bytes.Lines(sdp) {
-		rest, found := bytes.CutPrefix(bytes.TrimRight(line, "\r\n"), []byte("a=crypto:"))
-		if !found {
-			continue
-		}
-		fields := bytes.Fields(rest)
-		if len(fields) < 3 || string(fields[1]) != s.name {
-			return nil, fmt.Errorf("the server answers %s with %q", s.name, line)
-		}
-		text, inline := bytes.CutPrefix(fields[2], []byte("inline:"))
-		text, _, _ = bytes.Cut(text, []byte{'|'})
-		key, err := base64.RawStdEncoding.AppendDecode(nil, bytes.TrimRight(text, "="))
-		if err != nil || !inline || len(key) != s.key+s.salt {
-			return nil, fmt.Errorf("the server's line %q has no key of %d bytes", line, s.key+s.salt)
-		}
-		return key, nil
+// keyIn returns the key with its salt in the value of the one a=crypto line that an answer has, which must be of this suite.
+func (s *suite) keyIn(crypto string) ([]byte, error) {
+	if crypto == "" {
+		return nil, fmt.Errorf("the server answers %s without an a=crypto line", s.name)
 	}
-	return nil, fmt.Errorf("the server answers %s without an a=crypto line", s.name)
+	fields := strings.Fields(crypto)
+	if len(fields) < 3 || fields[1] != s.name {
+		return nil, fmt.Errorf("the server answers %s with %q", s.name, crypto)
+	}
+	text, inline := strings.CutPrefix(fields[2], "inline:")
+	text, _, _ = strings.Cut(text, "|")
+	key, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(text, "="))
+	if err != nil || !inline || len(key) != s.key+s.salt {
+		return nil, fmt.Errorf("the server's crypto line %q has no key of %d bytes", crypto, s.key+s.salt)
+	}
+	return key, nil
 }
 
 // secured is the SRTP of one leg. It allocates nothing once it runs.
@@ -99,9 +95,9 @@ func newSecured(s *suite, packet int) (*secured, error) {
 	return sec, nil
 }
 
-// answered takes the server's key out of its SDP.
-func (s *secured) answered(sdp []byte) error {
-	key, err := s.suite.keyIn(sdp)
+// answered takes the server's key out of its crypto line.
+func (s *secured) answered(crypto string) error {
+	key, err := s.suite.keyIn(crypto)
 	if err != nil {
 		return err
 	}
@@ -112,9 +108,9 @@ func (s *secured) answered(sdp []byte) error {
 	return nil
 }
 
-// stillHears says what is wrong if an SDP of the server has another key than the one in use.
-func (s *secured) stillHears(sdp []byte) error {
-	key, err := s.suite.keyIn(sdp)
+// stillHears says what is wrong if a crypto line of the server has another key than the one in use.
+func (s *secured) stillHears(crypto string) error {
+	key, err := s.suite.keyIn(crypto)
 	if err == nil && !bytes.Equal(key, s.theirs) {
 		err = fmt.Errorf("the server has changed its key")
 	}

@@ -20,11 +20,11 @@ func pair(t *testing.T, s *suite) (phone, server *secured) {
 	phone, server = ends[0], ends[1]
 	at := netip.MustParseAddrPort("192.0.2.1:4000")
 	for _, e := range [][2]*secured{{phone, server}, {server, phone}} {
-		sdp := appendSDP(nil, at, sdpOptions{crypto: s.cryptoLine(e[1].key)})
-		if !bytes.Contains(sdp, []byte("m=audio 4000 RTP/SAVP 0 ")) {
-			t.Fatalf("no SAVP in %s", sdp)
+		m, err := readMedia(string(phoneSDP(at, sdpOptions{crypto: s.cryptoValue(e[1].key)})))
+		if err != nil || !m.secured {
+			t.Fatalf("%+v, %v", m, err)
 		}
-		if err := e[0].answered(sdp); err != nil {
+		if err := e[0].answered(m.crypto); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -36,9 +36,10 @@ func TestSecuredPacketsComeOutAsTheyWent(t *testing.T) {
 		s := &suites[i]
 		t.Run(s.name, func(t *testing.T) {
 			phone, server := pair(t, s)
-			plain := newPacket(7, 160)
+			template := newPacket(7, 160)
+			plain := template.bytes
 			for number := range uint64(70_000) { // over a wrap
-				stamp(plain, number, int64(number))
+				template.stamp(number, int64(number))
 				sealed := phone.seal(plain)
 				if len(sealed) != len(plain)+s.tag || bytes.Equal(sealed[rtpHeader:len(plain)], plain[rtpHeader:]) {
 					t.Fatalf("packet %d of %d bytes was sealed as % x", number, len(plain), sealed)
@@ -61,23 +62,23 @@ func TestSecuredPacketsComeOutAsTheyWent(t *testing.T) {
 
 func TestKeysOfAnswersAreChecked(t *testing.T) {
 	s := &suites[0]
-	good := "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:" + strings.Repeat("A", 40)
+	good := "1 AES_CM_128_HMAC_SHA1_80 inline:" + strings.Repeat("A", 40)
 	for _, c := range []struct {
-		sdp  string
-		fine bool
+		crypto string
+		fine   bool
 	}{
 		{good, true},
-		{"v=0\r\n" + good + "|2^31|1:1\r\na=sendrecv\r\n", true},
+		{good + "|2^31|1:1", true},
 		{"", false},
-		{"a=crypto:1\r\n", false},
+		{"1", false},
 		{strings.TrimSuffix(good, "A"), false},
 		{strings.Replace(good, "_80", "_32", 1), false},
 		{strings.Replace(good, "inline:", "", 1), false},
 		{strings.Replace(good, "AAA", "A*A", 1), false},
 	} {
-		key, err := s.keyIn([]byte(c.sdp))
+		key, err := s.keyIn(c.crypto)
 		if (err == nil) != c.fine || c.fine && len(key) != 30 {
-			t.Errorf("%q: % x, %v", c.sdp, key, err)
+			t.Errorf("%q: % x, %v", c.crypto, key, err)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -30,7 +29,7 @@ type leg struct {
 	relay  netip.AddrPort // where it sends to
 	peer   *leg
 	srtp   *secured // nil: it speaks plain RTP
-	packet []byte
+	packet packet
 	next   uint64 // number of the next packet
 	window seqWindow
 	// arrivals is what came, if the worker keeps it.
@@ -97,7 +96,7 @@ func place(ctx context.Context, opts trafficOptions) (t *traffic, err error) {
 		}
 		c.caller.peer, c.callee.peer = c.callee, c.caller
 		if opts.srtp != nil {
-			if c.caller.srtp, err = newSecured(opts.srtp, len(c.caller.packet)); err != nil {
+			if c.caller.srtp, err = newSecured(opts.srtp, len(c.caller.packet.bytes)); err != nil {
 				return t, err
 			}
 		}
@@ -143,24 +142,19 @@ func (t *traffic) placeSome(ctx context.Context, index *atomic.Int64) error {
 		return err
 	}
 	defer ng.close()
-	var sdp []byte
 	for {
 		i := int(index.Add(1)) - 1
 		if i >= len(t.calls) {
 			return nil
 		}
 		c := t.calls[i]
-		sdp = appendSDP(sdp[:0], t.advertised(c.caller), c.caller.describe(t.opts.options.sdp))
-		err = c.callee.askForMedia(ctx, ng, func(b []byte) []byte {
-			return appendOffer(b, c.names, sdp, t.opts.local, t.opts.options)
-		})
+		sdp := phoneSDP(t.advertised(c.caller), c.caller.describe(t.opts.options.sdp))
+		err = c.callee.askForMedia(ctx, ng, offerRequest(c.names, sdp, t.opts.local, t.opts.options))
 		if err != nil {
 			return fmt.Errorf("place call %d of %d, offer: %w", i+1, len(t.calls), err)
 		}
-		sdp = appendSDP(sdp[:0], t.advertised(c.callee), t.opts.options.sdp)
-		err = c.caller.askForMedia(ctx, ng, func(b []byte) []byte {
-			return appendAnswer(b, c.names, sdp, t.opts.local, t.opts.options)
-		})
+		sdp = phoneSDP(t.advertised(c.callee), t.opts.options.sdp)
+		err = c.caller.askForMedia(ctx, ng, answerRequest(c.names, sdp, t.opts.local, t.opts.options))
 		if err != nil {
 			return fmt.Errorf("place call %d of %d, answer: %w", i+1, len(t.calls), err)
 		}
@@ -184,27 +178,29 @@ func (t *traffic) advertised(l *leg) netip.AddrPort {
 // describe returns what a leg's SDP says beside its address.
 func (l *leg) describe(o sdpOptions) sdpOptions {
 	if l.srtp != nil {
-		o.crypto = l.srtp.suite.cryptoLine(l.srtp.key)
+		o.crypto = l.srtp.suite.cryptoValue(l.srtp.key)
 	}
 	return o
 }
 
 // askForMedia sends an offer or answer; its reply's SDP says where and how the leg has to send.
-func (l *leg) askForMedia(ctx context.Context, ng *client, build func([]byte) []byte) error {
-	reply, err := ng.request(ctx, build)
+func (l *leg) askForMedia(ctx context.Context, ng *client, r request) error {
+	reply, err := ng.request(ctx, r)
 	if err != nil {
 		return err
 	}
 	if !reply.ok() {
 		return fmt.Errorf("server refused: %s", reply.why())
 	}
-	if l.relay, err = mediaAddress(reply.sdp); err != nil {
+	m, err := readMedia(reply.SDP)
+	if err != nil {
 		return err
 	}
+	l.relay = m.at
 	if l.srtp != nil {
-		return l.srtp.answered(reply.sdp)
+		return l.srtp.answered(m.crypto)
 	}
-	if bytes.Contains(reply.sdp, []byte(" RTP/SAVP")) {
+	if m.secured {
 		return errors.New("the server speaks SRTP to a phone that does not")
 	}
 	return nil
@@ -255,7 +251,7 @@ func (t *traffic) end(ctx context.Context) {
 		if c == nil || c.callee == nil || !c.callee.relay.IsValid() {
 			continue // never offered
 		}
-		_, err := ng.request(ctx, func(b []byte) []byte { return appendDelete(b, c.names, now) })
+		_, err := ng.request(ctx, deleteRequest(c.names, now))
 		if err != nil {
 			return // the server is gone
 		}
@@ -272,7 +268,7 @@ type worker struct {
 
 	// Of the running stretch:
 	pace      pacer
-	latency   histogram
+	latency   *histogram
 	lastHeard int64
 	foreign   uint64
 	sent      uint64
@@ -288,7 +284,7 @@ func newWorker(opts trafficOptions) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &worker{poll: poll, rx: newReceiver(1, 2048), tick: int64(opts.tick)}, nil
+	return &worker{poll: poll, rx: newReceiver(1, 2048), tick: int64(opts.tick), latency: newHistogram()}, nil
 }
 
 func (w *worker) add(legs ...*leg) error {
@@ -320,7 +316,7 @@ type stretchResult struct {
 	worstLoss      float64
 	lossyStreams   int
 	perLeg         []float64 // packets/s delivered, by receiving leg
-	latency        histogram
+	latency        *histogram
 	worstLag       time.Duration
 	before, after  usage
 	ownCPU         time.Duration
@@ -356,7 +352,7 @@ func (t *traffic) stream(ctx context.Context, s stretch) (*stretchResult, error)
 		group.Go(func() { w.run(&until, &cancelled) })
 	}
 
-	r := &stretchResult{}
+	r := &stretchResult{latency: newHistogram()}
 	err := t.watch(ctx, r, s, from, stop)
 	if err != nil {
 		cancelled.Store(true)
@@ -371,7 +367,7 @@ func (t *traffic) stream(ctx context.Context, s stretch) (*stretchResult, error)
 
 	r.ownOverflows = udpErrors() - overflows
 	for _, w := range t.workers {
-		r.latency.merge(&w.latency)
+		r.latency.merge(w.latency)
 		r.foreign += w.foreign
 		r.skipped += w.pace.skipped
 		r.worstLag = max(r.worstLag, time.Duration(w.pace.worstLag))
@@ -451,7 +447,7 @@ func ownCPU() time.Duration {
 // begin makes a worker ready for a stretch.
 func (w *worker) begin(start int64, interval float64, from int64, batch int) {
 	w.pace = newPacer(start, interval, len(w.legs), int64(maxLate))
-	w.latency = histogram{}
+	w.latency.reset()
 	w.foreign, w.sent, w.received, w.lastHeard = 0, 0, 0, 0
 	w.from = from
 	w.sentNow.Store(0)
@@ -504,8 +500,8 @@ func (w *worker) sendFrom(first, n int) {
 			k -= len(w.legs)
 		}
 		l := w.legs[k]
-		stamp(l.packet, l.next, time.Now().UnixNano())
-		pkt := l.packet
+		l.packet.stamp(l.next, time.Now().UnixNano())
+		pkt := l.packet.bytes
 		if l.srtp != nil {
 			if pkt = l.srtp.seal(pkt); pkt == nil {
 				l.full++
@@ -558,7 +554,7 @@ func (w *worker) take(l *leg) {
 				continue
 			}
 		}
-		number, sent, v := check(pkt, l.peer.packet)
+		number, sent, v := check(pkt, &l.peer.packet)
 		switch v {
 		case packetForeign:
 			w.foreign++
