@@ -1,9 +1,12 @@
 package plot
 
 import (
-	"image/color"
 	"io"
-	"math"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
 )
 
 // Lines is a picture with curves.
@@ -42,131 +45,127 @@ type Band struct {
 }
 
 const (
-	linesLeft  = 84.0
-	linesRight = width - 36
-	linesHigh  = 300.0
-	linesHead  = 92.0
-	bandRows   = 2 // texts of bands that are beside each other
+	linesHigh = vg.Length(370) // the plot with its axes
+	bandRows  = 2              // texts of bands that are beside each other
+	bandShare = 0.2            // of the curves' height, for these texts above them
 )
 
-func (l *Lines) height() float64 {
-	return linesHead + linesHigh + footHigh + captionLine*float64(len(wrap(l.Caption)))
-}
+var dashes = []vg.Length{5, 4}
 
-// WriteSVG and WritePNG write the picture.
+// WriteSVG writes the picture as SVG.
 func (l *Lines) WriteSVG(w io.Writer) error { return writeSVG(w, l) }
 
 // WritePNG writes the picture as pixels.
 func (l *Lines) WritePNG(w io.Writer) error { return writePNG(w, l) }
 
-// fit lets an axis reach to what it has to hold.
-func (a *Axis) fit(v float64) { a.High = max(a.High, v) }
+func (l *Lines) height() vg.Length { return headHigh + linesHigh + captionHigh(l.Caption) }
 
-// share is where on the axis a value lies, from 0 to 1.
-func (a *Axis) share(v float64) float64 {
-	low, high := a.Low, a.High
+// set makes an axis of a plot that reaches to all values.
+func (a *Axis) set(p *plot.Axis, values func(yield func(float64) bool)) {
+	p.Label.Text, p.Min, p.Max = a.Name, a.Low, a.High
+	for v := range values {
+		p.Max = max(p.Max, v)
+	}
+	p.Tick.Marker = round{}
 	if a.Log {
-		if v <= 0 {
-			return 0
+		p.Scale, p.Tick.Marker = plot.LogScale{}, steps{}
+	}
+	if a.Ticks == nil {
+		return
+	}
+	var ticks plot.ConstantTicks
+	for i, v := range a.Ticks {
+		text := plain(v)
+		if i < len(a.Texts) {
+			text = a.Texts[i]
 		}
-		v, low, high = math.Log(v), math.Log(low), math.Log(high)
+		ticks = append(ticks, plot.Tick{Value: v, Label: text})
 	}
-	if high <= low {
-		return 0
-	}
-	return min(max((v-low)/(high-low), 0), 1)
+	p.Tick.Marker = ticks
 }
 
-// ticks are the values that are marked.
-func (a *Axis) ticks() []float64 {
-	if a.Ticks != nil {
-		return a.Ticks
-	}
-	if a.Log {
-		return marks(a.Low, a.High)
-	}
-	const most = 10
-	for _, step := range marks(1e-6, 1e12) {
-		if (a.High-a.Low)/step > most {
-			continue
+// coordinates are one of the two of all points.
+func (l *Lines) coordinates(axis int) func(yield func(float64) bool) {
+	return func(yield func(float64) bool) {
+		for _, c := range l.Curves {
+			for _, p := range c.Points {
+				if !yield(p[axis]) {
+					return
+				}
+			}
 		}
-		var all []float64
-		for v := math.Ceil(a.Low/step) * step; v <= a.High*1.0001; v += step {
-			all = append(all, v)
+	}
+}
+
+func (l *Lines) draw(c draw.Canvas) error {
+	p, kinds, err := l.plot()
+	if err != nil {
+		return err
+	}
+	p.Draw(frame(c, l.Title, l.Caption, kinds))
+	return nil
+}
+
+// plot makes the plot of the picture, and finds the names of its kinds.
+func (l *Lines) plot() (*plot.Plot, []kind, error) {
+	p := newPlot()
+	l.X.set(&p.X, l.coordinates(0))
+	l.Y.set(&p.Y, l.coordinates(1))
+	if err := l.addBands(p); err != nil {
+		return nil, nil, err
+	}
+	lines := plotter.NewGrid()
+	lines.Vertical = draw.LineStyle{Color: grid, Width: 1}
+	lines.Horizontal = lines.Vertical
+	p.Add(lines)
+	var kinds []kind
+	for _, c := range l.Curves {
+		line := l.line(c)
+		if c.Name != "" {
+			kinds = append(kinds, kind{c.Name, line})
 		}
-		return all
+		if len(line.XYs) > 0 {
+			p.Add(line)
+		}
+	}
+	return p, kinds, nil
+}
+
+// addBands adds the bands, and room for their names above the curves.
+func (l *Lines) addBands(p *plot.Plot) error {
+	if len(l.Bands) == 0 {
+		return nil
+	}
+	marked := p.Y.Tick.Marker.Ticks(p.Y.Min, p.Y.Max) // nothing is marked up there
+	p.Y.Tick.Marker = plot.ConstantTicks(marked)
+	p.Y.Max *= 1 + bandShare
+	for i, b := range l.Bands {
+		p.Add(area(b.From, b.To, p.Y.Min, p.Y.Max, shade))
+		off := vg.Point{Y: -16 - 13*vg.Length(i%bandRows)}
+		if err := label(p, (b.From+b.To)/2, p.Y.Max, b.Text, 11, faint, draw.XCenter, off); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (a *Axis) text(i int, v float64) string {
-	if i < len(a.Texts) {
-		return a.Texts[i]
-	}
-	return plain(v)
-}
-
-// draw draws the picture.
-func (l *Lines) draw(c canvas) {
-	x, y := l.X, l.Y
-	for _, curve := range l.Curves {
-		for _, p := range curve.Points {
-			x.fit(p[0])
-			y.fit(p[1])
+// line is a curve as the plot draws it. What is too small for a logarithmic axis lies at its end.
+func (l *Lines) line(c Curve) *plotter.Line {
+	line := &plotter.Line{LineStyle: draw.LineStyle{Color: colourOf(c.Kind), Width: 1.8}}
+	for _, p := range c.Points {
+		if l.X.Log {
+			p[0] = max(p[0], l.X.Low)
 		}
-	}
-	marked := y.ticks()
-	if len(l.Bands) > 0 {
-		y.High *= 1.2 // the names of the bands are there, and no lines
-	}
-	c.rect(0, 0, width, l.height(), paper)
-	c.text(24, 32, 18, atStart, true, ink, l.Title)
-	at := 24.0
-	for _, curve := range l.Curves {
-		if curve.Name == "" {
-			continue
+		if l.Y.Log {
+			p[1] = max(p[1], l.Y.Low)
 		}
-		own := palette[curve.Kind%len(palette)]
-		c.line(at, 55, at+22, 55, 2.5, own, curve.Dashed)
-		c.text(at+28, 60, 14, atStart, false, ink, curve.Name)
-		at += 52 + 7.2*float64(len([]rune(curve.Name)))
+		line.XYs = append(line.XYs, plotter.XY{X: p[0], Y: p[1]})
 	}
-	top, bottom := linesHead, linesHead+linesHigh
-	px := func(v float64) float64 { return linesLeft + (linesRight-linesLeft)*x.share(v) }
-	py := func(v float64) float64 { return bottom - linesHigh*y.share(v) }
-	for i, b := range l.Bands {
-		c.rect(px(b.From), top, px(b.To)-px(b.From), linesHigh, shade)
-		c.text((px(b.From)+px(b.To))/2, top+14+13*float64(i%bandRows), 11, atMiddle, false, faint, b.Text)
+	if c.Dashed {
+		line.Dashes = dashes
 	}
-	for i, v := range x.ticks() {
-		c.line(px(v), top, px(v), bottom, 1, grid, false)
-		c.text(px(v), bottom+20, 13, atMiddle, false, ink, x.text(i, v))
+	if c.Steps {
+		line.StepStyle = plotter.PostStep
 	}
-	for i, v := range marked {
-		c.line(linesLeft, py(v), linesRight, py(v), 1, grid, false)
-		c.text(linesLeft-8, py(v)+4, 13, atEnd, false, ink, y.text(i, v))
-	}
-	c.text((linesLeft+linesRight)/2, bottom+44, 13, atMiddle, false, ink, x.Name)
-	c.text(linesLeft, top-8, 13, atStart, false, ink, y.Name)
-	for _, curve := range l.Curves {
-		l.drawCurve(c, curve, px, py)
-	}
-	for i, line := range wrap(l.Caption) {
-		c.text(24, bottom+footHigh+captionLine*float64(i), 12, atStart, false, faint, line)
-	}
+	return line
 }
-
-func (l *Lines) drawCurve(c canvas, curve Curve, px, py func(float64) float64) {
-	own := palette[curve.Kind%len(palette)]
-	for i := 1; i < len(curve.Points); i++ {
-		a, b := curve.Points[i-1], curve.Points[i]
-		if curve.Steps {
-			c.line(px(a[0]), py(a[1]), px(b[0]), py(a[1]), 1.8, own, curve.Dashed)
-			a[0] = b[0]
-		}
-		c.line(px(a[0]), py(a[1]), px(b[0]), py(b[1]), 1.8, own, curve.Dashed)
-	}
-}
-
-// shade is behind a curve where something was the case.
-var shade = color.RGBA{0xec, 0xee, 0xf1, 0xff}

@@ -7,9 +7,13 @@ import (
 	"image/color"
 	"image/png"
 	"io"
-	"math"
 	"strings"
 	"testing"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
 )
 
 func sample() *Figure {
@@ -43,6 +47,16 @@ func TestSVGIsWellFormedAndSaysEverything(t *testing.T) {
 	}
 }
 
+// pixelOf is where a value lies in the PNG of a picture whose plot this is, and which is a part of another one that high.
+func pixelOf(p *plot.Plot, room draw.Canvas, high vg.Length, x, y float64) (int, int) {
+	data := p.DataCanvas(room)
+	toX, toY := p.Transforms(&data)
+	return int(toX(x) * dpi / vg.Inch), int((high - toY(y)) * dpi / vg.Inch)
+}
+
+// scratch is a canvas that nobody looks at.
+func scratch(high vg.Length) draw.Canvas { return draw.New(vgimg.New(width, high)) }
+
 func TestPNGShowsTheSameOnALightBackground(t *testing.T) {
 	f := sample()
 	var b bytes.Buffer
@@ -53,40 +67,43 @@ func TestPNGShowsTheSameOnALightBackground(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if size := img.Bounds().Size(); size.X != width*density || size.Y < int(f.height()*density) {
+	if size := img.Bounds().Size(); size.X != int(width)*2 || size.Y < int(f.height()*2) {
 		t.Errorf("size %v", size)
 	}
 	if r, g, bl, _ := img.At(3, 3).RGBA(); r != 0xffff || g != 0xffff || bl != 0xffff {
 		t.Error("the background is not white")
 	}
 	// The median of the first strip, in the colour of its kind.
-	y := headHigh + rowGap/2 + stripHigh/2 + 7
-	want := palette[0]
-	got := color.RGBAModel.Convert(img.At(int(f.scaleOf().at(40.5)*density), int(y*density))).(color.RGBA)
-	if got != want {
-		t.Errorf("the median's mark has the colour %v, want %v", got, want)
+	p, err := f.plot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	room := frame(scratch(f.height()), f.Title, f.Caption, f.kinds())
+	x, y := pixelOf(p, room, f.height(), 40.5, -float64((rowGap/2+stripHigh/2)/f.rowHeight()))
+	if got := color.NRGBAModel.Convert(img.At(x, y+14)); got != palette[0] {
+		t.Errorf("the median's mark has the colour %v, want %v", got, palette[0])
 	}
 }
 
 func TestScaleHoldsAllValues(t *testing.T) {
-	s := sample().scaleOf()
-	if s.low != 10 || s.high != 2000 {
-		t.Errorf("from %v to %v", s.low, s.high)
+	if low, high := sample().scaleOf(); low != 10 || high != 2000 {
+		t.Errorf("from %v to %v", low, high)
 	}
-	if x := s.at(10); x != left {
-		t.Errorf("the left end is at %v", x)
+	if low, high := (&Figure{}).scaleOf(); low >= high {
+		t.Errorf("without values: %v to %v", low, high)
 	}
-	if x := s.at(2000); x != right {
-		t.Errorf("the right end is at %v", x)
-	}
-	if x := s.at(math.Sqrt(10 * 2000)); math.Abs(x-(left+right)/2) > 1e-6 {
-		t.Errorf("the middle is at %v", x)
-	}
-	if x := s.at(0); x != left {
-		t.Errorf("nothing is at %v", x)
-	}
-	if s := (&Figure{}).scaleOf(); s.low >= s.high {
-		t.Errorf("without values: %v", s)
+}
+
+// A measurement may be nothing at all, or zero, which no logarithmic scale has.
+func TestPicturesOfNothing(t *testing.T) {
+	zero := sample()
+	zero.Rows[0].Values[0][0] = 0
+	flat := lines()
+	flat.Curves[0].Points[0][1] = 0
+	for i, p := range []Picture{&Figure{}, zero, &Lines{}, flat, Sheet{&Figure{Rows: []Row{{Name: "empty"}}}}} {
+		if err := p.WriteSVG(io.Discard); err != nil {
+			t.Errorf("picture %d: %v", i, err)
+		}
 	}
 }
 
@@ -125,24 +142,23 @@ func TestSheetShowsItsPicturesBelowEachOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The second curve, which is level, a third of the way up to 1,000 and the room for bands; where no other one is.
-	up := math.Log(10) / math.Log(1200)
-	x, y := int((linesLeft+(linesRight-linesLeft)*0.8)*density), int((sample().height()+linesHead+linesHigh*(1-up))*density)
-	if got := color.RGBAModel.Convert(img.At(x, y)).(color.RGBA); got != palette[1] {
+	// The second curve, which is level, where no other one is.
+	l := lines()
+	p, kinds, err := l.plot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, y := pixelOf(p, frame(scratch(l.height()), l.Title, l.Caption, kinds), l.height(), 8, 10)
+	if got := color.NRGBAModel.Convert(img.At(x, y+int(sample().height()*2))); got != palette[1] {
 		t.Errorf("the curve has the colour %v, want %v", got, palette[1])
 	}
 }
 
 func TestAxisMarksRoundValues(t *testing.T) {
-	a := Axis{High: 47}
-	if got := a.ticks(); len(got) < 5 || got[0] != 0 || got[1] != 5 || got[len(got)-1] != 45 {
+	if got := (round{}).Ticks(0, 47); len(got) != 10 || got[0].Value != 0 || got[1].Label != "5" || got[9].Value != 45 {
 		t.Errorf("marks %v", got)
 	}
-	a = Axis{Log: true, Low: 1, High: 30}
-	if got := a.ticks(); len(got) != 5 || got[4] != 20 {
+	if got := (steps{}).Ticks(1, 30); len(got) != 5 || got[4].Label != "20" {
 		t.Errorf("marks %v", got)
-	}
-	if a.share(0) != 0 || a.share(30) != 1 || math.Abs(a.share(math.Sqrt(30))-0.5) > 1e-9 {
-		t.Error("values are not where they belong")
 	}
 }

@@ -132,7 +132,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if changed != "" && !*again {
 		fmt.Fprintln(os.Stderr, "scale: the tables are written for", changed)
 	}
-	return writeFigure(figure(need(f.Inputs, m), m), strings.TrimSuffix(*out, filepath.Ext(*out)))
+	return plot.WriteFiles(figure(need(f.Inputs, m), m), filepath.Dir(*out), strings.TrimSuffix(filepath.Base(*out), filepath.Ext(*out)))
 }
 
 // figure draws the cores by what they do.
@@ -147,21 +147,4 @@ func figure(n Needs, m Mix) *plot.Figure {
 			Values: [][]float64{{p.Value * m.Regions}}})
 	}
 	return f
-}
-
-// writeFigure writes a figure as NAME.svg and NAME.png.
-func writeFigure(f *plot.Figure, name string) error {
-	for suffix, draw := range map[string]func(*os.File) error{
-		".svg": func(to *os.File) error { return f.WriteSVG(to) },
-		".png": func(to *os.File) error { return f.WritePNG(to) },
-	} {
-		to, err := os.Create(name + suffix)
-		if err != nil {
-			return fmt.Errorf("write the figure: %w", err)
-		}
-		if err := errors.Join(draw(to), to.Close()); err != nil {
-			return fmt.Errorf("write the figure: %w", err)
-		}
-	}
-	return nil
 }
