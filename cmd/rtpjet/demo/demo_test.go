@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // buildDir is where build put the program; "" if no test needed it.
@@ -46,9 +48,10 @@ func program(t *testing.T) string {
 }
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	_ = os.RemoveAll(buildDir)
-	os.Exit(code)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(buildDir)
+		os.Exit(code)
+	}))
 }
 
 // emptyTemp has everything temporary go to a directory that is empty, and returns that.
@@ -156,6 +159,27 @@ func TestInterrupt(t *testing.T) {
 			}
 			mustBeEmpty(t, temp)
 		})
+	}
+}
+
+// TestPhonesEnd: a phone that is closed neither speaks nor listens any more.
+func TestPhonesEnd(t *testing.T) {
+	others := goleak.IgnoreCurrent()
+	c, err := newCall(1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range c.phones {
+		p.expect(1)
+		p.sendTo(c.phones[1-i].addr(), 1)
+	}
+	if _, err := c.voice(t.Context()); err != nil {
+		t.Error(err)
+	}
+	c.hangUp()
+	c.hangUp()
+	if err := goleak.Find(others); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -30,6 +30,7 @@ type phone struct {
 	sent      atomic.Int64
 	done      chan struct{}
 	closing   sync.Once
+	at        sync.WaitGroup // speaking and listening
 
 	mu  sync.Mutex
 	ear ear
@@ -62,8 +63,8 @@ func newPhone(run uint64, id, hears uint32) (*phone, error) {
 		return nil, fmt.Errorf("open a socket for a phone: %w", err)
 	}
 	p := &phone{conn: conn, run: run, id: id, hears: hears, done: make(chan struct{})}
-	go p.speak()
-	go p.listen()
+	p.at.Go(p.speak)
+	p.at.Go(p.listen)
 	return p, nil
 }
 
@@ -158,9 +159,11 @@ func (p *phone) hear(b []byte, now time.Time) {
 	}
 }
 
+// close ends the phone, and returns when it has ended.
 func (p *phone) close() {
 	p.closing.Do(func() {
 		close(p.done)
 		_ = p.conn.Close()
 	})
+	p.at.Wait()
 }

@@ -32,7 +32,11 @@ type Server struct {
 	listeners []net.Listener
 	http      *http.Server
 	end       context.CancelFunc // ends the contexts of all requests
-	ended     sync.WaitGroup
+	ended     sync.WaitGroup     // listeners
+
+	mu       sync.Mutex // makes the last request and Close exclude each other
+	closed   bool
+	requests sync.WaitGroup // under way
 }
 
 // Listen opens addresses, [ADDR:]PORT each, and answers with h until Close is called. An error names the address at fault.
@@ -40,7 +44,7 @@ func Listen(addrs []string, h http.Handler, log *slog.Logger) (*Server, error) {
 	ctx, end := context.WithCancel(context.Background())
 	s := &Server{log: log, end: end}
 	s.http = &http.Server{
-		Handler: h, ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
+		Handler: s.counted(h), ReadHeaderTimeout: readTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeader, BaseContext: func(net.Listener) context.Context { return ctx },
 		// What clients do wrong is of no interest to an operator, and anybody could fill the log with it.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
@@ -77,7 +81,8 @@ func (s *Server) Addrs() []netip.AddrPort {
 	return out
 }
 
-// Close ends the listener. Requests under way get a moment, and nobody answers any more when it returns.
+// Close ends the listener. Requests under way have their contexts cancelled and their connections closed after a moment; they
+// are waited for, so that nobody answers any more when it returns.
 func (s *Server) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), farewellTime)
 	defer cancel()
@@ -86,6 +91,25 @@ func (s *Server) Close() {
 		_ = s.http.Close()
 	}
 	s.ended.Wait()
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.requests.Wait()
+}
+
+// counted has h answer until the server is closed, and notes that it does: http.Server waits for listeners only.
+func (s *Server) counted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			panic(http.ErrAbortHandler) // closes the connection, which is what Close has done or is about to do
+		}
+		s.requests.Add(1)
+		s.mu.Unlock()
+		defer s.requests.Done()
+		h.ServeHTTP(w, r)
+	})
 }
 
 func (s *Server) closeListeners() {

@@ -86,6 +86,36 @@ func TestCloseWithSilentClient(t *testing.T) {
 	s.Close()
 }
 
+// TestCloseWaitsForRequests: what answers a request may use what its owner gives up after Close.
+func TestCloseWaitsForRequests(t *testing.T) {
+	began, release := make(chan struct{}), make(chan struct{})
+	var answered atomic.Bool
+	s, url := listen(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(began)
+		<-r.Context().Done() // Close is under way; the answer takes longer than it lets connections live
+		<-release
+		answered.Store(true)
+	}))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	<-began
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		s.Close()
+		if !answered.Load() {
+			t.Error("Close returned while a request was under way")
+		}
+	}()
+	_, _ = io.Copy(io.Discard, conn) // until Close has cut the connection
+	close(release)
+	<-closed
+}
+
 func TestHeaderIsBounded(t *testing.T) {
 	s, url := listen(t, http.NotFoundHandler())
 	defer s.Close()

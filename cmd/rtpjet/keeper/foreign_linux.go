@@ -42,7 +42,7 @@ func (l *loop) probe() {
 // ask asks for one float. since is when that was asked first.
 func (l *loop) ask(p prober, u *unit, since int64) {
 	l.beside(func() func() {
-		found, err := p.Probe(context.Background(), u.Addrs...)
+		found, err := p.Probe(l.life, u.Addrs...)
 		return func() { l.asked(p, u, found, err, since) }
 	})
 }
@@ -59,7 +59,10 @@ func (l *loop) asked(p prober, u *unit, found map[netip.Addr]net.HardwareAddr, e
 	}
 	if t-since < foreignTime {
 		l.beside(func() func() {
-			time.Sleep(claimTime * time.Microsecond)
+			select {
+			case <-time.After(claimTime * time.Microsecond):
+			case <-l.life.Done():
+			}
 			return func() { l.ask(p, u, since) }
 		})
 		return

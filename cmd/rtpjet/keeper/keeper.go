@@ -49,6 +49,7 @@ func attach(ctx context.Context, cfg Config, node *os.File, shared *Deadlines, w
 	c, err := net.FileConn(node)
 	_ = node.Close()
 	if err != nil {
+		_ = wait() // it ends, as nobody is at the other end of its socket
 		return nil, fmt.Errorf("start a keeper: %w", err)
 	}
 	k := &Keeper{

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -71,6 +72,9 @@ type loop struct {
 	canary  int            // a pidfd of a thread of the node; -1: none
 	wake    *eventfd.Event // something is in done
 	done    chan func()
+	besides sync.WaitGroup  // what is done beside the loop
+	life    context.Context // done when the loop has ended
+	end     context.CancelFunc
 	polling []unix.PollFd
 	buf     []byte
 }
@@ -101,6 +105,7 @@ func nowNano() int64 {
 // serve is the life of a keeper. It returns when the node is gone and its floats are given up.
 func serve(node int, shared *Deadlines, log func(Config) *slog.Logger, runs []string) error {
 	l := &loop{node: node, shared: shared, buf: make([]byte, maxMessage), done: make(chan func(), 64), canary: -1, stat: -1}
+	l.life, l.end = context.WithCancel(context.Background())
 	err := l.open(log)
 	var report report
 	report.Started = &started{Runs: runs}
@@ -189,11 +194,15 @@ func (l *loop) may(a netaddr.Address) bool {
 	return i >= 0 && nowNano() < l.shared.At(i).Load()
 }
 
+// close gives up all that the loop has. A script that is at work is waited for: the next keeper would otherwise begin to put
+// the same addresses in order beside it.
 func (l *loop) close() {
 	l.shared.forbid()
 	if l.link != nil {
 		l.link.close()
 	}
+	l.end()
+	l.besides.Wait()
 	if l.provider != nil {
 		_ = l.provider.Close()
 	}
@@ -479,14 +488,17 @@ func (l *loop) work(u *unit, do func() error, then func(error)) {
 	})
 }
 
-// beside does something that takes long, and what it returns in the loop.
+// beside does something that takes long, and what it returns in the loop, if that has not ended by then.
 func (l *loop) beside(do func() (then func())) {
-	go func() {
+	l.besides.Go(func() {
 		runtime.LockOSThread()                    // and never unlocked: the thread ends here
 		_ = setScheduler(0, unix.SCHED_NORMAL, 0) // scripts are not to go before everything else
-		l.done <- do()
-		l.wake.Signal()
-	}()
+		select {
+		case l.done <- do():
+			l.wake.Signal()
+		case <-l.life.Done():
+		}
+	})
 }
 
 func (l *loop) finish() {

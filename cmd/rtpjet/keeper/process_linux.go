@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -122,16 +123,17 @@ func forThreads(do func(tid int) error) error {
 
 // canary starts a thread of this process that does nothing, and returns its number. When the process is killed its threads
 // die before its sockets are closed: before them its memory is freed, which takes some milliseconds. So the keeper watches the
-// canary. It lives until stop is closed.
-func canary(stop <-chan struct{}) (tid int) {
-	up := make(chan int)
-	go func() {
+// canary. It lives until end is called, which returns when it is gone.
+func canary() (tid int, end func()) {
+	up, stop := make(chan int), make(chan struct{})
+	var thread sync.WaitGroup
+	thread.Go(func() {
 		runtime.LockOSThread()                       // and never unlocked: the thread ends here
 		_ = setScheduler(0, unix.SCHED_RR, priority) // to die at once; without the right, soon
 		up <- unix.Gettid()
 		<-stop
-	}()
-	return <-up
+	})
+	return <-up, func() { close(stop); thread.Wait() }
 }
 
 // spawn starts a keeper's process in the network namespace of the calling thread. It returns the node's end of the socket, and
@@ -189,10 +191,10 @@ func Start(ctx context.Context, cfg Config, shared *Deadlines, stderr io.Writer)
 	if err != nil {
 		return nil, err
 	}
-	stop := make(chan struct{})
-	cfg.PID, cfg.Canary = os.Getpid(), canary(stop)
+	tid, end := canary()
+	cfg.PID, cfg.Canary = os.Getpid(), tid
 	return attach(ctx, cfg, node, shared, func() error {
-		defer close(stop)
+		defer end()
 		return wait()
 	})
 }

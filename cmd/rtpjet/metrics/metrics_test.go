@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"go.uber.org/goleak"
 
 	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
@@ -15,6 +16,8 @@ import (
 	"rtpjet/relay"
 	"rtpjet/relay/plan"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // full is a snapshot with something of everything.
 func full() *Snapshot {
