@@ -44,7 +44,8 @@ func DecideSignal(c *Call, s Signal, res Resources) (*Signalled, error) {
 		d.base(sender, receiver, len(secs))
 	}
 	d.interfaces = [2]string{interfaceOf(sender), interfaceOf(receiver)}
-	at, shown := []int(nil), receiver
+	var at []int
+	shown := receiver
 	if d.repeated {
 		at, shown = d.repetition(secs, sender, receiver)
 	} else if at, err = d.sections(secs, sender, receiver); err != nil {

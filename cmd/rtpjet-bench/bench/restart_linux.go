@@ -215,14 +215,19 @@ func (c *child) stop() {
 	}
 }
 
-// gone says whether a process has ended; one that nobody has waited for yet has.
+// gone says whether a process has ended; one that nobody has waited for yet has. Its first thread may have ended, and look like that,
+// while others still hold the sockets.
 func gone(pid int) bool {
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return true
 	}
 	end := bytes.LastIndexByte(stat, ')')
-	return end < 0 || end+2 >= len(stat) || stat[end+2] == 'Z' || stat[end+2] == 'X'
+	if end >= 0 && end+2 < len(stat) && stat[end+2] != 'Z' && stat[end+2] != 'X' {
+		return false
+	}
+	threads, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	return err != nil || len(threads) <= 1
 }
 
 // wait probes the server over NG and by packets until all is as it was.
