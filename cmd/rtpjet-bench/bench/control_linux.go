@@ -304,16 +304,27 @@ func (r *controlRun) receive(c *caller) {
 		return // the reply to an earlier copy
 	}
 	took := time.Since(c.sent)
-	reply, err := r.reader.read(dict)
-	switch {
-	case err != nil:
-		r.fail(c, err.Error())
-	case !reply.ok():
-		r.fail(c, reply.why())
-	case r.counts:
+	if why := r.refusal(dict); why != "" {
+		r.fail(c, why)
+	} else if r.counts {
 		r.latency[c.at].record(int64(took))
 	}
 	r.advance(c)
+}
+
+// refusal says what is wrong with a reply; empty: nothing.
+func (r *controlRun) refusal(dict []byte) string {
+	if plainlyOK(dict) {
+		return ""
+	}
+	reply, err := r.reader.read(dict)
+	switch {
+	case err != nil:
+		return err.Error()
+	case !reply.ok():
+		return reply.why()
+	}
+	return ""
 }
 
 // advance takes a caller to its next request.

@@ -26,9 +26,12 @@
 // zeebo/bencode and pion/sdp 15 µs and sixty allocations, by hand it was 0.6, and a
 // call has three requests. So where calls are set up as fast as the server answers,
 // the libraries write each request once, and the generator changes the call's number
-// and port in it (template.go; a test holds that to what the libraries write). The
-// decoder is kept from reply to reply, which is five times as fast as one for each.
+// and port in it (template.go; a test holds that to what the libraries write). To read
+// what rtpengine answers to a delete takes zeebo/bencode 34 µs, which makes maps of all
+// that is in it; so a look by hand, of 1 µs, tells whether a reply says plainly that all
+// went well, and the library reads the others (plainok.go; a fuzz test holds the one to
+// the other). A call then costs the generator what it did by hand, some 120 µs.
 //
-// The pure parts (hist.go, pace.go, packet.go, sdp.go, ng.go, template.go, parse.go)
-// build everywhere; the sockets and /proc need Linux.
+// The pure parts (hist.go, pace.go, packet.go, sdp.go, ng.go, template.go,
+// plainok.go, parse.go) build everywhere; the sockets and /proc need Linux.
 package bench

@@ -105,13 +105,16 @@ func TestReadReply(t *testing.T) {
 		if err != nil || r.Result != c.result || r.SDP != c.sdp || r.ok() != c.ok {
 			t.Errorf("%s: %q %q %v, error %v", c.name, r.Result, r.SDP, r.ok(), err)
 		}
+		if plainlyOK([]byte(c.in)) != c.ok {
+			t.Errorf("%s: plainly ok: %v", c.name, !c.ok)
+		}
 		if !c.ok && r.why() != c.why {
 			t.Errorf("%s: why is %q, want %q", c.name, r.why(), c.why)
 		}
 	}
 	for _, bad := range []string{"", "e", "d", "d1", "d3:sd", "d1:a", "d1:ai5", "d1:al", "d1:a99999:xe", "le", "{}", "d6:resulti5ee",
 		"d1:a" + strings.Repeat("l", 60000) + "e", "d-1:ae"} {
-		if r, err := reader.read([]byte(bad)); err == nil {
+		if r, err := reader.read([]byte(bad)); err == nil || plainlyOK([]byte(bad)) {
 			t.Errorf("%.20q is read as %+v", bad, r)
 		}
 		// Nothing of it is left over, and nothing of what follows a dictionary.
@@ -130,12 +133,17 @@ func FuzzReadReply(f *testing.F) {
 	f.Add([]byte("d3:sdp4:v=0\n6:result2:oke"))
 	f.Add([]byte("d6:totalsd3:RTPd7:packetsi5eee6:result2:oke"))
 	f.Add([]byte("d11:sessionsowni7e4:usedi12ee"))
+	f.Add([]byte("d6:result2:ok3:sdp0:1:ad1:bl1:ci-1eee6:result4:ponge more"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if longString.Match(b) {
 			t.Skip("the library takes gigabytes")
 		}
 		var reader replyReader
-		if r, err := reader.read(b); err == nil && r.SDP != "" {
+		r, err := reader.read(b)
+		if plainlyOK(b) && (err != nil || !r.ok()) {
+			t.Errorf("taken for good: %q is %+v, %v", b, r, err)
+		}
+		if err == nil && r.SDP != "" {
 			_, _ = readMedia(r.SDP)
 		}
 		_, _ = readStatistics(b)
@@ -168,6 +176,28 @@ func BenchmarkOffer(b *testing.B) {
 		t := newTemplate(offerRequest(namesAs("X", anyNumber), phoneSDP(at, sdpOptions{}), at.Addr(), ngOptions{}), "cookie_"+anyNumber)
 		for i := range b.N {
 			t.with(i, 10000)
+		}
+	})
+}
+
+// deleted is what an rtpengine answers to a delete, in short: a real one has some hundred numbers.
+var deleted = []byte("d7:createdi1796040000e4:tagsd3:fX7d6:mediasld7:streamsl" + strings.Repeat("d10:local porti30000e5:statsd5:bytesi0e7:packetsi0eee", 8) +
+	"e4:type5:audioeeee6:totalsd3:RTPd7:packetsi0eee6:result2:oke")
+
+func BenchmarkDeleted(b *testing.B) {
+	b.Run("plainly", func(b *testing.B) {
+		for b.Loop() {
+			if !plainlyOK(deleted) {
+				b.Fatal("not good")
+			}
+		}
+	})
+	b.Run("library", func(b *testing.B) {
+		var reader replyReader
+		for b.Loop() {
+			if r, err := reader.read(deleted); err != nil || !r.ok() {
+				b.Fatal(r, err)
+			}
 		}
 	})
 }
