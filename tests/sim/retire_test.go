@@ -30,13 +30,16 @@ func (w *world) archiver() *node {
 	return nil
 }
 
+// compareTime is how long the node waits for the log there, since nobody waits for it (app/node.go).
+const compareTime = 60 * sec
+
 // gap is what a follower does that finds entries missing which were retired while it was away: calls of which the stream has
 // nothing any more have ended.
 func (n *node) gap() {
 	to := n.followed
 	for _, key := range slices.Clone(n.order) {
 		if n.calls[key].Logged().Live() && n.w.log.last(key) == 0 {
-			n.lock(key, ownTime, func(p *proc) { p.h.Compare(p, to) })
+			n.lock(key, compareTime, func(p *proc) { p.h.Compare(p, to) })
 		}
 	}
 }
