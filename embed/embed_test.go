@@ -28,6 +28,8 @@ func TestMain(m *testing.M) {
 		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server/gsl.init.0.func1"),
 		// And this one for the time that a mirror waits for an answer, if it has just asked when its server ends.
 		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.(*stream).setupMirrorConsumer.func3"),
+		// A mirror that ends waits some seconds for what its source says of its consumer, also when the server has ended.
+		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.(*stream).tryDeleteSourcingConsumer.func1"),
 	)
 }
 
