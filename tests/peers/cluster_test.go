@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"rtpjet/embed"
@@ -62,7 +64,13 @@ func startCluster(t *testing.T, interfaces ...string) *server {
 // copied waits until all of the log is on all nodes, so that one may be lost.
 func copied(t *testing.T, at string, key []byte) {
 	t.Helper()
-	nc, err := embed.Connect(t.Context(), "test", []string{"nats://" + at}, embed.Credentials{ClusterKey: key})
+	var nc *nats.Conn
+	var err error
+	var connecting sync.WaitGroup
+	connecting.Go(func() { // the test's own thread may be in another network namespace
+		nc, err = embed.Connect(t.Context(), "test", []string{"nats://" + at}, embed.Credentials{ClusterKey: key})
+	})
+	connecting.Wait()
 	if err != nil {
 		t.Fatal(err)
 	}
