@@ -117,6 +117,9 @@ func (l *latch) restart(st, before *rules) {
 		l.last = was.last
 	}
 	l.met = l.met || l.former.IsValid() || l.source.IsValid() && st.Mode != plan.LearnOff
+	if moved := before != nil && !sameParty(st, before); moved && !l.former.IsValid() && !l.source.IsValid() && usable(before.Signalled) {
+		l.former = before.Signalled // nobody was believed there yet, but what comes from there is late
+	}
 	l.rank = rankOf(l.source, l.former, st)
 }
 

@@ -375,3 +375,22 @@ func rulesFor(st plan.Stream) *rules {
 	r := rulesOf(&st)
 	return &r
 }
+
+// A party moves before anybody was believed at its old address: what still comes from there is late, and does not hold its sound.
+func TestLatchLeavesUnheardAddress(t *testing.T) {
+	st := plan.Stream{Signalled: addr("1:5000"), MayLearn: true, Epoch: 1}
+	var l latch
+	l.restart(rulesFor(st), nil)
+	before := st
+	st.Signalled, st.Epoch = addr("1:5002"), 2
+	l.restart(rulesFor(st), rulesFor(before))
+	for i := range 6 {
+		p := sign{src: before.Signalled, now: int64(i) * 20_000, kind: kindRTP, trail: trail{ssrc: 7, seq: uint16(i)}, fits: true}
+		if v, _ := l.step(rulesFor(st), &p); v == verdictRefuse {
+			t.Errorf("late packet %d is refused", i)
+		}
+	}
+	if got := l.remote(rulesFor(st)); got != st.Signalled {
+		t.Errorf("the party is sent to at %v, and has moved to %v", got, st.Signalled)
+	}
+}
