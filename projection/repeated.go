@@ -19,27 +19,19 @@ func repeats(p *events.Proposal, secs []Section) bool {
 // repetition lines the sections of an SDP that changes nothing up with those that are in force, for its reply. It returns the index
 // in the SDP of each position, and the receiver as the reply is to show it: with no more sections than the SDP has.
 func (d *mediaDecision) repetition(secs []Section, sender, receiver *events.Party) (at []int, shown *events.Party) {
-	s, r := *sender, *receiver
+	scratch, s, r := *d, *sender, *receiver
 	s.Medias, r.Medias = slices.Clone(s.Medias), slices.Clone(r.Medias)
-	misplaced := d.misplaced
-	at, _ = d.lineUp(slices.Clone(secs), &s, &r)
-	d.misplaced = misplaced
+	at, _ = scratch.lineUp(slices.Clone(secs), &s, &r)
 	at = at[:len(receiver.Medias)]
-	shown = receiver
+	r.Medias = slices.Clone(receiver.Medias)
 	for pos, i := range at {
-		switch {
-		case i != unplaced:
+		if i == unplaced {
+			r.Medias[pos].Hidden = true
+		} else {
 			at[pos] = secs[i].Index
-		case !receiver.Medias[pos].Hidden:
-			if shown == receiver {
-				hiding := *receiver
-				hiding.Medias = slices.Clone(hiding.Medias)
-				shown = &hiding
-			}
-			shown.Medias[pos].Hidden = true
 		}
 	}
-	return at, shown
+	return at, &r
 }
 
 // saidBySections is what an SDP says of where its sender is and what it takes, in short.

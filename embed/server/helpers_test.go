@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,9 +14,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
-	"go.uber.org/goleak"
 
 	"rtpjet/embed"
+	"rtpjet/embed/embedtest"
 	"rtpjet/embed/internal/names"
 )
 
@@ -25,17 +24,7 @@ func TestMain(m *testing.M) {
 	if spec := os.Getenv(childEnv); spec != "" {
 		os.Exit(runChild(spec))
 	}
-	if raceEnabled { // one test after the other: the servers of one need all of the processors then
-		_ = flag.Set("test.parallel", "1")
-	}
-	goleak.VerifyTestMain(m,
-		// The server keeps these for the life of the process.
-		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server/gsl.init.0.func1"),
-		// And this one for the time that a mirror waits for an answer, if it has just asked when its server ends.
-		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.(*stream).setupMirrorConsumer.func3"),
-		// A mirror that ends waits some seconds for what its source says of its consumer, also when the server has ended.
-		goleak.IgnoreTopFunction("github.com/nats-io/nats-server/v2/server.(*stream).tryDeleteSourcingConsumer.func1"),
-	)
+	embedtest.Run(m)
 }
 
 func testLogger(testing.TB) *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }

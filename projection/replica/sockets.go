@@ -54,8 +54,8 @@ func (g *Grants) filter(key string, drop func(*grant) bool) {
 	}
 }
 
-// Adopted notes that sockets belong to the call now, or did and were given back since. What else was given for the same decision stays: another event may have
-// taken it from the call again before the relay knew of it.
+// Adopted notes that sockets belong to the call now, or did and were given back since. What else was given for the same decision
+// stays: another event may have taken it from the call again before the relay knew of it.
 func (g *Grants) Adopted(key string, locals []netip.AddrPort) {
 	g.filter(key, func(h *grant) bool {
 		h.ports = slices.DeleteFunc(h.ports, func(p netip.AddrPort) bool { return slices.Contains(locals, p) })

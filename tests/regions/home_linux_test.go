@@ -56,11 +56,17 @@ func TestBeginsElsewhere(t *testing.T) {
 	w := joined(t, "eu", "us")
 	eu, us := w.at("eu"), w.at("us")
 	k := w.place(eu, us)
-	// An offer that comes before the other region knows of the end begins the call where it was.
+	lives := func(home, other *node) {
+		t.Helper()
+		other.until(home.r.name, "with a call", func(s regions.Status) bool { return s.Calls == 1 })
+	}
+	// An offer that comes before the other region knows of the end begins the call where it was. That region has seen the call
+	// live, or none would be there for want of its beginning.
 	over := func(home, other *node) {
 		t.Helper()
 		other.until(home.r.name, "without calls", func(s regions.Status) bool { return s.Calls == 0 })
 	}
+	lives(eu, us)
 	eu.ok(remove(k.id))
 	over(eu, us)
 	for _, n := range []*node{us, eu, us} {
@@ -72,7 +78,7 @@ func TestBeginsElsewhere(t *testing.T) {
 		w.must(k.setUp(n, n))
 		w.must(k.carried(n))
 		w.must(k.talk())
-		other.until(n.r.name, "with a call", func(s regions.Status) bool { return s.Calls == 1 })
+		lives(n, other)
 		// What comes to the other region concerns the call that lives.
 		w.must(k.reinvite(other, other))
 		w.must(k.carried(n))

@@ -1,6 +1,6 @@
 //go:build race
 
-package embed
+package embedtest
 
 // raceEnabled says whether the race detector runs, which slows everything down by a factor of ten or so.
 const raceEnabled = true
