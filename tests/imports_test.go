@@ -95,14 +95,15 @@ var arrows = map[string]rule{
 	"cmd/rtpjet/node/floats": {own: []string{
 		"cmd/rtpjet/admin", "cmd/rtpjet/keeper", "embed", "events", "projection/floats", "projection/members", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup"}},
-	"cmd/rtpjet/app": {own: []string{
-		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/httpd", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node/floats", "cmd/rtpjet/version",
-		"cmd/rtpjet/web",
-		"embed", "embed/server", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection", "projection/history", "projection/members",
+	"cmd/rtpjet/node": {own: []string{
+		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node/floats", "cmd/rtpjet/version", "cmd/rtpjet/web",
+		"embed", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection", "projection/history", "projection/members",
 		"projection/pages", "projection/regions", "projection/replica", "projection/transact", "relay", "relay/plan",
-	}, foreign: []string{
-		"github.com/nats-io/nats.go", "github.com/prometheus/client_golang/prometheus/promhttp", "golang.org/x/sync/errgroup", "golang.org/x/time/rate",
-	}},
+	}, foreign: []string{"golang.org/x/sync/errgroup", "golang.org/x/time/rate"}},
+	"cmd/rtpjet/app": {own: []string{
+		"cmd/rtpjet/config", "cmd/rtpjet/httpd", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node", "cmd/rtpjet/web",
+		"embed", "embed/server", "events", "projection", "relay",
+	}, foreign: []string{"github.com/nats-io/nats.go", "github.com/prometheus/client_golang/prometheus/promhttp"}},
 
 	// What measures servers shares nothing with ours, so that it cannot share its mistakes: all protocols come from libraries.
 	"cmd/rtpjet-bench": {own: []string{"cmd/rtpjet-bench/bench"}},

@@ -4,7 +4,7 @@
 //
 // A [Replica] is used by whoever holds the call, one at a time. It has no clock, lock, goroutine or I/O: time is an argument, what
 // becomes of a call comes back as a [Change], and what it takes to reach the log is behind [Effects]. Thus tests/sim runs many
-// nodes on it in one thread from one seed, and cmd/rtpjet/app runs the same.
+// nodes on it in one thread from one seed, and cmd/rtpjet/node runs the same.
 //
 // # Events without the log
 //

@@ -4,7 +4,7 @@ import (
 	"rtpjet/projection/members"
 )
 
-// Times of the cluster, as in cmd/rtpjet/app; there are fewer beats, which cost the simulation most of its time.
+// Times of the cluster, as in cmd/rtpjet/node; there are fewer beats, which cost the simulation most of its time.
 const (
 	beatEvery = 100 * ms
 	silence   = 600 * ms

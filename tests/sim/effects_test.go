@@ -10,7 +10,7 @@ import (
 	"rtpjet/projection/transact"
 )
 
-// Slices of a command's time, as in cmd/rtpjet/app.
+// Slices of a command's time, as in cmd/rtpjet/node.
 const (
 	commandTime = 800 * ms
 	ownTime     = 400 * ms

@@ -13,7 +13,7 @@ import (
 	"rtpjet/relay/plan"
 )
 
-// node is one process and its machine. It does what cmd/rtpjet/app does around the pure core.
+// node is one process and its machine. It does what cmd/rtpjet/node does around the pure core.
 type node struct {
 	w    *world
 	id   string
@@ -57,7 +57,7 @@ type node struct {
 	roused  bool
 }
 
-// held is one call at one node, and who works on it (app/registry.go).
+// held is one call at one node, and who works on it (node/registry.go).
 type held struct {
 	replica.Replica
 	key     string

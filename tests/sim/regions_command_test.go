@@ -8,10 +8,10 @@ import (
 	"rtpjet/projection/transact"
 )
 
-// homeTime is how long the home of a call may take to answer, as in cmd/rtpjet/app.
+// homeTime is how long the home of a call may take to answer, as in cmd/rtpjet/node.
 const homeTime = 700 * ms
 
-// reasonRegion is why a command for a call of another region is refused, as in cmd/rtpjet/app.
+// reasonRegion is why a command for a call of another region is refused, as in cmd/rtpjet/node.
 const reasonRegion = "Home region of the call does not answer"
 
 // receive does what the NG server does with its reply cache.

@@ -12,7 +12,7 @@ import (
 	"rtpjet/relay/plan"
 )
 
-// regionNode is a node, as far as regions matter: cmd/rtpjet/app around projection/regions.
+// regionNode is a node, as far as regions matter: cmd/rtpjet/node around projection/regions.
 type regionNode struct {
 	w    *regionWorld
 	g    *region

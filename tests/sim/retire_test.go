@@ -3,7 +3,7 @@ package sim
 import "slices"
 
 // retire forgets a call that was over long enough ago, and removes it from the stream if this node is the one that does
-// (app/sweep.go).
+// (node/sweep.go).
 func (n *node) retire(h *held) {
 	over := h.Over(n.wall())
 	if n.w.bug == bugRetireAny {
@@ -30,7 +30,7 @@ func (w *world) archiver() *node {
 	return nil
 }
 
-// compareTime is how long the node waits for the log there, since nobody waits for it (app/node.go).
+// compareTime is how long the node waits for the log there, since nobody waits for it (node/node.go).
 const compareTime = 60 * sec
 
 // gap is what a follower does that finds entries missing which were retired while it was away: calls of which the stream has

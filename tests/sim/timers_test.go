@@ -19,7 +19,7 @@ const orphanAfter = 4 * sec
 // timeouts of calls. Nothing sends media here.
 var timeouts = projection.Timeouts{Offer: 9 * sec, Media: 60 * sec, Silent: 60 * sec}
 
-// sweep ends calls whose time is over, and settles grants (app/sweep.go).
+// sweep ends calls whose time is over, and settles grants (node/sweep.go).
 func (n *node) sweep() {
 	n.after(sec, n.sweep)
 	n.settle()

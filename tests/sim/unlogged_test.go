@@ -12,7 +12,7 @@ import (
 
 // Nodes that serve their calls while the log is away (--log-loss=serve), and what has to be true of the events that wait for it.
 
-// How long the log is waited for then, as in cmd/rtpjet/app.
+// How long the log is waited for then, as in cmd/rtpjet/node.
 const (
 	serveFirst = 500 * ms
 	serveAway  = 200 * ms
@@ -55,7 +55,7 @@ func (w *world) outage() {
 	})
 }
 
-// logAnswered notes whether the log answers (app/effects_log.go).
+// logAnswered notes whether the log answers (node/effects_log.go).
 func (n *node) logAnswered(answers bool) {
 	switch {
 	case !answers && n.logAway == 0:

@@ -11,14 +11,15 @@ import (
 
 	"rtpjet/cmd/rtpjet/httpd"
 	"rtpjet/cmd/rtpjet/metrics"
+	"rtpjet/cmd/rtpjet/node"
 	"rtpjet/cmd/rtpjet/web"
 )
 
 // Front is what a node answers over HTTP. It is there before the node is, so that a probe can tell a process that starts
 // from one that hangs. Its methods are safe for concurrent use.
 type Front struct {
-	node     atomic.Pointer[Node]       // nil: the node starts
-	pages    atomic.Pointer[pageSource] // likewise
+	node     atomic.Pointer[node.Node] // nil: the node starts
+	pages    atomic.Pointer[web.Source] // likewise
 	counters *metrics.Counters
 	mux      *http.ServeMux
 }
@@ -29,7 +30,7 @@ const (
 	maxProbes  = 8
 )
 
-// NewFront returns a front without a node. Counters are those that go into [NodeConfig].
+// NewFront returns a front without a node. Counters are those that go into [node.Config].
 func NewFront(log *slog.Logger) *Front {
 	f := &Front{counters: metrics.NewCounters(), mux: http.NewServeMux()}
 	registry := metrics.Registry(f.snapshot, f.counters)
@@ -45,7 +46,7 @@ func NewFront(log *slog.Logger) *Front {
 func (f *Front) Page(token string, log *slog.Logger) {
 	f.mux.Handle("/", web.New(web.Config{Token: token, Log: log, Source: func() web.Source {
 		if p := f.pages.Load(); p != nil {
-			return p
+			return *p
 		}
 		return nil
 	}}))
@@ -55,9 +56,10 @@ func (f *Front) Page(token string, log *slog.Logger) {
 func (f *Front) Counters() *metrics.Counters { return f.counters }
 
 // Show has the front answer for a node from now on.
-func (f *Front) Show(n *Node) {
+func (f *Front) Show(n *node.Node) {
 	f.node.Store(n)
-	f.pages.Store(&pageSource{n: n})
+	source := n.Source()
+	f.pages.Store(&source)
 }
 
 // Handle mounts something beside /metrics, /healthz and /readyz; "/" is free. It must be called before the listener is.
@@ -69,16 +71,16 @@ func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) { f.mux.ServeH
 func (f *Front) snapshot() *metrics.Snapshot {
 	n := f.node.Load()
 	if n == nil {
-		return &metrics.Snapshot{Build: thisBuild()}
+		return &metrics.Snapshot{Build: node.Build()}
 	}
-	return n.measure(context.Background())
+	return n.Measure(context.Background())
 }
 
 // health is about the process, whatever NATS does.
 func (f *Front) health(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if n := f.node.Load(); n != nil {
-		if err := n.alive(r.Context()); err != nil {
+		if err := n.Alive(r.Context()); err != nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			_, _ = w.Write([]byte(err.Error() + "\n"))
 			return
@@ -98,8 +100,8 @@ type Readiness struct {
 func (f *Front) ready(w http.ResponseWriter, r *http.Request) {
 	out := Readiness{Reasons: []string{"the node starts"}}
 	if n := f.node.Load(); n != nil {
-		out.Node = n.id
-		out.Reasons, _ = n.unready(r.Context())
+		out.Node = n.ID()
+		out.Reasons = n.Unready(r.Context())
 		out.Ready = len(out.Reasons) == 0
 	}
 	if out.Reasons == nil {

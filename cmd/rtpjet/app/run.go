@@ -21,6 +21,7 @@ import (
 	"rtpjet/cmd/rtpjet/httpd"
 	"rtpjet/cmd/rtpjet/keeper"
 	"rtpjet/cmd/rtpjet/metrics"
+	"rtpjet/cmd/rtpjet/node"
 	"rtpjet/embed"
 	"rtpjet/embed/server"
 	"rtpjet/events"
@@ -59,11 +60,11 @@ func Serve(ctx context.Context, c *config.Config, dev bool, stdout io.Writer, lo
 		return err
 	}
 	var closers []func()
-	var node *Node
+	var n *node.Node
 	began := time.Now()
 	closers = append(closers, func() { // the last of them
-		if node != nil {
-			log.Info("rtpjet has ended", "node", c.NodeID, "uptime", time.Since(began).Round(time.Second), "calls", node.ownCalls())
+		if n != nil {
+			log.Info("rtpjet has ended", "node", c.NodeID, "uptime", time.Since(began).Round(time.Second), "calls", n.OwnCalls())
 		}
 	})
 	defer func() {
@@ -135,7 +136,7 @@ func Serve(ctx context.Context, c *config.Config, dev bool, stdout io.Writer, lo
 	}
 	closers = append(closers, func() { _ = engine.Close() })
 
-	node, err = NewNode(NodeConfig{
+	n, err = node.New(node.Config{
 		ID: c.NodeID, Interfaces: c.Interfaces, Zone: c.Zone, Listen: c.Listen, ControlTOS: int(c.ControlTOS),
 		Defaults: projection.RouteDefaults{Learning: c.Learning, Lenient: c.LenientLearning, TOS: c.TOS},
 		Timeouts: projection.Timeouts{
@@ -144,12 +145,12 @@ func Serve(ctx context.Context, c *config.Config, dev bool, stdout io.Writer, lo
 		},
 		DeleteDelay: int(c.DeleteDelay / time.Second), MaxSessions: c.MaxSessions, SIPSource: c.SIPSource, Templates: c.Templates,
 		InstanceID: instance, LegSilence: c.LegSilence, KeepEnded: keepEnded, Journal: journal, Link: journal, ClusterKey: c.ClusterKey, SealKeys: keys,
-		Floats:      FloatConfig{Floats: c.Floats, Start: keepers.start, Keeper: first},
+		Floats:      node.FloatConfig{Floats: c.Floats, Start: keepers.start, Keeper: first},
 		ListenFloat: c.ListenFloat,
 		Engine:      engine, Counters: counters, Logger: log, OrphanTimeout: c.Timeout,
 		Region: c.Region, Regions: otherRegions(c, ns, log), RegionServer: regionServer(c, journal),
 		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.UnloggedEvents(), Watch: front != nil,
-		Ready: func(n *Node) {
+		Ready: func(n *node.Node) {
 			ready()
 			log.Info("answering NG commands", "node", c.NodeID, "listen", strings.Join(n.Addrs(), " "))
 			if dev {
@@ -161,7 +162,7 @@ func Serve(ctx context.Context, c *config.Config, dev bool, stdout io.Writer, lo
 		return explainListen(err, "--listen-ng")
 	}
 	if front != nil {
-		front.Show(node)
+		front.Show(n)
 	}
 	if c.PIDFile != "" {
 		if err := os.WriteFile(c.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
@@ -169,11 +170,11 @@ func Serve(ctx context.Context, c *config.Config, dev bool, stdout io.Writer, lo
 		}
 		closers = append(closers, func() { _ = os.Remove(c.PIDFile) })
 	}
-	return node.Run(ctx)
+	return n.Run(ctx)
 }
 
 // regionServer is where other regions ask this one; nil if there are none.
-func regionServer(c *config.Config, journal *embed.Log) RegionServer {
+func regionServer(c *config.Config, journal *embed.Log) node.RegionServer {
 	if c.RegionListen == "" && len(c.RegionPeers) == 0 {
 		return nil
 	}
@@ -181,10 +182,10 @@ func regionServer(c *config.Config, journal *embed.Log) RegionServer {
 }
 
 // otherRegions are those of the configuration.
-func otherRegions(c *config.Config, ns *server.Server, log *slog.Logger) []Region {
-	var out []Region
+func otherRegions(c *config.Config, ns *server.Server, log *slog.Logger) []node.Region {
+	var out []node.Region
 	for _, p := range c.RegionPeers {
-		out = append(out, Region{Name: p.Name, Open: func(ctx context.Context) (RegionLog, error) {
+		out = append(out, node.Region{Name: p.Name, Open: func(ctx context.Context) (node.RegionLog, error) {
 			return openRegion(ctx, c, ns, p.Name, log)
 		}, Why: func() string {
 			_, why := ns.RegionLink(p.Name)
@@ -206,7 +207,7 @@ func (m regionMirror) Close() {
 	m.nc.Close()
 }
 
-func openRegion(ctx context.Context, c *config.Config, ns *server.Server, name string, log *slog.Logger) (RegionLog, error) {
+func openRegion(ctx context.Context, c *config.Config, ns *server.Server, name string, log *slog.Logger) (node.RegionLog, error) {
 	nc, err := ns.ConnectRegion(name)
 	if err != nil {
 		return nil, err
@@ -288,7 +289,7 @@ func reason(err error) error {
 }
 
 // welcome tells a newcomer where everything is.
-func welcome(w io.Writer, c *config.Config, n *Node, ns *server.Server, page netip.AddrPort) {
+func welcome(w io.Writer, c *config.Config, n *node.Node, ns *server.Server, page netip.AddrPort) {
 	fmt.Fprintf(w, "rtpjet node %s is running.\n", c.NodeID)
 	fmt.Fprintf(w, "  NG commands   udp %s\n", strings.Join(n.Addrs(), ", "))
 	for _, i := range c.Interfaces.All() {

@@ -1,0 +1,211 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"rtpjet/cmd/rtpjet/admin"
+	"rtpjet/projection/members"
+	"rtpjet/projection/transact"
+)
+
+// operators is the node as operators ask it.
+type operators struct{ c *cluster }
+
+var _ admin.Server = operators{}
+
+// Status implements [admin.Server].
+func (o operators) Status(ctx context.Context) admin.Status {
+	s := o.c.n.Status()
+	s.Load = o.c.n.load(ctx)
+	return s
+}
+
+// Status tells how the node is, and what it thinks of its peers.
+func (n *Node) Status() admin.Status {
+	own, foreign := n.callsNow()
+	s := admin.Status{
+		Node: n.id, Draining: n.draining.Load(), Own: own, Foreign: foreign,
+		Followed: n.followed.Load(), Unreadable: n.unreadable.Load(), Held: int(n.uncertain.num.Load()),
+		Unlogged: n.unlogged.num.Load(),
+	}
+	s.Writes, s.WritesFor = n.level()
+	s.Floats = n.floats.Status()
+	s.Regions = n.regions.status()
+	if c := n.cluster; c != nil {
+		s.Epoch = c.epoch.Load()
+		c.mu.Lock()
+		s.Peers = c.table.Peers(c.now())
+		c.mu.Unlock()
+	}
+	return s
+}
+
+// load is what the node has to do at the moment.
+func (n *Node) load(ctx context.Context) (l admin.Load) {
+	totals, uptime := n.engine.Totals(), n.clock().Sub(n.started)
+	l.PacketsIn, l.PacketsOut = n.rate.now(totals.In, uptime).Packets, n.rateOut.now(totals.Out, uptime).Packets
+	if log := n.probeLog(ctx); log.err == nil {
+		l.Lag = log.lag.Microseconds()
+		if followed := n.followed.Load(); log.head > followed {
+			l.Behind = log.head - followed
+		}
+	}
+	return l
+}
+
+// Why implements [admin.Server].
+func (o operators) Why(req admin.WhyRequest) admin.WhyReply {
+	n := o.c.n
+	r := admin.WhyReply{Now: n.now(), Timeouts: n.cfg.Timeouts}
+	e := n.calls.acquire(req.Key, false)
+	if e == nil {
+		r.Unknown = true
+		return r
+	}
+	locals, owner := e.Call.Locals(), e.Call.Owner
+	n.calls.release(e)
+	r.Unknown, r.Carried, r.Since = len(locals) == 0, n.carries(owner), n.owner(owner).since()
+	for _, local := range locals {
+		if st, ok := n.engine.Stats(local); ok {
+			r.Stats = append(r.Stats, admin.SocketStats{Local: local, Stats: st})
+		}
+	}
+	return r
+}
+
+// Drain implements [admin.Server]. The lease says that the node is draining, too, for those who look.
+func (o operators) Drain(ctx context.Context, req admin.DrainRequest, answer func(admin.Reply)) {
+	c := o.c
+	c.n.draining.Store(req.On)
+	c.n.floats.Drain(req.On)
+	uctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := c.update(uctx, func(l *members.Lease, _ uint64) { l.Draining = req.On }); err != nil {
+		c.log.Warn("draining is in force, but the lease does not show it", "err", err)
+	}
+	c.beatOnce(false)
+	if req.On && req.Move {
+		mctx, cancel := context.WithTimeout(ctx, admin.MoveTime)
+		left := c.n.floats.HandOver(mctx)
+		cancel()
+		if left > 0 {
+			answer(admin.Reply{Error: "not all floats of the node could move; see rtpjet float list", Calls: int(c.n.OwnCalls())})
+			return
+		}
+	}
+	c.log.Info("draining", "on", req.On, "calls", c.n.OwnCalls(), "stops", req.Stop)
+	answer(admin.Reply{Calls: int(c.n.OwnCalls())})
+	if req.On && req.Stop {
+		c.stopWhenEmpty(ctx, req.Deadline)
+	}
+}
+
+// stopWhenEmpty ends the process at zero calls, or at the deadline, unless draining is switched off before.
+func (c *cluster) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	var over <-chan time.Time
+	if deadline > 0 {
+		t := time.NewTimer(deadline)
+		defer t.Stop()
+		over = t.C
+	}
+	for c.n.draining.Load() {
+		if c.n.OwnCalls() == 0 {
+			c.log.Info("drained; the node ends")
+			c.end(errEnded)
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-over:
+			c.log.Warn("the deadline for draining is over; the node ends", "calls", c.n.OwnCalls())
+			c.end(errEnded)
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Takeover implements [admin.Server].
+func (o operators) Takeover(ctx context.Context, req admin.TakeoverRequest) admin.Reply {
+	n := o.c.n
+	if v := n.judge(req.Node); v != members.Gone && !req.Force {
+		return admin.Reply{Error: fmt.Sprintf("node %s is %s: its calls would be silent until each is signalled again; "+
+			"drain it instead, or say --force", req.Node, v)}
+	}
+	taken, failed := 0, error(nil)
+	for _, e := range n.calls.all() {
+		if err := ctx.Err(); err != nil {
+			return admin.Reply{Calls: taken, Error: "not all calls could be taken over: " + err.Error()}
+		}
+		ok, err := n.takeOver(ctx, e, req.Node)
+		if err != nil {
+			failed = err
+		}
+		if ok {
+			taken++
+		}
+	}
+	o.c.log.Warn("calls taken over because an operator asked for it", "node", req.Node, "calls", taken, "err", failed)
+	r := admin.Reply{Calls: taken}
+	if failed != nil {
+		r.Error = "not all calls could be taken over: " + failed.Error()
+	}
+	return r
+}
+
+// takeOver takes over one call if it is owned by that node.
+func (n *Node) takeOver(ctx context.Context, e *entry, owner string) (taken bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ownTime)
+	defer cancel()
+	e.mu.Lock()
+	defer n.calls.release(e)
+	for range 4 { // others may be at work on the same
+		if e.dead || !e.Call.Live() || e.Call.Owner != owner {
+			return taken, nil
+		}
+		err = transact.TakeOver(n.effects(ctx, e), n.id, transact.WhyAsked)
+		if err == nil {
+			n.bring(e)
+			return true, nil
+		}
+		if cerr := n.catchUp(ctx, e); cerr != nil {
+			return false, cerr
+		}
+	}
+	return false, err
+}
+
+// Adopt implements [admin.Server].
+func (o operators) Adopt(ctx context.Context, req admin.AdoptRequest) admin.Reply {
+	regions := o.c.n.regions
+	if regions == nil {
+		return admin.Reply{Error: errNoRegions.Error()}
+	}
+	calls, err := regions.adopt(ctx, req)
+	return replyOf(calls, err)
+}
+
+// Forget implements [admin.Server].
+func (o operators) Forget(ctx context.Context, req admin.ForgetRequest) admin.Reply {
+	regions := o.c.n.regions
+	if regions == nil {
+		return admin.Reply{Error: errNoRegions.Error()}
+	}
+	return replyOf(0, regions.forget(ctx, req.Region))
+}
+
+func replyOf(calls int, err error) admin.Reply {
+	r := admin.Reply{Calls: calls}
+	if err != nil {
+		r.Error = err.Error()
+	}
+	return r
+}
+
+var errNoRegions = errors.New("this node knows no other region: start it with --region-peer")

@@ -1,0 +1,86 @@
+package node
+
+import (
+	"rtpjet/events"
+	"rtpjet/projection/members"
+	"rtpjet/projection/regions"
+	"rtpjet/projection/transact"
+)
+
+// level is what level of events this node may write: what all who read them understand. who says whom it is due to, for people;
+// empty: to nobody, it is all that this build knows.
+func (n *Node) level() (level int, who string) {
+	if n.cluster == nil {
+		return events.Level, ""
+	}
+	level, who = n.cluster.level()
+	if who != "" {
+		who = "node " + who
+	}
+	if l, region := n.regions.level(level); region != "" {
+		level, who = l, "region "+region
+	}
+	return level, who
+}
+
+// commandSettings are those for a command of this moment.
+func (n *Node) commandSettings() transact.Settings {
+	set := n.settings
+	set.Level, _ = n.level()
+	return set
+}
+
+// tellLevel says in the log that events are written otherwise from now on.
+func (n *Node) tellLevel() {
+	level, who := n.level()
+	switch before := n.writes.Swap(int32(level)); {
+	case int32(level) == before:
+	case level < events.Level:
+		n.log.Warn("events are written so that an earlier build understands them", "level", level, "this build has", events.Level, "because of", who)
+	case before != 0:
+		n.log.Info("events are written as this build has them", "level", level)
+	}
+}
+
+// level is what the nodes of this region read, those that hold their leases. As long as these are not known it is what any build
+// reads.
+func (c *cluster) level() (level int, who string) {
+	select {
+	case <-c.seen:
+	default:
+		return events.LevelFirst, c.n.id
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.table.Level(events.Level, c.n.cfg.OrphanTimeout.Microseconds(), c.now())
+}
+
+// announcedLocked notes what a peer reads, by its lease.
+func (c *cluster) announcedLocked(id string, l members.Lease) {
+	c.table.Announced(id, l.Level, l.State == members.Up)
+}
+
+// level is what may be written when this region reads own; who is the region that reads less.
+func (r *regionState) level(own int) (level int, who string) {
+	if r == nil {
+		return own, ""
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	peers := make([]string, len(r.peers))
+	for i, p := range r.peers {
+		peers[i] = p.Name
+	}
+	records := make([]regions.Record, 0, len(r.records))
+	for _, rec := range r.records {
+		records = append(records, rec.Record)
+	}
+	return regions.Level(own, peers, r.greeted, records)
+}
+
+// said notes what level of events a region says that it reads.
+func (r *regionState) said(region string, level int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.greeted[region] = level
+}

@@ -1,0 +1,362 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"rtpjet/cmd/rtpjet/metrics"
+	"rtpjet/cmd/rtpjet/node/floats"
+	"rtpjet/embed"
+	"rtpjet/events"
+	"rtpjet/ngserver"
+	"rtpjet/ngserver/ng"
+	"rtpjet/projection"
+	"rtpjet/projection/replica"
+	"rtpjet/projection/transact"
+	"rtpjet/relay"
+	"rtpjet/relay/plan"
+)
+
+// Journal is what a node needs of the event log. *embed.Log is one.
+type Journal interface {
+	Append(ctx context.Context, key string, last uint64, data []byte) (uint64, error)
+	Since(ctx context.Context, key string, after uint64) (entries []embed.Entry, last uint64, err error)
+	Follow(ctx context.Context, from uint64, f embed.Follower) error
+	Archive(ctx context.Context) error
+	Archiving() bool // this process is the one that archives
+	History(ctx context.Context, key string) ([]embed.Entry, error)
+	Keys(ctx context.Context) (map[string]uint64, error)
+	Head(ctx context.Context) (uint64, error)
+	Next(ctx context.Context, seq uint64) (e embed.Entry, found bool, err error)
+	Retire(ctx context.Context, key string, upto uint64) error
+	Trim(ctx context.Context, below uint64) error
+}
+
+// Config is what makes a node.
+type Config struct {
+	ID         string
+	Interfaces *plan.Interfaces
+	Zone       string   // where the node is; may be empty
+	Listen     []string // NG over UDP, [ADDR:]PORT
+	ControlTOS int
+	Templates  ng.Templates // the same on all nodes
+
+	Defaults    projection.RouteDefaults
+	Timeouts    projection.Timeouts
+	DeleteDelay int // seconds
+	MaxSessions int // calls; negative: no limit
+	SIPSource   bool
+	InstanceID  string        // 12 hex digits
+	LegSilence  time.Duration // an event tells of a party that has sent nothing for so long; 0: none does
+	KeepEnded   time.Duration // how long the events of an ended call stay in the stream of live calls
+	Journal     Journal
+	Link        Link          // to the other nodes; nil: the node is alone
+	ClusterKey  []byte        // proves heartbeats; may be empty
+	SealKeys    [][]byte      // seal secrets in the log, the first one in use; none: they are not sealed
+	NodeTimeout time.Duration // how long a silent node is not gone yet; 0: DefaultNodeTimeout
+	// OrphanTimeout is how long calls live whose owner is gone while nobody asks for them. 0: a minute.
+	OrphanTimeout time.Duration
+	// ServeUnlogged has commands for the calls of this node served from memory while the log does not answer, and the events
+	// published when it does. UnloggedDir is where they outlive the process meanwhile; empty: nowhere.
+	ServeUnlogged bool
+	UnloggedDir   string
+	Floats        FloatConfig
+	// Region is the name of the node's region, Regions are the others, and RegionServer is where they ask this one; nil: nobody does.
+	Region       string
+	Regions      []Region
+	RegionServer RegionServer
+	ListenFloat  []string // NG over UDP on floating addresses, ADDR:PORT
+	Engine       relay.Engine
+	Counters     *metrics.Counters // nil: the node's own
+	Logger       *slog.Logger
+	Clock        func() time.Time // nil: time.Now
+	Ready        func(*Node)      // called once commands are answered; may be nil
+	Watch        bool             // keep what happens in the cluster for the web page
+}
+
+// Node is one running relay: it answers NG commands, folds the log, and keeps the engine in line with it. Its methods are
+// safe for concurrent use.
+type Node struct {
+	id       string
+	cfg      Config
+	log      *slog.Logger
+	clock    func() time.Time
+	journal  Journal
+	engine   relay.Engine
+	defaults projection.RouteDefaults
+	settings transact.Settings
+	started  time.Time
+
+	calls    *registry
+	retry    retries
+	cluster  *cluster       // nil: the node is alone
+	floats   *floats.Driver // nil likewise
+	regions  *regionState
+	draining atomic.Bool
+
+	sealer      *events.Sealer
+	unsealed    atomic.Uint64 // events with secrets that could not be opened
+	sealWarning rate.Sometimes
+
+	uncertain uncertain
+	unlogged  unloggedEvents
+	tally     tally
+	rate      rates // of what comes in
+	rateOut   rates
+	counters  *metrics.Counters
+	probe     logProbe
+	news      news
+
+	backlog    atomic.Bool   // events are collected, to be folded when the present end of the log is reached
+	relaying   atomic.Bool   // the calls are in effect, and events take effect one by one
+	logAway    atomic.Int64  // since when the log does not answer, µs of Unix time; 0: it does
+	followed   atomic.Uint64 // the sequence up to which every event is known
+	unreadable atomic.Uint64
+	swept      atomic.Int64 // when the timers of calls were looked at last, s of Unix time; 0: not yet
+	writes     atomic.Int32 // the level of events as it was logged last; 0: not yet
+	stage      atomic.Int32 // see the constants
+	server     *ngserver.Server
+}
+
+// followPace lets the events of other writers gather for a moment while there are many. The owner of a call gets those that
+// concern it at once from their writer.
+const followPace = 20 * time.Millisecond
+
+// New makes a node and opens its NG sockets. Run starts it.
+func New(cfg Config) (*Node, error) {
+	n := &Node{
+		id: cfg.ID, cfg: cfg, log: cfg.Logger, clock: cfg.Clock, journal: cfg.Journal, engine: cfg.Engine,
+		defaults: cfg.Defaults, counters: cfg.Counters,
+		settings: transact.Settings{
+			Node: cfg.ID, InstanceID: cfg.InstanceID, SIPSource: cfg.SIPSource, DeleteDelay: cfg.DeleteDelay,
+			MaxReply: ngserver.MaxReply,
+		},
+	}
+	if n.log == nil {
+		n.log = slog.Default()
+	}
+	if n.clock == nil {
+		n.clock = time.Now
+	}
+	if n.counters == nil {
+		n.counters = metrics.NewCounters()
+	}
+	n.started = n.clock()
+	n.sealWarning.First, n.sealWarning.Interval = 1, warnEvery
+	var err error
+	if n.sealer, err = events.NewSealer(cfg.SealKeys...); err != nil {
+		return nil, err
+	}
+	n.unlogged.init(n.log)
+	n.backlog.Store(true)
+	budget := time.Duration(0) // ngserver's own
+	if cfg.Link != nil {
+		budget = CommandBudget
+	}
+	server, err := ngserver.Listen(ngserver.Config{
+		Listen: cfg.Listen, Floating: cfg.ListenFloat, ControlTOS: cfg.ControlTOS, Handler: n, Logger: n.log, Clock: n.clock, Budget: budget,
+		Observe: n.counters.Command, Trace: n.tracer(), Templates: cfg.Templates,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen for NG commands: %w", err)
+	}
+	n.server = server
+	if n.cfg.OrphanTimeout <= 0 {
+		n.cfg.OrphanTimeout = time.Minute
+	}
+	n.calls = newRegistry(&replica.Node{
+		Carries: n.carries, ServeUnlogged: cfg.ServeUnlogged, Timeouts: cfg.Timeouts, LegSilence: cfg.LegSilence.Microseconds(),
+		KeepEnded: cfg.KeepEnded.Microseconds(), OrphanTimeout: n.cfg.OrphanTimeout.Microseconds(),
+	}, n.fold, n.bring)
+	if cfg.Link != nil {
+		n.cluster = newCluster(n, cfg.Link, cmp.Or(cfg.NodeTimeout, DefaultNodeTimeout))
+		if n.cluster.udp, err = newBeatSockets(cfg.Interfaces.All()[0].Addr, cfg.ClusterKey); err != nil {
+			server.Close()
+			return nil, err
+		}
+		n.cluster.udp.peers = n.cluster.peerAddrs
+		n.floats = newFloatDriver(n, cfg.Floats)
+		n.regions = newRegionState(n, cfg)
+	}
+	return n, nil
+}
+
+// Run folds the log, takes the node's calls up again, and then answers commands until ctx ends. It closes the NG sockets;
+// journal and engine stay the caller's.
+func (n *Node) Run(ctx context.Context) error {
+	defer n.server.Close()
+	ctx, end := n.handingOver(ctx)
+	defer end()
+	n.unlogged.open(n.cfg.UnloggedDir, n.cfg.ServeUnlogged)
+	defer n.unlogged.close()
+	g, ctx := errgroup.WithContext(ctx)
+	if n.cluster != nil {
+		if err := n.cluster.claim(ctx); err != nil {
+			n.cluster.udp.close()
+			return err
+		}
+		g.Go(func() error { return n.cluster.followLeases(ctx) })
+		g.Go(func() error { return n.cluster.run(ctx) })
+		if n.regions != nil {
+			g.Go(func() error { return n.regions.run(ctx) })
+		}
+	}
+	caughtUp := make(chan struct{})
+	g.Go(func() error {
+		return n.journal.Follow(ctx, 1, embed.Follower{
+			Entry: func(in embed.Entry) {
+				if n.backlog.Load() {
+					n.calls.collect(in.Key, replica.Entry{Seq: in.Seq, Data: in.Data})
+				} else {
+					n.calls.deliver(in.Key, replica.Entry{Seq: in.Seq, Data: in.Data})
+				}
+				n.followed.Store(in.Seq)
+				if n.logAway.Load() != 0 {
+					n.unlogged.rouse()
+				}
+			},
+			Gap:      func(from, to uint64) { go n.compare(ctx, from, to) },
+			GapAfter: n.cfg.KeepEnded / 2, // what ended since may have been retired
+			Pace:     followPace,
+			CaughtUp: func(uint64) { n.resume(); close(caughtUp) },
+		})
+	})
+	g.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-caughtUp:
+		}
+		if n.cluster != nil {
+			n.stage.Store(stageMeeting)
+			if err := n.cluster.settled(ctx); err != nil {
+				return err
+			}
+			n.regions.awaitReturn(ctx)
+		}
+		if n.cfg.Ready != nil {
+			n.cfg.Ready(n)
+		}
+		n.stage.Store(stageServing)
+		stop, err := n.regions.takeCommands(ctx)
+		if err != nil {
+			return fmt.Errorf("cannot listen for the commands of other regions: %w", err)
+		}
+		defer n.stage.Store(stageEnding)
+		defer stop()
+		return n.server.Serve(ctx)
+	})
+	g.Go(func() error { return n.journal.Archive(ctx) })
+	g.Go(func() error { return n.learn(ctx) })
+	g.Go(func() error { return n.rollOver(ctx) })
+	g.Go(func() error { return n.sweep(ctx, caughtUp) })
+	g.Go(func() error { return n.publish(ctx, caughtUp) })
+	if n.cfg.Watch {
+		g.Go(func() error { return n.watch(ctx) })
+	}
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errEnded) {
+		return err
+	}
+	return nil
+}
+
+// errEnded ends a node that has nothing more to do.
+var errEnded = errors.New("the node has ended")
+
+// resume puts the whole projection into effect: the calls that were this node's before a restart get their sockets back.
+func (n *Node) resume() {
+	for _, key := range n.unlogged.keys() {
+		n.calls.lookupOrAdd(key)
+	}
+	all := n.calls.all()
+	var next, own atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
+				if n.resumeCall(all[i]) {
+					own.Add(1)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	n.backlog.Store(false)
+	n.relaying.Store(true)
+	if n.floats != nil {
+		n.floats.Ready()
+	}
+	if own.Load() > 0 {
+		n.log.Info("calls taken up again", "calls", own.Load(), "after", n.clock().Sub(n.started))
+	}
+}
+
+// resumeCall folds what the backlog has of a call, and gives it its sockets if it is ours.
+func (n *Node) resumeCall(e *entry) (own bool) {
+	e.mu.Lock()
+	defer n.calls.release(e)
+	batch := e.arrived()
+	for _, in := range batch {
+		n.fold(e, in)
+	}
+	n.inherit(e, batch)
+	e.Routed() // here, and the end of the backlog has nothing to add
+	if !e.Call.Live() || !n.keeps(e.Call.Owner) {
+		return false
+	}
+	n.route(e, false)
+	return n.carries(e.Call.Owner)
+}
+
+// compare ends the calls whose entries left the stream while this node did not follow it: they ended without its hearing of it.
+func (n *Node) compare(ctx context.Context, from, to uint64) {
+	n.log.Warn("events were missed; comparing the calls with the stream", "from", from, "to", to)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for ctx.Err() == nil {
+		keys, err := n.journal.Keys(ctx)
+		if err != nil {
+			n.log.Warn("cannot compare the calls with the stream; trying again", "err", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+			continue
+		}
+		for _, e := range n.calls.all() {
+			if _, ok := keys[e.key]; ok || e.applied.Load() >= to {
+				continue
+			}
+			e.mu.Lock()
+			if !e.dead {
+				x := n.effects(ctx, e)
+				x.limit = time.Minute // nobody waits
+				e.Compare(x, to)
+			}
+			n.calls.release(e)
+		}
+		return
+	}
+}
+
+// ID is the name of the node.
+func (n *Node) ID() string { return n.id }
+
+// Addrs are the addresses on which NG commands are answered.
+func (n *Node) Addrs() []string {
+	var out []string
+	for _, a := range n.server.Addrs() {
+		out = append(out, a.String())
+	}
+	return out
+}
