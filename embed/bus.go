@@ -2,6 +2,7 @@ package embed
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -20,18 +21,37 @@ type Msg struct {
 	// Data is what was sent. It belongs to the receiver.
 	Data []byte
 
-	m *nats.Msg
+	m      *nats.Msg
+	answer func(data []byte) error // instead of m
+}
+
+// NewMsg returns a message that did not come from a server, for those who test what answers messages. Respond calls answer; nil: the
+// message is no request.
+func NewMsg(tokens string, data []byte, answer func(data []byte) error) Msg {
+	return Msg{Tokens: tokens, Data: data, answer: answer}
 }
 
 // Respond answers a request. It does nothing for a message that is none.
 func (m Msg) Respond(data []byte) error {
-	if m.m.Reply == "" {
+	switch {
+	case m.answer != nil:
+		return m.answer(data)
+	case m.m == nil || m.m.Reply == "":
 		return nil
 	}
 	if err := m.m.Respond(data); err != nil {
 		return requestError("answer", m.Tokens, err)
 	}
 	return nil
+}
+
+// RespondJSON answers a request with v as JSON.
+func (m Msg) RespondJSON(v any) error {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return m.Respond(data)
 }
 
 // The bus is core NATS: what nobody listens to is gone, and so is what is sent while there is no connection. Tokens are the

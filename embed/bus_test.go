@@ -3,6 +3,7 @@ package embed
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 )
 
@@ -111,5 +112,27 @@ func TestBusQueue(t *testing.T) {
 	}
 	if got := HelloTokens("n1"); got != "node.n1.hello" {
 		t.Errorf("a node answers to %s", got)
+	}
+}
+
+// TestMsg: a message that a test makes is answered like one that came from a server.
+func TestMsg(t *testing.T) {
+	t.Parallel()
+	var answers []string
+	request := NewMsg("node.n1.reserve", []byte("x"), func(data []byte) error {
+		answers = append(answers, string(data))
+		return nil
+	})
+	if err := errors.Join(request.Respond([]byte("plain")), request.RespondJSON(map[string]int{"a": 1})); err != nil {
+		t.Error(err)
+	}
+	if !slices.Equal(answers, []string{"plain", `{"a":1}`}) {
+		t.Errorf("answered %q", answers)
+	}
+	if err := request.RespondJSON(func() {}); err == nil || len(answers) != 2 {
+		t.Errorf("a function as JSON: %v, %q", err, answers)
+	}
+	if err := NewMsg("beat", nil, nil).Respond(nil); err != nil {
+		t.Errorf("no request: %v", err)
 	}
 }
