@@ -18,7 +18,7 @@ import (
 // Front is what a node answers over HTTP. It is there before the node is, so that a probe can tell a process that starts
 // from one that hangs. Its methods are safe for concurrent use.
 type Front struct {
-	node     atomic.Pointer[node.Node] // nil: the node starts
+	node     atomic.Pointer[node.Node]  // nil: the node starts
 	pages    atomic.Pointer[web.Source] // likewise
 	counters *metrics.Counters
 	mux      *http.ServeMux
