@@ -184,15 +184,8 @@ func (c *cluster) expected() bool {
 	return false
 }
 
-// judgeNode says how a node of this region is.
-func (n *Node) judgeNode(id string) members.Verdict {
-	switch {
-	case id == n.id:
-		return members.Alive
-	case n.cluster == nil:
-		return members.Silent
-	}
-	c := n.cluster
+// judge says how another node is.
+func (c *cluster) judge(id string) members.Verdict {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.table.Judge(id, c.now())
@@ -223,7 +216,7 @@ func (c *cluster) cutOff(id string) bool {
 	if c == nil {
 		return true
 	}
-	if id = c.n.carrier(id); id == "" {
+	if id = c.n.owners.carrier(id); id == "" {
 		return false // a float between two holders
 	}
 	c.mu.Lock()
@@ -240,7 +233,7 @@ func (c *cluster) young() bool {
 // place chooses a node for a new call; young says that this one is rather not to have it. What it serves without the log are
 // calls of its own only.
 func (c *cluster) place(w transact.Wish, young bool) (string, bool) {
-	here := members.Here{Takes: c.n.takesNew(), Last: young, First: c.n.cfg.ServeUnlogged && c.n.logAway.Load() != 0, Calls: c.n.OwnCalls()}
+	here := members.Here{Takes: c.n.takesNew(), Last: young, First: c.n.cfg.ServeUnlogged && c.n.journal.away.Load() != 0, Calls: c.n.tally.own()}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.table.Place(w, here, c.now())
@@ -255,7 +248,7 @@ func (c *cluster) interfaces(id string) *plan.Interfaces {
 
 // caretaker tells whether this node looks after what a node that is gone has left under key, and since when that one is gone.
 func (c *cluster) caretaker(owner, key string) (gone time.Duration, ok bool) {
-	if gone, ok = c.n.owner(owner).goneFor(); !ok {
+	if gone, ok = c.n.owners.of(owner).goneFor(); !ok {
 		return 0, false
 	}
 	c.mu.Lock()
@@ -270,6 +263,14 @@ func (c *cluster) goneFor(id string) (time.Duration, bool) {
 	now := c.now()
 	since, gone := c.table.GoneSince(id, now)
 	return time.Duration(now-since) * time.Microsecond, gone
+}
+
+// unheard tells for how long nothing has been heard of a node, if it is known.
+func (c *cluster) unheard(id string) (time.Duration, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	us, ok := c.table.Unheard(id, c.now())
+	return time.Duration(us) * time.Microsecond, ok
 }
 
 // beat tells the others of this node.
@@ -290,7 +291,7 @@ func (c *cluster) beat(ctx context.Context) error {
 // beatData is what this node says of itself now.
 func (c *cluster) beatData(leaving bool) []byte {
 	b := members.Beat{
-		Node: c.n.id, Epoch: c.epoch.Load(), At: c.n.now(), Calls: c.n.OwnCalls(), Room: c.n.room(),
+		Node: c.n.id, Epoch: c.epoch.Load(), At: c.n.now(), Calls: c.n.tally.own(), Room: c.n.room(),
 		Draining: c.n.draining.Load(), Leaving: leaving,
 	}
 	if c.young() {

@@ -25,10 +25,10 @@ func (o operators) Status(ctx context.Context) admin.Status {
 
 // Status tells how the node is, and what it thinks of its peers.
 func (n *Node) Status() admin.Status {
-	own, foreign := n.callsNow()
+	own, foreign := n.tally.calls()
 	s := admin.Status{
 		Node: n.id, Draining: n.draining.Load(), Own: own, Foreign: foreign,
-		Followed: n.followed.Load(), Unreadable: n.unreadable.Load(), Held: int(n.uncertain.num.Load()),
+		Followed: n.journal.followed.Load(), Unreadable: n.unreadable.Load(), Held: int(n.uncertain.num.Load()),
 		Unlogged: n.unlogged.num.Load(),
 	}
 	s.Writes, s.WritesFor = n.level()
@@ -47,9 +47,9 @@ func (n *Node) Status() admin.Status {
 func (n *Node) load(ctx context.Context) (l admin.Load) {
 	totals, uptime := n.engine.Totals(), n.clock().Sub(n.started)
 	l.PacketsIn, l.PacketsOut = n.rate.now(totals.In, uptime).Packets, n.rateOut.now(totals.Out, uptime).Packets
-	if log := n.probeLog(ctx); log.err == nil {
+	if log := n.journal.probe(ctx); log.err == nil {
 		l.Lag = log.lag.Microseconds()
-		if followed := n.followed.Load(); log.head > followed {
+		if followed := n.journal.followed.Load(); log.head > followed {
 			l.Behind = log.head - followed
 		}
 	}
@@ -67,7 +67,7 @@ func (o operators) Why(req admin.WhyRequest) admin.WhyReply {
 	}
 	locals, owner := e.Call.Locals(), e.Call.Owner
 	n.calls.release(e)
-	r.Unknown, r.Carried, r.Since = len(locals) == 0, n.carries(owner), n.owner(owner).since()
+	r.Unknown, r.Carried, r.Since = len(locals) == 0, n.owners.carries(owner), n.owners.of(owner).since()
 	for _, local := range locals {
 		if st, ok := n.engine.Stats(local); ok {
 			r.Stats = append(r.Stats, admin.SocketStats{Local: local, Stats: st})
@@ -92,12 +92,12 @@ func (o operators) Drain(ctx context.Context, req admin.DrainRequest, answer fun
 		left := c.n.floats.HandOver(mctx)
 		cancel()
 		if left > 0 {
-			answer(admin.Reply{Error: "not all floats of the node could move; see rtpjet float list", Calls: int(c.n.OwnCalls())})
+			answer(admin.Reply{Error: "not all floats of the node could move; see rtpjet float list", Calls: int(c.n.tally.own())})
 			return
 		}
 	}
-	c.log.Info("draining", "on", req.On, "calls", c.n.OwnCalls(), "stops", req.Stop)
-	answer(admin.Reply{Calls: int(c.n.OwnCalls())})
+	c.log.Info("draining", "on", req.On, "calls", c.n.tally.own(), "stops", req.Stop)
+	answer(admin.Reply{Calls: int(c.n.tally.own())})
 	if req.On && req.Stop {
 		c.stopWhenEmpty(ctx, req.Deadline)
 	}
@@ -114,7 +114,7 @@ func (c *cluster) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
 		over = t.C
 	}
 	for c.n.draining.Load() {
-		if c.n.OwnCalls() == 0 {
+		if c.n.tally.own() == 0 {
 			c.log.Info("drained; the node ends")
 			c.end(errEnded)
 			return
@@ -123,7 +123,7 @@ func (c *cluster) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
 		case <-ctx.Done():
 			return
 		case <-over:
-			c.log.Warn("the deadline for draining is over; the node ends", "calls", c.n.OwnCalls())
+			c.log.Warn("the deadline for draining is over; the node ends", "calls", c.n.tally.own())
 			c.end(errEnded)
 			return
 		case <-tick.C:
@@ -134,7 +134,7 @@ func (c *cluster) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
 // Takeover implements [admin.Server].
 func (o operators) Takeover(ctx context.Context, req admin.TakeoverRequest) admin.Reply {
 	n := o.c.n
-	if v := n.judge(req.Node); v != members.Gone && !req.Force {
+	if v := n.owners.judge(req.Node); v != members.Gone && !req.Force {
 		return admin.Reply{Error: fmt.Sprintf("node %s is %s: its calls would be silent until each is signalled again; "+
 			"drain it instead, or say --force", req.Node, v)}
 	}

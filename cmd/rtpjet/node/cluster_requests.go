@@ -123,7 +123,7 @@ func (c *cluster) ping(ctx context.Context, id string, patience time.Duration) e
 
 // hello is ping for the peer that is an owner of calls, or holds the float that is one, and notes its absence.
 func (c *cluster) hello(ctx context.Context, id string) error {
-	if id = c.n.carrier(id); id == "" {
+	if id = c.n.owners.carrier(id); id == "" {
 		return transact.ErrSilent
 	}
 	err := c.ping(ctx, id, helloTime)
@@ -165,7 +165,7 @@ func (c *cluster) serveReserve(m embed.Msg) {
 		respond(m, reserveReply{Error: err.Error()})
 		return
 	}
-	o := c.n.owner(req.Owner)
+	o := c.n.owners.of(req.Owner)
 	float := o.Kind == events.OwnerFloat
 	if req.New && (!c.n.takesNew() || !float && c.young()) {
 		respond(m, reserveReply{NoRoom: true})
@@ -236,10 +236,10 @@ func (c *cluster) nudge(ctx context.Context, was, is string, e nudge) {
 	ctx, cancel := context.WithTimeout(ctx, nudgeTime)
 	defer cancel()
 	// Whoever is to follow the owner has to know the event when the owner dies the moment after.
-	if next := c.n.successor(is); next != "" && next != c.n.id {
+	if next := c.n.owners.successor(is); next != "" && next != c.n.id {
 		_ = c.link.Publish(admin.Tokens(next, verbEntry), e.encode())
 	}
-	was, is = c.n.carrier(was), c.n.carrier(is)
+	was, is = c.n.owners.carrier(was), c.n.owners.carrier(is)
 	if was != "" && was != is && was != c.n.id {
 		_ = c.link.Publish(admin.Tokens(was, verbEntry), e.encode())
 	}

@@ -75,11 +75,11 @@ func (x *effects) Since(after uint64) ([]transact.Entry, error) { return x.e.Sin
 // since is of no use to anybody: a node that should be alive is asked.
 func (x *effects) Judge(node string) members.Verdict {
 	for {
-		v := x.n.judge(node)
+		v := x.n.owners.judge(node)
 		if v == members.Silent && time.Since(x.began) < verdictTime && !x.n.cluster.cutOff(node) {
 			v = x.Await(node)
 		}
-		if v != members.Alive || x.n.carries(node) || time.Since(x.began) >= verdictTime {
+		if v != members.Alive || x.n.owners.carries(node) || time.Since(x.began) >= verdictTime {
 			return v
 		}
 		if x.n.cluster.hello(x.ctx, node) == nil {
@@ -91,17 +91,17 @@ func (x *effects) Judge(node string) members.Verdict {
 // Await implements [transact.Effects].
 func (x *effects) Await(node string) members.Verdict {
 	if x.n.cluster == nil {
-		return x.n.judge(node)
+		return x.n.owners.judge(node)
 	}
 	ctx, cancel := context.WithDeadline(x.ctx, x.began.Add(verdictTime))
 	defer cancel()
 	tick := time.NewTicker(beatEvery / 5)
 	defer tick.Stop()
 	for {
-		if v := x.n.judge(node); v != members.Silent {
+		if v := x.n.owners.judge(node); v != members.Silent {
 			return v
 		}
-		if carrier := x.n.carrier(node); carrier != "" {
+		if carrier := x.n.owners.carrier(node); carrier != "" {
 			x.n.cluster.probe(carrier)
 		}
 		select {
@@ -114,12 +114,12 @@ func (x *effects) Await(node string) members.Verdict {
 
 // Fence implements [transact.Effects].
 func (x *effects) Fence(node string) error {
-	if x.n.cluster == nil || !x.n.owner(node).leased() {
+	if x.n.cluster == nil || !x.n.owners.of(node).leased() {
 		return nil
 	}
-	ctx, cancel := x.n.logContext(x.ctx)
+	ctx, cancel := x.n.journal.logContext(x.ctx)
 	defer cancel()
-	return x.n.logAnswered(x.n.cluster.fence(ctx, node))
+	return x.n.journal.answered(x.n.cluster.fence(ctx, node))
 }
 
 // Place implements [transact.Effects]. Where there are floats, calls belong to them.
@@ -151,7 +151,7 @@ func (x *effects) placeOnFloat(w transact.Wish) (string, bool) {
 	}
 	for _, f := range x.n.floats.Known() {
 		owner := f.Owner()
-		if x.n.judge(owner) == members.Silent && !was(owner) && time.Since(x.began) < verdictTime && x.Await(owner) == members.Alive {
+		if x.n.owners.judge(owner) == members.Silent && !was(owner) && time.Since(x.began) < verdictTime && x.Await(owner) == members.Alive {
 			return owner, true
 		}
 	}
@@ -160,16 +160,16 @@ func (x *effects) placeOnFloat(w transact.Wish) (string, bool) {
 
 // Interfaces implements [transact.Effects].
 func (x *effects) Interfaces(node string) *plan.Interfaces {
-	return x.n.owner(node).interfaces()
+	return x.n.owners.of(node).interfaces()
 }
 
 // Reserve implements [transact.Effects].
 func (x *effects) Reserve(node string, bind netip.Addr, num int) ([]netip.AddrPort, error) {
 	for {
-		carrier := x.n.carrier(node)
+		carrier := x.n.owners.carrier(node)
 		got, err := x.reserveAt(carrier, node, bind, num)
 		// Between two holders nobody gives ports of a float, and in a moment somebody does.
-		if !x.n.owner(node).floating() || !errors.Is(err, transact.ErrSilent) || !x.nextCarrier(node, carrier) {
+		if !x.n.owners.of(node).floating() || !errors.Is(err, transact.ErrSilent) || !x.nextCarrier(node, carrier) {
 			return got, err
 		}
 	}
@@ -178,8 +178,8 @@ func (x *effects) Reserve(node string, bind netip.Addr, num int) ([]netip.AddrPo
 // reserveAt asks one node for ports, as long as that carries the owner's calls.
 func (x *effects) reserveAt(carrier, owner string, bind netip.Addr, num int) ([]netip.AddrPort, error) {
 	switch {
-	case x.n.carries(owner):
-		if !x.n.owner(owner).settle(x.ctx) {
+	case x.n.owners.carries(owner):
+		if !x.n.owners.of(owner).settle(x.ctx) {
 			return nil, transact.ErrSilent
 		}
 		return x.n.engine.Reserve(bind, num)
@@ -188,9 +188,9 @@ func (x *effects) reserveAt(carrier, owner string, bind netip.Addr, num int) ([]
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, reserveTime)
 	defer cancel()
-	if x.n.owner(owner).floating() {
+	if x.n.owners.of(owner).floating() {
 		go func() { // ends with ctx at the latest
-			x.n.floats.Wait(ctx, func() bool { return x.n.carrier(owner) != carrier })
+			x.n.floats.Wait(ctx, func() bool { return x.n.owners.carrier(owner) != carrier })
 			cancel()
 		}()
 	}
@@ -201,19 +201,19 @@ func (x *effects) reserveAt(carrier, owner string, bind netip.Addr, num int) ([]
 func (x *effects) nextCarrier(owner, before string) bool {
 	ctx, cancel := context.WithDeadline(x.ctx, x.began.Add(verdictTime))
 	defer cancel()
-	if now := x.n.carrier(owner); now != "" && now == before {
+	if now := x.n.owners.carrier(owner); now != "" && now == before {
 		return pause(ctx, followPace/2)
 	}
-	return x.n.floats.Wait(ctx, func() bool { return x.n.carrier(owner) != "" })
+	return x.n.floats.Wait(ctx, func() bool { return x.n.owners.carrier(owner) != "" })
 }
 
 // Release implements [transact.Effects].
 func (x *effects) Release(node string, ports []netip.AddrPort) {
 	switch {
-	case x.n.carries(node):
+	case x.n.owners.carries(node):
 		x.n.engine.Release(ports...)
 	case x.n.cluster != nil:
-		if carrier := x.n.carrier(node); carrier != "" {
+		if carrier := x.n.owners.carrier(node); carrier != "" {
 			x.n.cluster.release(carrier, x.e.key, ports)
 		}
 	}
@@ -221,7 +221,7 @@ func (x *effects) Release(node string, ports []netip.AddrPort) {
 
 // Hold implements [transact.Effects]. A peer holds what it gave until it has asked the log, whatever we do.
 func (x *effects) Hold(node string, ports []netip.AddrPort) {
-	if x.n.carries(node) {
+	if x.n.owners.carries(node) {
 		x.n.uncertain.add(x.e.key, ports, x.n.now()+ownTime.Microseconds())
 	}
 }
@@ -241,12 +241,12 @@ func (x *effects) Stats() func(netip.AddrPort) (plan.Stats, bool) {
 
 // stats returns what the sockets of a call have counted, as far as its owner answers; fresh tells whether it did.
 func (n *Node) stats(ctx context.Context, c *projection.Call) (stats func(netip.AddrPort) (plan.Stats, bool), fresh bool) {
-	if !c.Live() || n.carries(c.Owner) {
+	if !c.Live() || n.owners.carries(c.Owner) {
 		return n.engine.Stats, true
 	}
 	none := func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }
-	carrier := n.carrier(c.Owner)
-	if n.cluster == nil || carrier == "" || n.judge(c.Owner) == members.Gone {
+	carrier := n.owners.carrier(c.Owner)
+	if n.cluster == nil || carrier == "" || n.owners.judge(c.Owner) == members.Gone {
 		return none, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, statsTime)

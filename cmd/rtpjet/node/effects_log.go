@@ -15,10 +15,10 @@ import (
 // How a call reaches the log, and how long it waits for that.
 
 // Encode implements [replica.Effects].
-func (x *effects) Encode(env events.Envelope) ([]byte, error) { return x.n.encode(env) }
+func (x *effects) Encode(env events.Envelope) ([]byte, error) { return x.n.journal.encode(env) }
 
 // Decode implements [replica.Effects].
-func (x *effects) Decode(data []byte) (events.Envelope, error) { return x.n.decode(data) }
+func (x *effects) Decode(data []byte) (events.Envelope, error) { return x.n.journal.decode(data) }
 
 // Store implements [replica.Effects].
 func (x *effects) Store(last uint64, data []byte, ours bool) (uint64, error) {
@@ -26,8 +26,8 @@ func (x *effects) Store(last uint64, data []byte, ours bool) (uint64, error) {
 	defer cancel()
 	began := time.Now()
 	seq, err := x.n.journal.Append(ctx, x.e.key, last, data)
-	x.n.countAppend(began, err)
-	return seq, x.n.logAnswered(appendError(err))
+	x.n.journal.countAppend(began, err)
+	return seq, x.n.journal.answered(appendError(err))
 }
 
 // patience bounds an operation on the log.
@@ -35,7 +35,7 @@ func (x *effects) patience(ours bool) (context.Context, context.CancelFunc) {
 	if x.limit > 0 {
 		return context.WithTimeout(x.ctx, x.limit)
 	}
-	return x.n.callContext(x.ctx, ours)
+	return x.n.journal.callContext(x.ctx, ours)
 }
 
 // Read implements [replica.Effects].
@@ -43,7 +43,7 @@ func (x *effects) Read(after uint64, ours bool) ([]replica.Entry, uint64, error)
 	ctx, cancel := x.patience(ours)
 	defer cancel()
 	entries, last, err := x.n.journal.Since(ctx, x.e.key, after)
-	if err = x.n.logAnswered(appendError(err)); err != nil {
+	if err = x.n.journal.answered(appendError(err)); err != nil {
 		return nil, 0, err
 	}
 	out := make([]replica.Entry, len(entries))
@@ -54,7 +54,9 @@ func (x *effects) Read(after uint64, ours bool) ([]replica.Entry, uint64, error)
 }
 
 // Unattended implements [replica.Effects].
-func (x *effects) Unattended() bool { return x.n.logAway.Load() != 0 && x.n.unlogged.num.Load() > 0 }
+func (x *effects) Unattended() bool {
+	return x.n.journal.away.Load() != 0 && x.n.unlogged.num.Load() > 0
+}
 
 // Wait implements [replica.Effects].
 func (x *effects) Wait(data []byte) bool { return x.n.unlogged.add(x.e.key, data) }
@@ -64,46 +66,6 @@ func (x *effects) Fold(in replica.Entry) { x.n.fold(x.e, in) }
 
 // Took implements [replica.Effects].
 func (x *effects) Took(env events.Envelope, ch replica.Change) { x.n.took(x.e, env, ch) }
-
-// How long the log is waited for if a call can be served without it (--log-loss=serve): long enough for a slow disk, and short
-// enough for a command that needs the log twice to be answered within the second that its client waits. Once an event waits, nobody
-// but the publisher asks any more.
-const (
-	serveFirst = 500 * time.Millisecond
-	serveAway  = 200 * time.Millisecond // the log is known to be away
-)
-
-// callContext bounds an operation on the log for a call; ours: one that can be served without it.
-func (n *Node) callContext(ctx context.Context, ours bool) (context.Context, context.CancelFunc) {
-	switch {
-	case !ours || !n.cfg.ServeUnlogged:
-		return n.logContext(ctx)
-	case n.logAway.Load() != 0:
-		return context.WithTimeout(ctx, serveAway)
-	}
-	return context.WithTimeout(ctx, serveFirst)
-}
-
-// logContext bounds an operation on the log.
-func (n *Node) logContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	if since := n.logAway.Load(); since != 0 && time.Since(time.UnixMicro(since)) > logTime {
-		return context.WithTimeout(ctx, logAwayTime)
-	}
-	return context.WithTimeout(ctx, logTime)
-}
-
-// logAnswered notes whether the log answers, by the error of an operation on it.
-func (n *Node) logAnswered(err error) error {
-	if !errors.Is(err, transact.ErrUncertain) {
-		if n.logAway.Load() != 0 {
-			n.logAway.Store(0)
-			n.unlogged.rouse()
-		}
-		return err
-	}
-	n.logAway.CompareAndSwap(0, time.Now().UnixMicro())
-	return err
-}
 
 // appendError gives the errors of the log the names that transactions know.
 func appendError(err error) error {

@@ -53,7 +53,7 @@ var _ floats.Host = floatHost{}
 func (h floatHost) Relaying() bool { return h.n.relaying.Load() }
 
 // Calls implements [floats.Host].
-func (h floatHost) Calls(owner string) int64 { return h.n.gauge(owner).Load() }
+func (h floatHost) Calls(owner string) int64 { return h.n.tally.gauge(owner).Load() }
 
 // Attend implements [floats.Host].
 func (h floatHost) Attend(ctx context.Context, owner string, fresh bool) {
@@ -84,7 +84,7 @@ func (h floatHost) CatchUp(ctx context.Context, more func() bool) error {
 	if err != nil {
 		return err
 	}
-	for h.n.followed.Load() < head && more() && pause(ctx, followPace/4) {
+	for h.n.journal.followed.Load() < head && more() && pause(ctx, followPace/4) {
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (h floatHost) Announce(ctx context.Context, keeper netip.AddrPort) error {
 }
 
 // Alive implements [floats.Host].
-func (h floatHost) Alive(node string) bool { return h.n.judgeNode(node) == members.Alive }
+func (h floatHost) Alive(node string) bool { return h.n.owners.judgeNode(node) == members.Alive }
 
 // End implements [floats.Host].
 func (h floatHost) End(err error) { h.n.cluster.end(err) }
@@ -146,11 +146,11 @@ func (o operators) Move(ctx context.Context, req admin.MoveRequest) admin.Reply 
 		return replyOf(0, err)
 	}
 	owner := events.Owner{Kind: events.OwnerFloat, Name: req.Float}.String()
-	calls := n.gauge(owner).Load()
-	if !n.floats.Wait(ctx, func() bool { now := n.carrier(owner); return now != "" && now != n.id }) {
+	calls := n.tally.gauge(owner).Load()
+	if !n.floats.Wait(ctx, func() bool { now := n.owners.carrier(owner); return now != "" && now != n.id }) {
 		return admin.Reply{Error: "the float has not moved yet: node " + target + " is not ready; see rtpjet float list, and the log of both nodes"}
 	}
-	return admin.Reply{Calls: int(calls), Node: n.carrier(owner)}
+	return admin.Reply{Calls: int(calls), Node: n.owners.carrier(owner)}
 }
 
 // pause waits; false if ctx ends meanwhile.

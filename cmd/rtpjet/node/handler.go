@@ -51,7 +51,7 @@ func (n *Node) room() int64 {
 	if n.cfg.MaxSessions < 0 {
 		return -1
 	}
-	return max(0, int64(n.cfg.MaxSessions)-n.OwnCalls())
+	return max(0, int64(n.cfg.MaxSessions)-n.tally.own())
 }
 
 func (n *Node) delete(ctx context.Context, m *ngserver.Message) ng.Reply {
@@ -126,7 +126,7 @@ func (n *Node) query(ctx context.Context, m *ngserver.Message) ng.Reply {
 		cancel()
 	}
 	c := e.Call
-	if n.carries(c.Owner) { // counters and state of one moment
+	if n.owners.carries(c.Owner) { // counters and state of one moment
 		defer n.calls.release(e)
 	} else {
 		c.Parties = slices.Clone(c.Parties) // the parties themselves are never written to

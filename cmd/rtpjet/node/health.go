@@ -61,7 +61,7 @@ func (n *Node) unready(ctx context.Context) (reasons []string, log logState) {
 	if n.cluster != nil && !n.cluster.link.Connected() {
 		reasons = append(reasons, "there is no connection to NATS")
 	}
-	if log = n.probeLog(ctx); log.err != nil {
+	if log = n.journal.probe(ctx); log.err != nil {
 		reasons = append(reasons, "the event log does not answer: "+log.err.Error())
 	}
 	return reasons, log

@@ -51,7 +51,7 @@ func (n *Node) learned(ctx context.Context, l plan.Learned) bool {
 		return true
 	}
 	defer n.calls.release(e)
-	if !e.Call.Live() || !n.carries(e.Call.Owner) {
+	if !e.Call.Live() || !n.owners.carries(e.Call.Owner) {
 		return true
 	}
 	party, media, rtcp, ok := e.Call.Endpoint(l.Local)

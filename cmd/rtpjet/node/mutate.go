@@ -50,7 +50,7 @@ func (n *Node) tellResult(m *ngserver.Message, res transact.Result) {
 // has been folded.
 func (n *Node) took(e *entry, env events.Envelope, ch replica.Change) {
 	e.mark()
-	n.account(ch.Was, &e.Call, env)
+	n.tally.account(ch.Was, &e.Call, env)
 	if ch.Lost {
 		n.log.Warn("a call has ended while this node did not hear of it", "call-id", e.Call.ID)
 	}
@@ -62,7 +62,7 @@ func (n *Node) took(e *entry, env events.Envelope, ch replica.Change) {
 		n.log.Error("events that the log did not get are dropped: another writer has changed the call meanwhile",
 			"call-id", ch.Dropped[0].Envelope.Call, "events", len(ch.Dropped), "owner", e.Logged().Owner, "live", e.Logged().Live())
 	}
-	if !n.relaying.Load() || !n.carries(ch.Was.Owner) {
+	if !n.relaying.Load() || !n.owners.carries(ch.Was.Owner) {
 		return
 	}
 	if len(ch.Free) > 0 {
@@ -85,7 +85,7 @@ func (n *Node) bring(e *entry) {
 
 // route is bring whether something was folded or not; fresh says that some of it happened a moment ago.
 func (n *Node) route(e *entry, fresh bool) {
-	if !e.Call.Live() || !n.keeps(e.Call.Owner) {
+	if !e.Call.Live() || !n.owners.keeps(e.Call.Owner) {
 		n.engine.Drop(e.key)
 		return
 	}
@@ -105,7 +105,7 @@ func (n *Node) fold(e *entry, in replica.Entry) {
 	if !e.Takes(in) {
 		return
 	}
-	env, err := n.decode(in.Data)
+	env, err := n.journal.decode(in.Data)
 	if err != nil {
 		n.unreadable.Add(1)
 		n.log.Error("cannot read an event of a call; leaving it alone", "call-id", e.Call.ID, "key", e.key, "seq", in.Seq, "err", err)

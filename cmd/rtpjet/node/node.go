@@ -12,12 +12,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/time/rate"
 
 	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/cmd/rtpjet/node/floats"
 	"rtpjet/embed"
-	"rtpjet/events"
 	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/projection"
@@ -91,7 +89,7 @@ type Node struct {
 	cfg      Config
 	log      *slog.Logger
 	clock    func() time.Time
-	journal  Journal
+	journal  *eventLog
 	engine   relay.Engine
 	defaults projection.RouteDefaults
 	settings transact.Settings
@@ -102,11 +100,8 @@ type Node struct {
 	cluster  *cluster       // nil: the node is alone
 	floats   *floats.Driver // nil likewise
 	regions  *regionState
+	owners   *owners
 	draining atomic.Bool
-
-	sealer      *events.Sealer
-	unsealed    atomic.Uint64 // events with secrets that could not be opened
-	sealWarning rate.Sometimes
 
 	uncertain uncertain
 	unlogged  unloggedEvents
@@ -114,13 +109,10 @@ type Node struct {
 	rate      rates // of what comes in
 	rateOut   rates
 	counters  *metrics.Counters
-	probe     logProbe
 	news      news
 
-	backlog    atomic.Bool   // events are collected, to be folded when the present end of the log is reached
-	relaying   atomic.Bool   // the calls are in effect, and events take effect one by one
-	logAway    atomic.Int64  // since when the log does not answer, µs of Unix time; 0: it does
-	followed   atomic.Uint64 // the sequence up to which every event is known
+	backlog    atomic.Bool // events are collected, to be folded when the present end of the log is reached
+	relaying   atomic.Bool // the calls are in effect, and events take effect one by one
 	unreadable atomic.Uint64
 	swept      atomic.Int64 // when the timers of calls were looked at last, s of Unix time; 0: not yet
 	writes     atomic.Int32 // the level of events as it was logged last; 0: not yet
@@ -135,7 +127,7 @@ const followPace = 20 * time.Millisecond
 // New makes a node and opens its NG sockets. Run starts it.
 func New(cfg Config) (*Node, error) {
 	n := &Node{
-		id: cfg.ID, cfg: cfg, log: cfg.Logger, clock: cfg.Clock, journal: cfg.Journal, engine: cfg.Engine,
+		id: cfg.ID, cfg: cfg, log: cfg.Logger, clock: cfg.Clock, engine: cfg.Engine,
 		defaults: cfg.Defaults, counters: cfg.Counters,
 		settings: transact.Settings{
 			Node: cfg.ID, InstanceID: cfg.InstanceID, SIPSource: cfg.SIPSource, DeleteDelay: cfg.DeleteDelay,
@@ -152,12 +144,14 @@ func New(cfg Config) (*Node, error) {
 		n.counters = metrics.NewCounters()
 	}
 	n.started = n.clock()
-	n.sealWarning.First, n.sealWarning.Interval = 1, warnEvery
-	var err error
-	if n.sealer, err = events.NewSealer(cfg.SealKeys...); err != nil {
+	codec, err := newCodec(n.log, cfg.SealKeys)
+	if err != nil {
 		return nil, err
 	}
 	n.unlogged.init(n.log)
+	n.journal = &eventLog{
+		Journal: cfg.Journal, codec: codec, clock: n.clock, counters: n.counters, unlogged: &n.unlogged, serveUnlogged: cfg.ServeUnlogged,
+	}
 	n.backlog.Store(true)
 	budget := time.Duration(0) // ngserver's own
 	if cfg.Link != nil {
@@ -174,8 +168,10 @@ func New(cfg Config) (*Node, error) {
 	if n.cfg.OrphanTimeout <= 0 {
 		n.cfg.OrphanTimeout = time.Minute
 	}
+	n.owners = &owners{self: cfg.ID, interfaces: cfg.Interfaces, orphanTimeout: n.cfg.OrphanTimeout}
+	n.tally = tally{node: n.id, log: n.log, owners: n.owners, counters: n.counters, news: &n.news, relaying: &n.relaying}
 	n.calls = newRegistry(&replica.Node{
-		Carries: n.carries, ServeUnlogged: cfg.ServeUnlogged, Timeouts: cfg.Timeouts, LegSilence: cfg.LegSilence.Microseconds(),
+		Carries: n.owners.carries, ServeUnlogged: cfg.ServeUnlogged, Timeouts: cfg.Timeouts, LegSilence: cfg.LegSilence.Microseconds(),
 		KeepEnded: cfg.KeepEnded.Microseconds(), OrphanTimeout: n.cfg.OrphanTimeout.Microseconds(),
 	}, n.fold, n.bring)
 	if cfg.Link != nil {
@@ -186,6 +182,7 @@ func New(cfg Config) (*Node, error) {
 		}
 		n.cluster.udp.peers = n.cluster.peerAddrs
 		n.floats = newFloatDriver(n, cfg.Floats)
+		n.owners.cluster, n.owners.floats = n.cluster, n.floats
 		n.regions = newRegionState(n, cfg)
 	}
 	return n, nil
@@ -220,8 +217,8 @@ func (n *Node) Run(ctx context.Context) error {
 				} else {
 					n.calls.deliver(in.Key, replica.Entry{Seq: in.Seq, Data: in.Data})
 				}
-				n.followed.Store(in.Seq)
-				if n.logAway.Load() != 0 {
+				n.journal.followed.Store(in.Seq)
+				if n.journal.away.Load() != 0 {
 					n.unlogged.rouse()
 				}
 			},
@@ -311,11 +308,11 @@ func (n *Node) resumeCall(e *entry) (own bool) {
 	}
 	n.inherit(e, batch)
 	e.Routed() // here, and the end of the backlog has nothing to add
-	if !e.Call.Live() || !n.keeps(e.Call.Owner) {
+	if !e.Call.Live() || !n.owners.keeps(e.Call.Owner) {
 		return false
 	}
 	n.route(e, false)
-	return n.carries(e.Call.Owner)
+	return n.owners.carries(e.Call.Owner)
 }
 
 // compare ends the calls whose entries left the stream while this node did not follow it: they ended without its hearing of it.
@@ -351,6 +348,9 @@ func (n *Node) compare(ctx context.Context, from, to uint64) {
 
 // ID is the name of the node.
 func (n *Node) ID() string { return n.id }
+
+// OwnCalls counts the live calls that this node carries.
+func (n *Node) OwnCalls() int64 { return n.tally.own() }
 
 // Addrs are the addresses on which NG commands are answered.
 func (n *Node) Addrs() []string {

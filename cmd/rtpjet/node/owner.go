@@ -10,36 +10,56 @@ import (
 	"rtpjet/relay/plan"
 )
 
+// owners resolves who owns calls, as it stands for this node. It is safe for concurrent use.
+type owners struct {
+	self          string           // the node's id
+	interfaces    *plan.Interfaces // its media addresses
+	cluster       *cluster         // nil: the node is alone
+	floats        *floats.Driver   // nil likewise
+	orphanTimeout time.Duration
+}
+
 // ownerHere is an owner of calls as it stands for this node now. What is different for a node, for a floating address and for an
-// owner in another region is decided in its methods and nowhere else. It is safe for concurrent use, like the node.
+// owner in another region is decided in its methods and nowhere else. It is safe for concurrent use.
 type ownerHere struct {
 	events.Owner
-	n     *Node
+	by    *owners
 	float *floats.Float // nil: it is no floating address, or one that this node has not heard of
 }
 
-// owner finds an owner by its text in events.
-func (n *Node) owner(text string) ownerHere {
-	o := ownerHere{Owner: events.ParseOwner(text), n: n}
+// of finds an owner by its text in events.
+func (w *owners) of(text string) ownerHere {
+	o := ownerHere{Owner: events.ParseOwner(text), by: w}
 	if id, ok := o.Float(); ok {
-		o.float = n.floats.Float(id)
+		o.float = w.floats.Float(id)
 	}
 	return o
 }
 
 // carries, keeps, carrier, successor and judge are what [ownerHere] says of an owner that is given by its text.
-func (n *Node) carries(owner string) bool          { return n.owner(owner).carries() }
-func (n *Node) keeps(owner string) bool            { return n.owner(owner).keeps() }
-func (n *Node) carrier(owner string) string        { return n.owner(owner).carrier() }
-func (n *Node) successor(owner string) string      { return n.owner(owner).successor() }
-func (n *Node) judge(owner string) members.Verdict { return n.owner(owner).judge() }
+func (w *owners) carries(owner string) bool          { return w.of(owner).carries() }
+func (w *owners) keeps(owner string) bool            { return w.of(owner).keeps() }
+func (w *owners) carrier(owner string) string        { return w.of(owner).carrier() }
+func (w *owners) successor(owner string) string      { return w.of(owner).successor() }
+func (w *owners) judge(owner string) members.Verdict { return w.of(owner).judge() }
+
+// judgeNode says how a node of this region is.
+func (w *owners) judgeNode(id string) members.Verdict {
+	switch {
+	case id == w.self:
+		return members.Alive
+	case w.cluster == nil:
+		return members.Silent
+	}
+	return w.cluster.judge(id)
+}
 
 // carries tells whether the owner's calls are this node's at the moment: its own, or those of a float that it holds.
 func (o ownerHere) carries() bool {
 	if o.float != nil {
 		return o.float.Holding()
 	}
-	return o.Kind == events.OwnerNode && o.Name == o.n.id
+	return o.Kind == events.OwnerNode && o.Name == o.by.self
 }
 
 // keeps tells whether the sockets of the owner's calls have to be open here: where it is carried, and where it may have to be.
@@ -54,7 +74,7 @@ func (o ownerHere) carrier() string {
 	case o.float == nil:
 		return ""
 	case o.float.Holding():
-		return o.n.id
+		return o.by.self
 	}
 	return o.float.Holder()
 }
@@ -88,24 +108,24 @@ func (o ownerHere) judge() members.Verdict {
 	case o.Kind == events.OwnerForeign: // its calls were adopted, for it is lost
 		return members.Gone
 	case o.Kind == events.OwnerNode:
-		return o.n.judgeNode(o.Name)
+		return o.by.judgeNode(o.Name)
 	case o.float == nil:
 		return members.Silent
 	}
-	return o.n.floats.Judge(o.float)
+	return o.by.floats.Judge(o.float)
 }
 
 // goneFor tells for how long the owner has been gone, and whether it is. The node must be in a cluster.
 func (o ownerHere) goneFor() (time.Duration, bool) {
 	switch {
 	case o.Kind == events.OwnerForeign: // long enough to be ended as an orphan
-		return o.n.cfg.OrphanTimeout, true
+		return o.by.orphanTimeout, true
 	case o.Kind == events.OwnerNode:
-		return o.n.cluster.goneFor(o.Name)
+		return o.by.cluster.goneFor(o.Name)
 	case o.float == nil:
 		return 0, false
 	}
-	return o.n.floats.GoneFor(o.float)
+	return o.by.floats.GoneFor(o.float)
 }
 
 // interfaces returns the owner's media addresses, nil if they are not known.
@@ -115,12 +135,12 @@ func (o ownerHere) interfaces() *plan.Interfaces {
 		return o.float.Interfaces()
 	case o.Kind != events.OwnerNode:
 		return nil
-	case o.Name == o.n.id:
-		return o.n.cfg.Interfaces
-	case o.n.cluster == nil:
+	case o.Name == o.by.self:
+		return o.by.interfaces
+	case o.by.cluster == nil:
 		return nil
 	}
-	return o.n.cluster.interfaces(o.Name)
+	return o.by.cluster.interfaces(o.Name)
 }
 
 // settled tells whether this node, which carries the owner's calls, knows which of its ports are in use.

@@ -65,7 +65,7 @@ func (p *pageSource) Cluster(ctx context.Context) pages.Cluster {
 			out.PacketsOut += r.Status.Load.PacketsOut
 		}
 	}
-	own, foreign := n.callsNow()
+	own, foreign := n.tally.calls()
 	out.Calls = own + foreign
 	for _, r := range admin.Floats(rows) {
 		out.Floats = append(out.Floats, pageFloat(r))
@@ -175,7 +175,7 @@ func (p *pageSource) Drain(ctx context.Context, node string, on, move bool) (str
 
 // Takeover implements [web.Source].
 func (p *pageSource) Takeover(ctx context.Context, node string) (string, error) {
-	if v := p.n.judge(node); v == members.Alive {
+	if v := p.n.owners.judge(node); v == members.Alive {
 		return "", fmt.Errorf("node %s is alive: drain it instead", node)
 	}
 	if p.n.cluster == nil {

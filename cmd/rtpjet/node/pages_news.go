@@ -111,7 +111,7 @@ func (n *Node) view() pages.View {
 	v := pages.View{Nodes: map[string]pages.NodeView{}, Floats: map[string]pages.FloatView{}, Taken: n.news.takeTaken()}
 	calls := map[string]int64{} // by the node that carries them
 	n.tally.live.Range(func(owner, g any) bool {
-		calls[n.carrier(owner.(string))] += g.(*atomic.Int64).Load()
+		calls[n.owners.carrier(owner.(string))] += g.(*atomic.Int64).Load()
 		return true
 	})
 	for _, r := range n.leaseRows() {

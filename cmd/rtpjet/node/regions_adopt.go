@@ -304,7 +304,7 @@ func (r *regionState) obey(ctx context.Context, f regions.Fence) {
 	left := 0
 	for _, e := range n.calls.all() {
 		e.mu.Lock()
-		if c := &e.Call; !e.dead && c.Live() && f.Ends(c.First, mirrored) && (n.carries(c.Owner) || n.endsFor(e)) {
+		if c := &e.Call; !e.dead && c.Live() && f.Ends(c.First, mirrored) && (n.owners.carries(c.Owner) || n.endsFor(e)) {
 			if err := n.own(ctx, e, events.Ended{Reason: events.ReasonAdopted}); err != nil && e.Call.Live() {
 				left++
 			}

@@ -299,7 +299,7 @@ func (r *regionState) projected(ctx context.Context, l RegionLog, key string) (*
 	}
 	var c projection.Call
 	for _, in := range entries {
-		env, err := r.n.decode(in.Data)
+		env, err := r.n.journal.decode(in.Data)
 		if err != nil {
 			return nil, fmt.Errorf("event %d of the call: %w", in.Seq, err)
 		}

@@ -66,12 +66,14 @@ func farCall(t *testing.T, command string, reachable bool, answer func([]byte) (
 		f.entries = append(f.entries, embed.Entry{Seq: e.Seq, Key: events.Key(e.Call), Data: data})
 	}
 	n := &Node{id: "n1", log: slog.New(slog.DiscardHandler), clock: time.Now}
-	n.calls = newRegistry(&replica.Node{Carries: n.carries}, n.fold, n.bring)
+	n.owners = &owners{self: "n1"}
+	n.calls = newRegistry(&replica.Node{Carries: n.owners.carries}, n.fold, n.bring)
 	n.settings.MaxReply = ngserver.MaxReply
-	var err error
-	if n.sealer, err = events.NewSealer(); err != nil {
+	codec, err := newCodec(n.log, nil)
+	if err != nil {
 		t.Fatal(err)
 	}
+	n.journal = &eventLog{codec: codec, clock: n.clock, unlogged: &n.unlogged}
 	n.regions = newRegionState(n, Config{Region: "eu", InstanceID: "eu1", Regions: []Region{{Name: "us"}}})
 	p := n.regions.peers[0]
 	p.log = f

@@ -150,7 +150,7 @@ func (r *regionState) excuse(ctx context.Context, p *regionPeer) {
 // hello is what this node says of its region.
 func (r *regionState) hello() regions.Hello {
 	h := regions.Hello{
-		Region: r.cfg.Region, Instance: r.cfg.Instance, Node: r.n.id, Format: r.cfg.Format, At: r.n.now(), Head: r.n.followed.Load(),
+		Region: r.cfg.Region, Instance: r.cfg.Instance, Node: r.n.id, Format: r.cfg.Format, At: r.n.now(), Head: r.n.journal.followed.Load(),
 		Ready: r.n.stage.Load() == stageServing,
 	}
 	h.Level, _ = r.n.cluster.level()

@@ -112,7 +112,7 @@ func (x *mirrorEffects) Call() *projection.Call { return x.call }
 
 // Append implements [transact.Effects]. It does not try again: a region that does not answer is another try of the client's.
 func (x *mirrorEffects) Append(env events.Envelope) error {
-	data, err := x.r.n.encode(env)
+	data, err := x.r.n.journal.encode(env)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (x *mirrorEffects) Since(after uint64) (out []transact.Entry, err error) {
 		return nil, appendError(err)
 	}
 	for _, in := range entries {
-		env, err := x.r.n.decode(in.Data)
+		env, err := x.r.n.journal.decode(in.Data)
 		if err != nil {
 			return nil, err
 		}

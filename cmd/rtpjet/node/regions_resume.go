@@ -61,10 +61,10 @@ func (r *regionState) endCopy(ctx context.Context, region string, in embed.Entry
 	if e == nil {
 		return
 	}
-	if owner := e.owner.Load(); owner == nil || !n.carries(*owner) {
+	if owner := e.owner.Load(); owner == nil || !n.owners.carries(*owner) {
 		return
 	}
-	env, err := n.decode(in.Data)
+	env, err := n.journal.decode(in.Data)
 	end, ok := env.Event.(events.Ended)
 	if err != nil || !ok || end.Reason == events.ReasonAdopted {
 		return
@@ -76,7 +76,7 @@ func (r *regionState) endCopy(ctx context.Context, region string, in embed.Entry
 		}
 		defer n.calls.release(e)
 		// The creation of a call is copied with it: another call under the call-id has another one.
-		if c := &e.Call; !c.Live() || !n.carries(c.Owner) || c.Created != end.Created {
+		if c := &e.Call; !c.Live() || !n.owners.carries(c.Owner) || c.Created != end.Created {
 			return
 		}
 		n.log.Info("an adopted call had ended where it was adopted from", "call-id", e.Call.ID, "region", region, "reason", end.Reason)

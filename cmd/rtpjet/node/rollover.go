@@ -27,7 +27,7 @@ func (n *Node) rolledOver(ctx context.Context, x plan.Crossed) bool {
 		return true
 	}
 	defer n.calls.release(e)
-	if !e.Call.Live() || !n.carries(e.Call.Owner) {
+	if !e.Call.Live() || !n.owners.carries(e.Call.Owner) {
 		return true
 	}
 	ev, ok := e.Call.RolledOver(x)

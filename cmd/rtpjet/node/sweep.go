@@ -60,7 +60,7 @@ func (n *Node) sweep(ctx context.Context, start <-chan struct{}) error {
 		n.rate.measure(n.clock(), totals.In)
 		n.rateOut.measure(n.clock(), totals.Out)
 		retry := n.retry.take()
-		r := round{below: n.followed.Load() + 1, stats: n.engine.Stats}
+		r := round{below: n.journal.followed.Load() + 1, stats: n.engine.Stats}
 		for _, e := range n.calls.all() {
 			if ctx.Err() != nil {
 				return nil
@@ -115,7 +115,7 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 		return
 	}
 	r.keep(e.first.Load())
-	if again && e.Call.Live() && n.keeps(e.Call.Owner) {
+	if again && e.Call.Live() && n.owners.keeps(e.Call.Owner) {
 		n.route(e, false)
 	}
 	if !e.Call.Live() || r.logAway {
@@ -139,9 +139,9 @@ const maxSilences = 500
 func (n *Node) care(e *entry, r *round) replica.Care {
 	owner := e.Call.Owner
 	switch {
-	case n.carries(owner):
+	case n.owners.carries(owner):
 		return replica.Care{
-			Carried: true, Since: n.owner(owner).since(), Counting: n.started.UnixMicro(), Stats: r.stats, Silences: r.silent < maxSilences,
+			Carried: true, Since: n.owners.of(owner).since(), Counting: n.started.UnixMicro(), Stats: r.stats, Silences: r.silent < maxSilences,
 		}
 	case n.cluster == nil:
 		return replica.Care{}
@@ -227,7 +227,7 @@ func (n *Node) retire(ctx context.Context, r *round) {
 // forgetOver removes an ended call from memory, unless it has come back.
 func (n *Node) forgetOver(o over) {
 	o.e.mu.Lock()
-	if !o.e.dead && o.e.Forgettable(o.last, n.followed.Load()) {
+	if !o.e.dead && o.e.Forgettable(o.last, n.journal.followed.Load()) {
 		n.calls.forget(o.e)
 	}
 	n.calls.release(o.e)

@@ -2,20 +2,30 @@ package node
 
 import (
 	"cmp"
+	"log/slog"
 	"math"
 	"sync"
 	"sync/atomic"
 
+	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/members"
 	"rtpjet/projection/replica"
+	"rtpjet/projection/transact"
 )
 
 type counter = atomic.Uint64
 
 // tally counts what the folded events say about calls. It is fed from one place (account), with each event once.
 type tally struct {
+	node     string
+	log      *slog.Logger
+	owners   *owners
+	counters *metrics.Counters
+	news     *news
+	relaying *atomic.Bool // before, what is folded is history and not counted
+
 	live     sync.Map // of *atomic.Int64, live calls by owner
 	rejected counter  // new calls refused for a limit
 
@@ -29,67 +39,67 @@ type tally struct {
 }
 
 // account notes what an event did to a call that was live before or not.
-func (n *Node) account(was replica.State, c *projection.Call, env events.Envelope) {
+func (t *tally) account(was replica.State, c *projection.Call, env events.Envelope) {
 	now := replica.StateOf(c)
 	if was.Live && (!now.Live || now.Owner != was.Owner) {
-		n.gauge(was.Owner).Add(-1)
+		t.gauge(was.Owner).Add(-1)
 	}
 	if now.Live && (!was.Live || now.Owner != was.Owner) {
-		n.gauge(now.Owner).Add(1)
+		t.gauge(now.Owner).Add(1)
 	}
-	if taken, ok := env.Event.(events.TakenOver); ok && was.Live && now.Live && now.Owner != was.Owner && n.relaying.Load() {
-		n.countTakeover(was.Owner, now.Owner, taken.Why)
-		n.news.taken(c.ID, was.Owner, now.Owner, taken.Why)
+	if taken, ok := env.Event.(events.TakenOver); ok && was.Live && now.Live && now.Owner != was.Owner && t.relaying.Load() {
+		t.countTakeover(was.Owner, now.Owner, taken.Why)
+		t.news.taken(c.ID, was.Owner, now.Owner, taken.Why)
 	}
 	end, ok := env.Event.(events.Ended)
-	if !ok || !was.Live || now.Live || !n.relaying.Load() || !n.sums(was.Owner, env) {
+	if !ok || !was.Live || now.Live || !t.relaying.Load() || !t.sums(was.Owner, env) {
 		return
 	}
 	d := float64(cmp.Or(end.Until, was.Until, env.At)-was.Created) / 1e6
-	n.tellEnd(c.ID, was, end, d)
-	n.tally.mu.Lock()
-	defer n.tally.mu.Unlock()
-	if n.tally.ended == nil {
-		n.tally.ended = make(map[events.Reason]uint64)
+	t.tellEnd(c.ID, was, end, d)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended == nil {
+		t.ended = make(map[events.Reason]uint64)
 	}
-	n.tally.managed++
-	n.tally.ended[end.Reason]++
-	n.tally.seconds += d
-	n.tally.squares += d * d
-	n.tally.zeroWay += uint64(end.ZeroWay)
-	n.tally.oneWay += uint64(end.OneWay)
+	t.managed++
+	t.ended[end.Reason]++
+	t.seconds += d
+	t.squares += d * d
+	t.zeroWay += uint64(end.ZeroWay)
+	t.oneWay += uint64(end.OneWay)
 }
 
 // sums tells whether the end of an owner's call is for this node to count: it has carried the call, or it wrote the end since
 // the owner is gone.
-func (n *Node) sums(owner string, env events.Envelope) bool {
-	return n.carries(owner) || env.Node == n.id && n.judge(owner) == members.Gone
+func (t *tally) sums(owner string, env events.Envelope) bool {
+	return t.owners.carries(owner) || env.Node == t.node && t.owners.judge(owner) == members.Gone
 }
 
 // tellEnd writes the line of the log about the end of a call, which lasted for some seconds.
-func (n *Node) tellEnd(callID string, was replica.State, end events.Ended, seconds float64) {
+func (t *tally) tellEnd(callID string, was replica.State, end events.Ended, seconds float64) {
 	var lost any = end.Lost
 	if end.RTP.Packets == 0 {
 		lost = "unknown" // nobody has counted any
 	}
-	n.log.Info("call ended", "call-id", callID, "reason", end.Reason, "seconds", math.Round(seconds*1000)/1000, "parties", was.Parties,
+	t.log.Info("call ended", "call-id", callID, "reason", end.Reason, "seconds", math.Round(seconds*1000)/1000, "parties", was.Parties,
 		"packets", end.RTP.Packets, "lost", lost, "rtcp packets", end.RTCP.Packets, "refused", end.RTP.Errors+end.RTCP.Errors,
 		"sections that nobody sent in", end.ZeroWay, "that one side sent in", end.OneWay)
 }
 
 // gauge counts the live calls of an owner.
-func (n *Node) gauge(owner string) *atomic.Int64 {
-	g, ok := n.tally.live.Load(owner)
+func (t *tally) gauge(owner string) *atomic.Int64 {
+	g, ok := t.live.Load(owner)
 	if !ok {
-		g, _ = n.tally.live.LoadOrStore(owner, new(atomic.Int64))
+		g, _ = t.live.LoadOrStore(owner, new(atomic.Int64))
 	}
 	return g.(*atomic.Int64)
 }
 
-// callsNow counts the live calls that this node carries, and those of others. Who carries a float changes without an event.
-func (n *Node) callsNow() (own, foreign int64) {
-	n.tally.live.Range(func(owner, g any) bool {
-		if n.carries(owner.(string)) {
+// calls counts the live calls that this node carries, and those of others. Who carries a float changes without an event.
+func (t *tally) calls() (own, foreign int64) {
+	t.live.Range(func(owner, g any) bool {
+		if t.owners.carries(owner.(string)) {
 			own += g.(*atomic.Int64).Load()
 		} else {
 			foreign += g.(*atomic.Int64).Load()
@@ -99,8 +109,29 @@ func (n *Node) callsNow() (own, foreign int64) {
 	return own, foreign
 }
 
-// OwnCalls counts the live calls that this node carries.
-func (n *Node) OwnCalls() int64 {
-	own, _ := n.callsNow()
+// own counts the live calls that this node carries.
+func (t *tally) own() int64 {
+	own, _ := t.calls()
 	return own
+}
+
+// countTakeover counts a call that has another owner now.
+func (t *tally) countTakeover(before, now, why string) {
+	direction := metrics.TakenElsewhere
+	switch {
+	case t.owners.carries(now):
+		direction = metrics.TakenIn
+	case t.owners.carries(before):
+		direction = metrics.TakenOut
+	}
+	if why != transact.WhyGone && why != transact.WhyAsked {
+		why = "other" // the word of another release
+	}
+	t.counters.TakenOver(direction, why)
+	if direction != metrics.TakenIn || why != transact.WhyGone || t.owners.cluster == nil {
+		return
+	}
+	if silence, ok := t.owners.cluster.unheard(before); ok {
+		t.counters.TakeoverSilence(silence)
+	}
 }

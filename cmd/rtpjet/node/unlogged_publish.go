@@ -49,7 +49,7 @@ func (n *Node) publishAll(ctx context.Context) (failed error) {
 		if err != nil {
 			failed = err
 		}
-		if n.logAway.Load() != 0 || ctx.Err() != nil {
+		if n.journal.away.Load() != 0 || ctx.Err() != nil {
 			return failed
 		}
 	}
@@ -72,7 +72,7 @@ func (n *Node) inherit(e *entry, batch []replica.Entry) {
 		return
 	}
 	for i := range left {
-		left[i].Envelope = n.opened(left[i].Envelope) // the file has secrets as the log has them
+		left[i].Envelope = n.journal.opened(left[i].Envelope) // the file has secrets as the log has them
 	}
 	n.took(e, events.Envelope{}, e.Inherit(left, batch))
 }
