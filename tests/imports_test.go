@@ -95,8 +95,11 @@ var arrows = map[string]rule{
 	"cmd/rtpjet/node/floats": {own: []string{
 		"cmd/rtpjet/admin", "cmd/rtpjet/keeper", "embed", "events", "projection/floats", "projection/members", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup"}},
+	"cmd/rtpjet/node/peers": {own: []string{
+		"cmd/rtpjet/admin", "cmd/rtpjet/version", "embed", "events", "projection/members", "projection/transact", "relay/plan",
+	}, foreign: []string{"golang.org/x/sync/errgroup"}},
 	"cmd/rtpjet/node": {own: []string{
-		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node/floats", "cmd/rtpjet/version", "cmd/rtpjet/web",
+		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node/floats", "cmd/rtpjet/node/peers", "cmd/rtpjet/version", "cmd/rtpjet/web",
 		"embed", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection", "projection/history", "projection/members",
 		"projection/pages", "projection/regions", "projection/replica", "projection/transact", "relay", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup", "golang.org/x/time/rate"}},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"rtpjet/cmd/rtpjet/node/peers"
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/members"
@@ -59,8 +60,10 @@ func (x *effects) Call() *projection.Call { return &x.e.Call }
 func (x *effects) Append(env events.Envelope) error {
 	was := x.e.Call.Owner
 	at, err := x.e.Append(x, env)
-	if err == nil && at.Seq > 0 && x.n.cluster != nil {
-		x.n.cluster.nudge(x.ctx, was, x.e.Call.Owner, nudge{Key: x.e.key, Prev: at.Last, Seq: at.Seq, Data: at.Data, call: env.Call})
+	if err == nil && at.Seq > 0 && x.n.peers != nil {
+		now := x.n.owners.of(x.e.Call.Owner)
+		to := peers.Carriers{Now: now.carrier(), Before: x.n.owners.carrier(was), Next: now.successor()}
+		x.n.peers.Nudge(x.ctx, to, env.Call, peers.Event{Key: x.e.key, Prev: at.Last, Seq: at.Seq, Data: at.Data})
 	}
 	return err
 }
@@ -76,33 +79,39 @@ func (x *effects) Since(after uint64) ([]transact.Entry, error) { return x.e.Sin
 func (x *effects) Judge(node string) members.Verdict {
 	for {
 		v := x.n.owners.judge(node)
-		if v == members.Silent && time.Since(x.began) < verdictTime && !x.n.cluster.cutOff(node) {
+		if v == members.Silent && time.Since(x.began) < verdictTime && !x.n.owners.of(node).cutOff() {
 			v = x.Await(node)
 		}
 		if v != members.Alive || x.n.owners.carries(node) || time.Since(x.began) >= verdictTime {
 			return v
 		}
-		if x.n.cluster.hello(x.ctx, node) == nil {
+		if x.answers(node) {
 			return members.Alive
 		} // its last heartbeats may still be on their way
 	}
 }
 
+// answers tells whether the node that carries the owner's calls gives a sign of life.
+func (x *effects) answers(owner string) bool {
+	carrier := x.n.owners.carrier(owner)
+	return carrier != "" && x.n.peers.Hello(x.ctx, carrier, helloTime) == nil
+}
+
 // Await implements [transact.Effects].
 func (x *effects) Await(node string) members.Verdict {
-	if x.n.cluster == nil {
+	if x.n.peers == nil {
 		return x.n.owners.judge(node)
 	}
 	ctx, cancel := context.WithDeadline(x.ctx, x.began.Add(verdictTime))
 	defer cancel()
-	tick := time.NewTicker(beatEvery / 5)
+	tick := time.NewTicker(peers.BeatEvery / 5)
 	defer tick.Stop()
 	for {
 		if v := x.n.owners.judge(node); v != members.Silent {
 			return v
 		}
 		if carrier := x.n.owners.carrier(node); carrier != "" {
-			x.n.cluster.probe(carrier)
+			x.n.peers.Probe(carrier)
 		}
 		select {
 		case <-ctx.Done():
@@ -114,12 +123,12 @@ func (x *effects) Await(node string) members.Verdict {
 
 // Fence implements [transact.Effects].
 func (x *effects) Fence(node string) error {
-	if x.n.cluster == nil || !x.n.owners.of(node).leased() {
+	if x.n.peers == nil || !x.n.owners.of(node).leased() {
 		return nil
 	}
 	ctx, cancel := x.n.journal.logContext(x.ctx)
 	defer cancel()
-	return x.n.journal.answered(x.n.cluster.fence(ctx, node))
+	return x.n.journal.answered(appendError(x.n.peers.Fence(ctx, node)))
 }
 
 // Place implements [transact.Effects]. Where there are floats, calls belong to them.
@@ -127,10 +136,10 @@ func (x *effects) Place(w transact.Wish) (string, bool) {
 	switch {
 	case len(x.n.floats.Known()) > 0:
 		return x.placeOnFloat(w)
-	case x.n.cluster == nil:
+	case x.n.peers == nil:
 		return x.n.id, x.n.takesNew() && !slices.Contains(w.Tried, x.n.id)
 	}
-	return x.n.cluster.place(w, x.n.cluster.young())
+	return x.n.peers.Place(w, x.n.peers.Recovering())
 }
 
 // placeOnFloat chooses a float: one of the node that would get the call if there were no floats, or else of the next one.
@@ -140,7 +149,7 @@ func (x *effects) placeOnFloat(w transact.Wish) (string, bool) {
 	was := func(owner string) bool { return slices.Contains(tried, owner) }
 	w.Tried = nil // nodes that have no float for it, from here on
 	for {
-		node, ok := x.n.cluster.place(w, false)
+		node, ok := x.n.peers.Place(w, false)
 		if !ok {
 			break
 		}
@@ -183,7 +192,7 @@ func (x *effects) reserveAt(carrier, owner string, bind netip.Addr, num int) ([]
 			return nil, transact.ErrSilent
 		}
 		return x.n.engine.Reserve(bind, num)
-	case x.n.cluster == nil || carrier == "":
+	case x.n.peers == nil || carrier == "":
 		return nil, transact.ErrSilent
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, reserveTime)
@@ -194,7 +203,7 @@ func (x *effects) reserveAt(carrier, owner string, bind netip.Addr, num int) ([]
 			cancel()
 		}()
 	}
-	return x.n.cluster.reserve(ctx, carrier, reserveRequest{Key: x.e.key, Owner: owner, Bind: bind, Num: num, New: !x.e.Call.Live()})
+	return x.n.peers.Reserve(ctx, carrier, peers.Reservation{Key: x.e.key, Owner: owner, Bind: bind, Num: num, New: !x.e.Call.Live()})
 }
 
 // nextCarrier waits until a float has a holder, and another one than before unless that one may just be settling in.
@@ -212,9 +221,9 @@ func (x *effects) Release(node string, ports []netip.AddrPort) {
 	switch {
 	case x.n.owners.carries(node):
 		x.n.engine.Release(ports...)
-	case x.n.cluster != nil:
+	case x.n.peers != nil:
 		if carrier := x.n.owners.carrier(node); carrier != "" {
-			x.n.cluster.release(carrier, x.e.key, ports)
+			x.n.peers.Release(carrier, x.e.key, ports)
 		}
 	}
 }
@@ -246,12 +255,12 @@ func (n *Node) stats(ctx context.Context, c *projection.Call) (stats func(netip.
 	}
 	none := func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }
 	carrier := n.owners.carrier(c.Owner)
-	if n.cluster == nil || carrier == "" || n.owners.judge(c.Owner) == members.Gone {
+	if n.peers == nil || carrier == "" || n.owners.judge(c.Owner) == members.Gone {
 		return none, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, statsTime)
 	defer cancel()
-	got, err := n.cluster.stats(ctx, carrier, c.Locals())
+	got, err := n.peers.Stats(ctx, carrier, c.Locals())
 	if err != nil {
 		n.log.Debug("the owner of a call does not tell what it counted", "call-id", c.ID, "owner", c.Owner, "err", err)
 		return none, false

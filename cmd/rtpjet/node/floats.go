@@ -24,7 +24,7 @@ type FloatConfig struct {
 
 func newFloatDriver(n *Node, cfg FloatConfig) *floats.Driver {
 	c := floats.Config{
-		Node: n.id, Host: floatHost{n}, Link: n.cluster.link, Moved: n.counters.FloatMoved, Clock: n.clock, Logger: n.log,
+		Node: n.id, Host: floatHost{n}, Link: n.cfg.Link, Moved: n.counters.FloatMoved, Clock: n.clock, Logger: n.log,
 	}
 	for i := range cfg.Floats {
 		c.Own = append(c.Own, floats.Own{ID: cfg.Floats[i].ID, Interfaces: cfg.Floats[i].Interfaces})
@@ -91,36 +91,19 @@ func (h floatHost) CatchUp(ctx context.Context, more func() bool) error {
 
 // Voters implements [floats.Host].
 func (h floatHost) Voters() (nodes []string, keepers map[string]netip.AddrPort) {
-	return h.n.cluster.voters()
+	return h.n.peers.Voters()
 }
 
 // Announce implements [floats.Host].
 func (h floatHost) Announce(ctx context.Context, keeper netip.AddrPort) error {
-	return h.n.cluster.update(ctx, func(l *members.Lease, _ uint64) { l.Keeper = keeper })
+	return h.n.peers.Update(ctx, func(l *members.Lease) { l.Keeper = keeper })
 }
 
 // Alive implements [floats.Host].
 func (h floatHost) Alive(node string) bool { return h.n.owners.judgeNode(node) == members.Alive }
 
 // End implements [floats.Host].
-func (h floatHost) End(err error) { h.n.cluster.end(err) }
-
-// voters are the nodes that have not given their lease back, and where their keepers are.
-func (c *cluster) voters() (nodes []string, keepers map[string]netip.AddrPort) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	nodes, keepers = []string{c.n.id}, make(map[string]netip.AddrPort)
-	for id, l := range c.leases {
-		if id == c.n.id || l.State == members.Down {
-			continue
-		}
-		nodes = append(nodes, id)
-		if l.Keeper.IsValid() {
-			keepers[id] = l.Keeper
-		}
-	}
-	return nodes, keepers
-}
+func (h floatHost) End(err error) { h.n.peers.End(err) }
 
 // handingOver returns a context for the node's work that ends a moment after ctx: when the floats of this node have moved, or
 // it is plain that they cannot.
@@ -140,7 +123,7 @@ func (n *Node) handingOver(ctx context.Context) (context.Context, context.Cancel
 func (o operators) Move(ctx context.Context, req admin.MoveRequest) admin.Reply {
 	ctx, cancel := context.WithTimeout(ctx, admin.MoveTime)
 	defer cancel()
-	n := o.c.n
+	n := o.n
 	target, err := n.floats.Move(ctx, req.Float, req.To)
 	if err != nil {
 		return replyOf(0, err)

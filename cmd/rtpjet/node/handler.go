@@ -117,7 +117,7 @@ func (n *Node) query(ctx context.Context, m *ngserver.Message) ng.Reply {
 		return ng.Error(ng.ReasonUnknownCallID)
 	}
 	stale := false
-	if n.cluster != nil && n.cluster.hasPeers() {
+	if n.peers != nil && n.peers.HasPeers() {
 		cctx, cancel := context.WithTimeout(ctx, statsTime)
 		if err := n.refresh(cctx, e); err != nil {
 			n.log.Warn("a query is answered without a look into the log", "call-id", m.CallID, "err", err)

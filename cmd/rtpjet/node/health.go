@@ -58,7 +58,7 @@ func (n *Node) unready(ctx context.Context) (reasons []string, log logState) {
 	if n.draining.Load() {
 		reasons = append(reasons, "the node is draining")
 	}
-	if n.cluster != nil && !n.cluster.link.Connected() {
+	if n.peers != nil && !n.cfg.Link.Connected() {
 		reasons = append(reasons, "there is no connection to NATS")
 	}
 	if log = n.journal.probe(ctx); log.err != nil {

@@ -2,7 +2,6 @@ package node
 
 import (
 	"rtpjet/events"
-	"rtpjet/projection/members"
 	"rtpjet/projection/regions"
 	"rtpjet/projection/transact"
 )
@@ -10,10 +9,10 @@ import (
 // level is what level of events this node may write: what all who read them understand. who says whom it is due to, for people;
 // empty: to nobody, it is all that this build knows.
 func (n *Node) level() (level int, who string) {
-	if n.cluster == nil {
+	if n.peers == nil {
 		return events.Level, ""
 	}
-	level, who = n.cluster.level()
+	level, who = n.peers.Level()
 	if who != "" {
 		who = "node " + who
 	}
@@ -40,24 +39,6 @@ func (n *Node) tellLevel() {
 	case before != 0:
 		n.log.Info("events are written as this build has them", "level", level)
 	}
-}
-
-// level is what the nodes of this region read, those that hold their leases. As long as these are not known it is what any build
-// reads.
-func (c *cluster) level() (level int, who string) {
-	select {
-	case <-c.seen:
-	default:
-		return events.LevelFirst, c.n.id
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.table.Level(events.Level, c.n.cfg.OrphanTimeout.Microseconds(), c.now())
-}
-
-// announcedLocked notes what a peer reads, by its lease.
-func (c *cluster) announcedLocked(id string, l members.Lease) {
-	c.table.Announced(id, l.Level, l.State == members.Up)
 }
 
 // level is what may be written when this region reads own; who is the region that reads less.

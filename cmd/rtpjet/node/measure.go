@@ -7,6 +7,7 @@ import (
 
 	"rtpjet/cmd/rtpjet/admin"
 	"rtpjet/cmd/rtpjet/metrics"
+	"rtpjet/cmd/rtpjet/node/peers"
 	"rtpjet/cmd/rtpjet/version"
 	"rtpjet/events"
 	"rtpjet/projection/members"
@@ -33,8 +34,8 @@ func (n *Node) Measure(ctx context.Context) *metrics.Snapshot {
 	for _, p := range totals.Pools {
 		s.Pools = append(s.Pools, metrics.Pool{Addr: p.Addr, Float: floating[p.Addr], Used: p.Used, Free: p.Free, Resting: p.Resting})
 	}
-	if n.cluster != nil {
-		s.Leases, s.Peers = n.cluster.measure()
+	if n.peers != nil {
+		s.Leases, s.Peers = measureNodes(n.peers, n.now())
 		s.Regions = n.regions.measure()
 	}
 	return s
@@ -60,30 +61,23 @@ func (n *Node) countCalls() (c metrics.Calls) {
 	return c
 }
 
-func (c *cluster) measure() (leases []metrics.Lease, peers []metrics.Peer) {
-	wall := c.n.now()
-	add := func(l members.Lease) {
+// measureNodes is how the nodes of this region are, by their leases and by what is heard of them.
+func measureNodes(p *peers.Membership, wall int64) (leases []metrics.Lease, heard []metrics.Peer) {
+	for _, l := range p.Nodes() {
+		if l.Epoch == 0 {
+			continue // ours is not claimed yet
+		}
 		leases = append(leases, metrics.Lease{
 			Node: l.Node, State: l.State, Epoch: l.Epoch, Age: max(0, time.Duration(wall-l.At)*time.Microsecond),
 		})
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.mine.Epoch > 0 {
-		add(c.mine)
-	}
-	for id, l := range c.leases {
-		if id != c.n.id {
-			add(l.Lease)
-		}
-	}
-	for _, p := range c.table.Peers(c.now()) {
-		peers = append(peers, metrics.Peer{
+	for _, p := range p.Peers() {
+		heard = append(heard, metrics.Peer{
 			Node: p.Node, Verdict: p.Verdict.String(), NATS: heardFor(p.Heard[members.NATS]), UDP: heardFor(p.Heard[members.UDP]),
 			Skew: time.Duration(p.Skew) * time.Microsecond, Calls: p.Calls,
 		})
 	}
-	return leases, peers
+	return leases, heard
 }
 
 // measure is how the other regions are.

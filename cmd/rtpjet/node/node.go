@@ -1,7 +1,6 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 
 	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/cmd/rtpjet/node/floats"
+	"rtpjet/cmd/rtpjet/node/peers"
 	"rtpjet/embed"
 	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
@@ -58,10 +58,10 @@ type Config struct {
 	LegSilence  time.Duration // an event tells of a party that has sent nothing for so long; 0: none does
 	KeepEnded   time.Duration // how long the events of an ended call stay in the stream of live calls
 	Journal     Journal
-	Link        Link          // to the other nodes; nil: the node is alone
+	Link        peers.Link    // to the other nodes; nil: the node is alone
 	ClusterKey  []byte        // proves heartbeats; may be empty
 	SealKeys    [][]byte      // seal secrets in the log, the first one in use; none: they are not sealed
-	NodeTimeout time.Duration // how long a silent node is not gone yet; 0: DefaultNodeTimeout
+	NodeTimeout time.Duration // how long a silent node is not gone yet; 0: [peers.DefaultTimeout]
 	// OrphanTimeout is how long calls live whose owner is gone while nobody asks for them. 0: a minute.
 	OrphanTimeout time.Duration
 	// ServeUnlogged has commands for the calls of this node served from memory while the log does not answer, and the events
@@ -97,8 +97,8 @@ type Node struct {
 
 	calls    *registry
 	retry    retries
-	cluster  *cluster       // nil: the node is alone
-	floats   *floats.Driver // nil likewise
+	peers    *peers.Membership // nil: the node is alone
+	floats   *floats.Driver    // nil likewise
 	regions  *regionState
 	owners   *owners
 	draining atomic.Bool
@@ -119,6 +119,9 @@ type Node struct {
 	stage      atomic.Int32 // see the constants
 	server     *ngserver.Server
 }
+
+// warnEvery spaces repeated warnings.
+const warnEvery = time.Minute
 
 // followPace lets the events of other writers gather for a moment while there are many. The owner of a call gets those that
 // concern it at once from their writer.
@@ -175,14 +178,12 @@ func New(cfg Config) (*Node, error) {
 		KeepEnded: cfg.KeepEnded.Microseconds(), OrphanTimeout: n.cfg.OrphanTimeout.Microseconds(),
 	}, n.fold, n.bring)
 	if cfg.Link != nil {
-		n.cluster = newCluster(n, cfg.Link, cmp.Or(cfg.NodeTimeout, DefaultNodeTimeout))
-		if n.cluster.udp, err = newBeatSockets(cfg.Interfaces.All()[0].Addr, cfg.ClusterKey); err != nil {
+		n.floats = newFloatDriver(n, cfg.Floats)
+		if n.peers, err = newMembership(n, cfg); err != nil {
 			server.Close()
 			return nil, err
 		}
-		n.cluster.udp.peers = n.cluster.peerAddrs
-		n.floats = newFloatDriver(n, cfg.Floats)
-		n.owners.cluster, n.owners.floats = n.cluster, n.floats
+		n.owners.peers, n.owners.floats = n.peers, n.floats
 		n.regions = newRegionState(n, cfg)
 	}
 	return n, nil
@@ -197,13 +198,11 @@ func (n *Node) Run(ctx context.Context) error {
 	n.unlogged.open(n.cfg.UnloggedDir, n.cfg.ServeUnlogged)
 	defer n.unlogged.close()
 	g, ctx := errgroup.WithContext(ctx)
-	if n.cluster != nil {
-		if err := n.cluster.claim(ctx); err != nil {
-			n.cluster.udp.close()
+	if n.peers != nil {
+		if err := n.peers.Claim(ctx); err != nil {
 			return err
 		}
-		g.Go(func() error { return n.cluster.followLeases(ctx) })
-		g.Go(func() error { return n.cluster.run(ctx) })
+		g.Go(func() error { return n.peers.Run(ctx, n.floats.Run) })
 		if n.regions != nil {
 			g.Go(func() error { return n.regions.run(ctx) })
 		}
@@ -234,9 +233,9 @@ func (n *Node) Run(ctx context.Context) error {
 			return nil
 		case <-caughtUp:
 		}
-		if n.cluster != nil {
+		if n.peers != nil {
 			n.stage.Store(stageMeeting)
-			if err := n.cluster.settled(ctx); err != nil {
+			if err := n.peers.Meet(ctx); err != nil {
 				return err
 			}
 			n.regions.awaitReturn(ctx)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"rtpjet/cmd/rtpjet/node/floats"
+	"rtpjet/cmd/rtpjet/node/peers"
 	"rtpjet/events"
 	"rtpjet/projection/members"
 	"rtpjet/relay/plan"
@@ -12,10 +13,10 @@ import (
 
 // owners resolves who owns calls, as it stands for this node. It is safe for concurrent use.
 type owners struct {
-	self          string           // the node's id
-	interfaces    *plan.Interfaces // its media addresses
-	cluster       *cluster         // nil: the node is alone
-	floats        *floats.Driver   // nil likewise
+	self          string            // the node's id
+	interfaces    *plan.Interfaces  // its media addresses
+	peers         *peers.Membership // nil: the node is alone
+	floats        *floats.Driver    // nil likewise
 	orphanTimeout time.Duration
 }
 
@@ -48,10 +49,10 @@ func (w *owners) judgeNode(id string) members.Verdict {
 	switch {
 	case id == w.self:
 		return members.Alive
-	case w.cluster == nil:
+	case w.peers == nil:
 		return members.Silent
 	}
-	return w.cluster.judge(id)
+	return w.peers.Judge(id)
 }
 
 // carries tells whether the owner's calls are this node's at the moment: its own, or those of a float that it holds.
@@ -121,11 +122,30 @@ func (o ownerHere) goneFor() (time.Duration, bool) {
 	case o.Kind == events.OwnerForeign: // long enough to be ended as an orphan
 		return o.by.orphanTimeout, true
 	case o.Kind == events.OwnerNode:
-		return o.by.cluster.goneFor(o.Name)
+		return o.by.peers.GoneFor(o.Name)
 	case o.float == nil:
 		return 0, false
 	}
 	return o.by.floats.GoneFor(o.float)
+}
+
+// caretaker tells whether this node looks after a call that the owner has left, given by its key, and for how long the owner has been
+// gone. The node must be in a cluster.
+func (o ownerHere) caretaker(key string) (gone time.Duration, ok bool) {
+	if gone, ok = o.goneFor(); !ok {
+		return 0, false
+	}
+	return gone, o.by.peers.Caretaker(key)
+}
+
+// cutOff tells whether the owner's carrier relays, but has been silent on NATS for longer than it is worth to wait for. A float between
+// two holders is waited for.
+func (o ownerHere) cutOff() bool {
+	if o.by.peers == nil {
+		return true
+	}
+	carrier := o.carrier()
+	return carrier != "" && o.by.peers.CutOff(carrier)
 }
 
 // interfaces returns the owner's media addresses, nil if they are not known.
@@ -137,10 +157,10 @@ func (o ownerHere) interfaces() *plan.Interfaces {
 		return nil
 	case o.Name == o.by.self:
 		return o.by.interfaces
-	case o.by.cluster == nil:
+	case o.by.peers == nil:
 		return nil
 	}
-	return o.by.cluster.interfaces(o.Name)
+	return o.by.peers.Interfaces(o.Name)
 }
 
 // settled tells whether this node, which carries the owner's calls, knows which of its ports are in use.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -50,7 +49,7 @@ func (p *pageSource) Cluster(ctx context.Context) pages.Cluster {
 				ctx, cancel := context.WithTimeout(ctx, pageAskTime)
 				defer cancel()
 				var s admin.Status
-				if admin.Ask(ctx, n.cluster.link, r.Node, admin.VerbStatus, nil, &s) == nil {
+				if admin.Ask(ctx, n.cfg.Link, r.Node, admin.VerbStatus, nil, &s) == nil {
 					r.Status = &s
 				}
 			})
@@ -75,25 +74,10 @@ func (p *pageSource) Cluster(ctx context.Context) pages.Cluster {
 
 // leaseRows are all nodes by their leases, with what this node thinks of them.
 func (n *Node) leaseRows() []admin.Node {
-	c := n.cluster
-	if c == nil {
+	if n.peers == nil {
 		return []admin.Node{{Verdict: members.Alive.String(), Lease: members.Lease{Node: n.id, State: members.Up, Version: version.Short(), Started: n.started.UnixMicro(), NG: n.Addrs(), Zone: n.cfg.Zone}}}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	rows := []admin.Node{{Lease: c.mine, Verdict: members.Alive.String()}}
-	for id, l := range c.leases {
-		if id == n.id {
-			continue
-		}
-		r := admin.Node{Lease: l.Lease, Verdict: l.State}
-		if l.State == members.Up {
-			r.Verdict = c.table.Judge(id, c.now()).String()
-		}
-		rows = append(rows, r)
-	}
-	slices.SortFunc(rows, func(a, b admin.Node) int { return strings.Compare(a.Node, b.Node) })
-	return rows
+	return n.peers.Nodes()
 }
 
 func pageNode(r admin.Node) pages.Node {
@@ -167,10 +151,10 @@ var errAlone = errors.New("this node has no cluster")
 
 // Drain implements [web.Source].
 func (p *pageSource) Drain(ctx context.Context, node string, on, move bool) (string, error) {
-	if p.n.cluster == nil {
+	if p.n.peers == nil {
 		return "", errAlone
 	}
-	return admin.Drain(ctx, p.n.cluster.link, node, admin.DrainRequest{On: on, Move: move})
+	return admin.Drain(ctx, p.n.cfg.Link, node, admin.DrainRequest{On: on, Move: move})
 }
 
 // Takeover implements [web.Source].
@@ -178,16 +162,16 @@ func (p *pageSource) Takeover(ctx context.Context, node string) (string, error) 
 	if v := p.n.owners.judge(node); v == members.Alive {
 		return "", fmt.Errorf("node %s is alive: drain it instead", node)
 	}
-	if p.n.cluster == nil {
+	if p.n.peers == nil {
 		return "", errAlone
 	}
-	return admin.Takeover(ctx, p.n.cluster.link, admin.TakeoverRequest{Node: node})
+	return admin.Takeover(ctx, p.n.cfg.Link, admin.TakeoverRequest{Node: node})
 }
 
 // Move implements [web.Source].
 func (p *pageSource) Move(ctx context.Context, float, to string) (string, error) {
-	if p.n.cluster == nil {
+	if p.n.peers == nil {
 		return "", errAlone
 	}
-	return admin.Move(ctx, p.n.cluster.link, float, to)
+	return admin.Move(ctx, p.n.cfg.Link, float, to)
 }

@@ -40,14 +40,14 @@ type promiseReply struct {
 func (r *regionState) servePromise(ctx context.Context, m embed.Msg) {
 	var req promiseRequest
 	if err := json.Unmarshal(m.Data, &req); err != nil {
-		respond(m, promiseReply{Refusal: err.Error()})
+		_ = m.RespondJSON(promiseReply{Refusal: err.Error()})
 		return
 	}
 	refusal, err := r.promise(ctx, req.Region, req.By)
 	if err != nil {
 		refusal = err.Error()
 	}
-	respond(m, promiseReply{Refusal: refusal})
+	_ = m.RespondJSON(promiseReply{Refusal: refusal})
 }
 
 // promise notes that a region may be adopted by another one, unless something speaks against it.
@@ -339,7 +339,7 @@ func (r *regionState) obey(ctx context.Context, f regions.Fence) {
 
 // endsFor tells whether this node ends a call whose owner is gone.
 func (n *Node) endsFor(e *entry) bool {
-	_, ok := n.cluster.caretaker(e.Call.Owner, e.key)
+	_, ok := n.owners.of(e.Call.Owner).caretaker(e.key)
 	return ok
 }
 
@@ -354,7 +354,7 @@ type returned struct {
 func (r *regionState) serveReturned(ctx context.Context, m embed.Msg) {
 	var ret returned
 	if err := json.Unmarshal(m.Data, &ret); err != nil {
-		respond(m, promiseReply{Refusal: err.Error()})
+		_ = m.RespondJSON(promiseReply{Refusal: err.Error()})
 		return
 	}
 	_, err := r.record(ctx, ret.Region, func(have regions.Record) (regions.Record, error) {
@@ -368,13 +368,13 @@ func (r *regionState) serveReturned(ctx context.Context, m embed.Msg) {
 	if err != nil {
 		reply.Refusal = err.Error()
 	}
-	respond(m, reply)
+	_ = m.RespondJSON(reply)
 }
 
 // awaitReturn has a region that starts hear, before it answers commands, whether its calls were adopted: as far as other regions can
 // be reached at once.
 func (r *regionState) awaitReturn(ctx context.Context) {
-	if r == nil || len(r.peers) == 0 || r.n.cluster.company() {
+	if r == nil || len(r.peers) == 0 || r.n.peers.Accompanied() {
 		return // a region that runs hears it from the greetings of its nodes
 	}
 	defer r.obeyAll(ctx)

@@ -153,7 +153,7 @@ func (r *regionState) hello() regions.Hello {
 		Region: r.cfg.Region, Instance: r.cfg.Instance, Node: r.n.id, Format: r.cfg.Format, At: r.n.now(), Head: r.n.journal.followed.Load(),
 		Ready: r.n.stage.Load() == stageServing,
 	}
-	h.Level, _ = r.n.cluster.level()
+	h.Level, _ = r.n.peers.Level()
 	r.mu.Lock()
 	for _, rec := range r.records {
 		if rec.State != "" {
@@ -173,7 +173,7 @@ func (r *regionState) serveHello(m embed.Msg) {
 			r.said(theirs.Region, theirs.Level)
 		}
 	}
-	respond(m, ours)
+	_ = m.RespondJSON(ours)
 }
 
 // refuse says why a region is not welcome; empty if it is.

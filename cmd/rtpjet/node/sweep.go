@@ -143,10 +143,10 @@ func (n *Node) care(e *entry, r *round) replica.Care {
 		return replica.Care{
 			Carried: true, Since: n.owners.of(owner).since(), Counting: n.started.UnixMicro(), Stats: r.stats, Silences: r.silent < maxSilences,
 		}
-	case n.cluster == nil:
+	case n.peers == nil:
 		return replica.Care{}
 	}
-	gone, ok := n.cluster.caretaker(owner, e.key)
+	gone, ok := n.owners.of(owner).caretaker(e.key)
 	return replica.Care{Caretaker: ok, Gone: gone.Microseconds()}
 }
 

@@ -128,10 +128,10 @@ func (t *tally) countTakeover(before, now, why string) {
 		why = "other" // the word of another release
 	}
 	t.counters.TakenOver(direction, why)
-	if direction != metrics.TakenIn || why != transact.WhyGone || t.owners.cluster == nil {
+	if direction != metrics.TakenIn || why != transact.WhyGone || t.owners.peers == nil {
 		return
 	}
-	if silence, ok := t.owners.cluster.unheard(before); ok {
+	if silence, ok := t.owners.peers.Unheard(before); ok {
 		t.counters.TakeoverSilence(silence)
 	}
 }

@@ -12,14 +12,14 @@ import (
 )
 
 // operators is the node as operators ask it.
-type operators struct{ c *cluster }
+type operators struct{ n *Node }
 
 var _ admin.Server = operators{}
 
 // Status implements [admin.Server].
 func (o operators) Status(ctx context.Context) admin.Status {
-	s := o.c.n.Status()
-	s.Load = o.c.n.load(ctx)
+	s := o.n.Status()
+	s.Load = o.n.load(ctx)
 	return s
 }
 
@@ -34,11 +34,8 @@ func (n *Node) Status() admin.Status {
 	s.Writes, s.WritesFor = n.level()
 	s.Floats = n.floats.Status()
 	s.Regions = n.regions.status()
-	if c := n.cluster; c != nil {
-		s.Epoch = c.epoch.Load()
-		c.mu.Lock()
-		s.Peers = c.table.Peers(c.now())
-		c.mu.Unlock()
+	if n.peers != nil {
+		s.Epoch, s.Peers = n.peers.Epoch(), n.peers.Peers()
 	}
 	return s
 }
@@ -58,7 +55,7 @@ func (n *Node) load(ctx context.Context) (l admin.Load) {
 
 // Why implements [admin.Server].
 func (o operators) Why(req admin.WhyRequest) admin.WhyReply {
-	n := o.c.n
+	n := o.n
 	r := admin.WhyReply{Now: n.now(), Timeouts: n.cfg.Timeouts}
 	e := n.calls.acquire(req.Key, false)
 	if e == nil {
@@ -78,33 +75,33 @@ func (o operators) Why(req admin.WhyRequest) admin.WhyReply {
 
 // Drain implements [admin.Server]. The lease says that the node is draining, too, for those who look.
 func (o operators) Drain(ctx context.Context, req admin.DrainRequest, answer func(admin.Reply)) {
-	c := o.c
-	c.n.draining.Store(req.On)
-	c.n.floats.Drain(req.On)
+	n := o.n
+	n.draining.Store(req.On)
+	n.floats.Drain(req.On)
 	uctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	if err := c.update(uctx, func(l *members.Lease, _ uint64) { l.Draining = req.On }); err != nil {
-		c.log.Warn("draining is in force, but the lease does not show it", "err", err)
+	if err := n.peers.Update(uctx, func(l *members.Lease) { l.Draining = req.On }); err != nil {
+		n.log.Warn("draining is in force, but the lease does not show it", "err", err)
 	}
-	c.beatOnce(false)
+	n.peers.Beat()
 	if req.On && req.Move {
 		mctx, cancel := context.WithTimeout(ctx, admin.MoveTime)
-		left := c.n.floats.HandOver(mctx)
+		left := n.floats.HandOver(mctx)
 		cancel()
 		if left > 0 {
-			answer(admin.Reply{Error: "not all floats of the node could move; see rtpjet float list", Calls: int(c.n.tally.own())})
+			answer(admin.Reply{Error: "not all floats of the node could move; see rtpjet float list", Calls: int(n.tally.own())})
 			return
 		}
 	}
-	c.log.Info("draining", "on", req.On, "calls", c.n.tally.own(), "stops", req.Stop)
-	answer(admin.Reply{Calls: int(c.n.tally.own())})
+	n.log.Info("draining", "on", req.On, "calls", n.tally.own(), "stops", req.Stop)
+	answer(admin.Reply{Calls: int(n.tally.own())})
 	if req.On && req.Stop {
-		c.stopWhenEmpty(ctx, req.Deadline)
+		o.stopWhenEmpty(ctx, req.Deadline)
 	}
 }
 
 // stopWhenEmpty ends the process at zero calls, or at the deadline, unless draining is switched off before.
-func (c *cluster) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
+func (o operators) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	var over <-chan time.Time
@@ -113,18 +110,18 @@ func (c *cluster) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
 		defer t.Stop()
 		over = t.C
 	}
-	for c.n.draining.Load() {
-		if c.n.tally.own() == 0 {
-			c.log.Info("drained; the node ends")
-			c.end(errEnded)
+	for o.n.draining.Load() {
+		if o.n.tally.own() == 0 {
+			o.n.log.Info("drained; the node ends")
+			o.n.peers.End(errEnded)
 			return
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-over:
-			c.log.Warn("the deadline for draining is over; the node ends", "calls", c.n.tally.own())
-			c.end(errEnded)
+			o.n.log.Warn("the deadline for draining is over; the node ends", "calls", o.n.tally.own())
+			o.n.peers.End(errEnded)
 			return
 		case <-tick.C:
 		}
@@ -133,7 +130,7 @@ func (c *cluster) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
 
 // Takeover implements [admin.Server].
 func (o operators) Takeover(ctx context.Context, req admin.TakeoverRequest) admin.Reply {
-	n := o.c.n
+	n := o.n
 	if v := n.owners.judge(req.Node); v != members.Gone && !req.Force {
 		return admin.Reply{Error: fmt.Sprintf("node %s is %s: its calls would be silent until each is signalled again; "+
 			"drain it instead, or say --force", req.Node, v)}
@@ -151,7 +148,7 @@ func (o operators) Takeover(ctx context.Context, req admin.TakeoverRequest) admi
 			taken++
 		}
 	}
-	o.c.log.Warn("calls taken over because an operator asked for it", "node", req.Node, "calls", taken, "err", failed)
+	n.log.Warn("calls taken over because an operator asked for it", "node", req.Node, "calls", taken, "err", failed)
 	r := admin.Reply{Calls: taken}
 	if failed != nil {
 		r.Error = "not all calls could be taken over: " + failed.Error()
@@ -183,7 +180,7 @@ func (n *Node) takeOver(ctx context.Context, e *entry, owner string) (taken bool
 
 // Adopt implements [admin.Server].
 func (o operators) Adopt(ctx context.Context, req admin.AdoptRequest) admin.Reply {
-	regions := o.c.n.regions
+	regions := o.n.regions
 	if regions == nil {
 		return admin.Reply{Error: errNoRegions.Error()}
 	}
@@ -193,7 +190,7 @@ func (o operators) Adopt(ctx context.Context, req admin.AdoptRequest) admin.Repl
 
 // Forget implements [admin.Server].
 func (o operators) Forget(ctx context.Context, req admin.ForgetRequest) admin.Reply {
-	regions := o.c.n.regions
+	regions := o.n.regions
 	if regions == nil {
 		return admin.Reply{Error: errNoRegions.Error()}
 	}

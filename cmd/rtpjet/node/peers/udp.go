@@ -1,4 +1,4 @@
-package node
+package peers
 
 import (
 	"context"
@@ -18,7 +18,6 @@ import (
 type beatSockets struct {
 	key    []byte
 	conn   *net.UDPConn
-	peers  func() map[string]netip.AddrPort
 	mu     sync.Mutex
 	out    map[string]*net.UDPConn // connected: the system tells of refusals
 	closed bool
@@ -33,6 +32,7 @@ func newBeatSockets(addr netip.Addr, key []byte) (*beatSockets, error) {
 	return &beatSockets{key: key, conn: conn, out: make(map[string]*net.UDPConn)}, nil
 }
 
+// addr implements [beatPath].
 func (s *beatSockets) addr() netip.AddrPort {
 	a := s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
@@ -44,9 +44,8 @@ func (s *beatSockets) sum(data []byte) []byte {
 	return h.Sum(nil)
 }
 
-// send sends a beat to each peer and returns those whose machine refused the last one.
-func (s *beatSockets) send(data []byte) (refused []string) {
-	addrs := s.peers()
+// send implements [beatPath].
+func (s *beatSockets) send(data []byte, addrs map[string]netip.AddrPort) (refused []string) {
 	data = append(data[:len(data):len(data)], s.sum(data)...)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,7 +76,7 @@ func (s *beatSockets) send(data []byte) (refused []string) {
 	return refused
 }
 
-// sendTo sends a beat to one peer that beats were sent to before, and tells whether its machine refused the last one.
+// sendTo implements [beatPath].
 func (s *beatSockets) sendTo(id string, data []byte) (refused bool) {
 	data = append(data[:len(data):len(data)], s.sum(data)...)
 	s.mu.Lock()
@@ -90,7 +89,7 @@ func (s *beatSockets) sendTo(id string, data []byte) (refused bool) {
 	return errors.Is(err, syscall.ECONNREFUSED)
 }
 
-// receive hands each beat of the cluster to f until ctx ends.
+// receive implements [beatPath].
 func (s *beatSockets) receive(ctx context.Context, f func(data []byte)) error {
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.Close() })
 	defer stop()
@@ -110,6 +109,7 @@ func (s *beatSockets) receive(ctx context.Context, f func(data []byte)) error {
 	}
 }
 
+// close implements [beatPath].
 func (s *beatSockets) close() {
 	_ = s.conn.Close()
 	s.mu.Lock()
