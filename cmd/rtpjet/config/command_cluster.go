@@ -1,7 +1,7 @@
 package config
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,11 +24,12 @@ type NodeOptions struct {
 func readNode(c *Command, verb string, s settings, rest []string, faults *faultList) {
 	c.Node = NodeOptions{Stop: s.on("stop"), Move: s.on("move"), Wait: s.on("wait"), Force: s.on("force")}
 	if text := s.one("deadline", ""); text != "" {
-		d, err := time.ParseDuration(text + "s")
-		if err != nil || d < 0 {
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(n >= 0 && n <= noLimit) {
 			faults.add("--deadline is a number of seconds, not %s", Quote(text))
+			n = 0
 		}
-		c.Node.Deadline = d
+		c.Node.Deadline = time.Duration(n * float64(time.Second))
 	}
 	switch {
 	case verb == "list" && len(rest) > 0:
@@ -38,7 +39,7 @@ func readNode(c *Command, verb string, s settings, rest []string, faults *faultL
 	case verb != "list":
 		c.Node.ID = rest[0]
 		if strings.ContainsAny(c.Node.ID, ".*> \t") {
-			faults.add("%s is no node id", fmt.Sprintf("%q", c.Node.ID))
+			faults.add("%s is no node id", Quote(c.Node.ID))
 		}
 	}
 }

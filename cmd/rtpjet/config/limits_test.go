@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // What follows goes through the whole table: no option can be without its limits, its words or its default.
@@ -204,12 +205,24 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// TestDeadline: seconds and nothing else, since 1m could be read as a minute.
+func TestDeadline(t *testing.T) {
+	for _, text := range []string{"1m", "1m30", "2h", "1s", "-1", "nan", "inf", "1e300", "soon", " "} {
+		cmd, err := ParseArgs(t.Context(), []string{"node", "drain", "n1", "--deadline=" + text}, Env{})
+		if want := "--deadline is a number of seconds, not " + Quote(text); err == nil || err.Error() != want {
+			t.Errorf("%q: %v, %v", text, cmd.Node.Deadline, err)
+		}
+	}
+}
+
 func TestOperatorOptions(t *testing.T) {
 	for line, check := range map[string]func(Command) bool{
 		"node drain n1 --move --wait --stop --deadline 90": func(c Command) bool {
 			n := c.Node
 			return n.ID == "n1" && n.Move && n.Wait && n.Stop && n.Deadline.Seconds() == 90
 		},
+		"node drain n1 --deadline 1.5":          func(c Command) bool { return c.Node.Deadline == 1500*time.Millisecond },
+		"node drain n1 --deadline=0":            func(c Command) bool { return c.Node.Deadline == 0 },
 		"node takeover n1 --force":              func(c Command) bool { return c.Node.ID == "n1" && c.Node.Force },
 		"float move pub n2":                     func(c Command) bool { return c.Float.Name == "pub" && c.Float.To == "n2" },
 		"float move pub":                        func(c Command) bool { return c.Float.Name == "pub" && c.Float.To == "" },
