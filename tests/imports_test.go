@@ -98,14 +98,18 @@ var arrows = map[string]rule{
 	"cmd/rtpjet/node/peers": {own: []string{
 		"cmd/rtpjet/admin", "cmd/rtpjet/version", "embed", "events", "projection/members", "projection/transact", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup"}},
+	"cmd/rtpjet/node/view": {own: []string{
+		"cmd/rtpjet/admin", "cmd/rtpjet/web", "embed", "events", "projection", "projection/history", "projection/members", "projection/pages",
+		"relay/plan",
+	}},
 	"cmd/rtpjet/node": {own: []string{
-		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node/floats", "cmd/rtpjet/node/peers", "cmd/rtpjet/version", "cmd/rtpjet/web",
-		"embed", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection", "projection/history", "projection/members",
-		"projection/pages", "projection/regions", "projection/replica", "projection/transact", "relay", "relay/plan",
+		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node/floats", "cmd/rtpjet/node/peers",
+		"cmd/rtpjet/version", "embed", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection", "projection/members",
+		"projection/regions", "projection/replica", "projection/transact", "relay", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup", "golang.org/x/time/rate"}},
 	"cmd/rtpjet/app": {own: []string{
-		"cmd/rtpjet/config", "cmd/rtpjet/httpd", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node", "cmd/rtpjet/web",
-		"embed", "embed/server", "events", "projection", "relay",
+		"cmd/rtpjet/config", "cmd/rtpjet/httpd", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node",
+		"cmd/rtpjet/node/view", "cmd/rtpjet/web", "embed", "embed/server", "events", "projection", "relay",
 	}, foreign: []string{"github.com/nats-io/nats.go", "github.com/prometheus/client_golang/prometheus/promhttp"}},
 
 	// What measures servers shares nothing with ours, so that it cannot share its mistakes: all protocols come from libraries.
@@ -205,6 +209,8 @@ func TestImportsRule(t *testing.T) {
 		{"cmd/rtpjet/keeper/netaddr", `import "rtpjet/relay"`, 1},
 		{"cmd/rtpjet/node/floats", `import "rtpjet/cmd/rtpjet/keeper"; import "rtpjet/embed"; import "time"; var t = time.Now()`, 0},
 		{"cmd/rtpjet/node/floats", `import "rtpjet/cmd/rtpjet/app"`, 1},
+		{"cmd/rtpjet/node/view", `import "rtpjet/cmd/rtpjet/node"`, 1},
+		{"cmd/rtpjet/node", `import "rtpjet/cmd/rtpjet/node/view"`, 1},
 		{"cmd/rtpjet-bench/bench", `import "github.com/pion/rtp"; import "github.com/zeebo/bencode"; import "net"`, 0},
 		{"cmd/rtpjet-bench/bench", `import "rtpjet/ngserver/bencode"`, 1},
 		{"cmd/rtpjet-bench/bench", `import "rtpjet/tests/lab"`, 1},

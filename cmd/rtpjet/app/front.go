@@ -12,15 +12,17 @@ import (
 	"rtpjet/cmd/rtpjet/httpd"
 	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/cmd/rtpjet/node"
+	"rtpjet/cmd/rtpjet/node/view"
 	"rtpjet/cmd/rtpjet/web"
 )
 
 // Front is what a node answers over HTTP. It is there before the node is, so that a probe can tell a process that starts
 // from one that hangs. Its methods are safe for concurrent use.
 type Front struct {
-	node     atomic.Pointer[node.Node]  // nil: the node starts
-	pages    atomic.Pointer[web.Source] // likewise
+	node     atomic.Pointer[node.Node] // nil: the node starts
+	view     atomic.Pointer[view.View] // likewise
 	counters *metrics.Counters
+	news     view.News
 	mux      *http.ServeMux
 }
 
@@ -45,8 +47,8 @@ func NewFront(log *slog.Logger) *Front {
 // Page has the front show the web page, too. token is what operators say there to change something; empty: it is for looking only.
 func (f *Front) Page(token string, log *slog.Logger) {
 	f.mux.Handle("/", web.New(web.Config{Token: token, Log: log, Source: func() web.Source {
-		if p := f.pages.Load(); p != nil {
-			return *p
+		if v := f.view.Load(); v != nil {
+			return v
 		}
 		return nil
 	}}))
@@ -55,12 +57,14 @@ func (f *Front) Page(token string, log *slog.Logger) {
 // Counters are what the node has to count with.
 func (f *Front) Counters() *metrics.Counters { return f.counters }
 
+// News are those that the page shows: the node has to say to it who takes calls over.
+func (f *Front) News() *view.News { return &f.news }
+
 // Show has the front answer for a node from now on.
-func (f *Front) Show(n *node.Node) {
-	f.node.Store(n)
-	source := n.Source()
-	f.pages.Store(&source)
-}
+func (f *Front) Show(n *node.Node) { f.node.Store(n) }
+
+// ShowPage has the web page show a node from now on.
+func (f *Front) ShowPage(v *view.View) { f.view.Store(v) }
 
 // Handle mounts something beside /metrics, /healthz and /readyz; "/" is free. It must be called before the listener is.
 func (f *Front) Handle(pattern string, h http.Handler) { f.mux.Handle(pattern, h) }
@@ -73,7 +77,7 @@ func (f *Front) snapshot() *metrics.Snapshot {
 	if n == nil {
 		return &metrics.Snapshot{Build: node.Build()}
 	}
-	return n.Measure(context.Background())
+	return node.Inspect(n).Measure(context.Background())
 }
 
 // health is about the process, whatever NATS does.

@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"rtpjet/cmd/rtpjet/keeper"
 	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/cmd/rtpjet/node"
+	"rtpjet/cmd/rtpjet/node/view"
 	"rtpjet/embed"
 	"rtpjet/embed/server"
 	"rtpjet/events"
@@ -76,10 +78,12 @@ func Serve(ctx context.Context, c *config.Config, dev bool, stdout io.Writer, lo
 	var front *Front
 	var pageAddr netip.AddrPort // invalid: there is none
 	var counters *metrics.Counters
+	var takenOver func(call, from, to, why string)
+	served := make(chan struct{})
 	if len(c.ListenHTTP) > 0 { // before NATS, which may take its time
 		front = NewFront(log)
 		front.Page(c.HTTPToken, log)
-		counters = front.Counters()
+		counters, takenOver = front.Counters(), front.News().TakenOver
 		web, err := httpd.Listen(c.ListenHTTP, front, log)
 		if err != nil {
 			return explainListen(err, "--listen-http")
@@ -149,9 +153,10 @@ func Serve(ctx context.Context, c *config.Config, dev bool, stdout io.Writer, lo
 		ListenFloat: c.ListenFloat,
 		Engine:      engine, Counters: counters, Logger: log, OrphanTimeout: c.Timeout,
 		Region: c.Region, Regions: otherRegions(c, ns, log), RegionServer: regionServer(c, journal),
-		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.UnloggedEvents(), Watch: front != nil,
+		ServeUnlogged: c.ServeUnlogged, UnloggedDir: c.UnloggedEvents(), TakenOver: takenOver,
 		Ready: func(n *node.Node) {
 			ready()
+			close(served)
 			log.Info("answering NG commands", "node", c.NodeID, "listen", strings.Join(n.Addrs(), " "))
 			if dev {
 				welcome(stdout, c, n, ns, pageAddr)
@@ -163,6 +168,9 @@ func Serve(ctx context.Context, c *config.Config, dev bool, stdout io.Writer, lo
 	}
 	if front != nil {
 		front.Show(n)
+		page := view.New(view.Config{Node: c.NodeID, Host: node.Inspect(n), Journal: journal, Link: journal, News: front.News(), Clock: time.Now})
+		front.ShowPage(page)
+		closers = append(closers, watch(ctx, page, served))
 	}
 	if c.PIDFile != "" {
 		if err := os.WriteFile(c.PIDFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644); err != nil {
@@ -171,6 +179,20 @@ func Serve(ctx context.Context, c *config.Config, dev bool, stdout io.Writer, lo
 		closers = append(closers, func() { _ = os.Remove(c.PIDFile) })
 	}
 	return n.Run(ctx)
+}
+
+// watch has the page note what happens in the cluster, from when served is closed until end is called.
+func watch(ctx context.Context, page *view.View, served <-chan struct{}) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-served:
+			page.Watch(ctx)
+		}
+	})
+	return func() { cancel(); watching.Wait() }
 }
 
 // regionServer is where other regions ask this one; nil if there are none.

@@ -56,7 +56,7 @@ func (n *testNode) acquainted(num int) {
 	n.ng.t.Helper()
 	eventually(n.ng.t, "the nodes do not know each other", func() error {
 		alive := 1
-		for _, p := range n.node.Status().Peers {
+		for _, p := range node.Inspect(n.node).State().Peers {
 			if p.Verdict == 0 {
 				alive++
 			}
@@ -279,7 +279,7 @@ func failToStart(t *testing.T, shared *store, change func(*settings)) error {
 func (n *testNode) counted(calls int) {
 	n.ng.t.Helper()
 	eventually(n.ng.t, "the calls are not known", func() error {
-		s := n.node.Status()
+		s := node.Inspect(n.node).State()
 		sum := s.Own
 		for _, p := range s.Peers {
 			sum += p.Calls

@@ -14,7 +14,8 @@ import (
 )
 
 // Measure takes the snapshot that a scrape is made of.
-func (n *Node) Measure(ctx context.Context) *metrics.Snapshot {
+func (i Inspector) Measure(ctx context.Context) *metrics.Snapshot {
+	n := i.n
 	calls, totals, commands := n.countCalls(), n.engine.Totals(), n.server.Stats()
 	reasons, log := n.unready(ctx)
 	s := &metrics.Snapshot{

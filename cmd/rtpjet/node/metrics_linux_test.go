@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"rtpjet/cmd/rtpjet/app"
+	"rtpjet/cmd/rtpjet/node"
 	"rtpjet/embed"
 	"rtpjet/ngserver/ngtest"
 	"rtpjet/relay"
@@ -220,7 +221,7 @@ func TestMetricsAreTheStatistics(t *testing.T) {
 		s := scrapeOf(t, front)
 		own, _ := s.value("rtpengine_sessions", "type", "own")
 		foreign, _ := s.value("rtpengine_sessions", "type", "foreign")
-		status := n.node.Status()
+		status := node.Inspect(n.node).State()
 		got, want := []int64{int64(own), int64(foreign), int64(own + foreign)}, []int64{status.Own, status.Foreign, 13}
 		if !slices.Equal(got, want) || current["sessionsown"] != status.Own || current["sessionsforeign"] != status.Foreign {
 			return fmt.Errorf("a scrape says %v, the node %v, statistics %v and %v", got, want, current["sessionsown"], current["sessionsforeign"])

@@ -79,7 +79,9 @@ type Config struct {
 	Logger       *slog.Logger
 	Clock        func() time.Time // nil: time.Now
 	Ready        func(*Node)      // called once commands are answered; may be nil
-	Watch        bool             // keep what happens in the cluster for the web page
+	// TakenOver is called each time a live call got another owner, of this node or not, with the reason by the event. It must be quick:
+	// the call is held meanwhile. nil: nobody wants to know.
+	TakenOver func(call, from, to, why string)
 }
 
 // Node is one running relay: it answers NG commands, folds the log, and keeps the engine in line with it. Its methods are
@@ -109,7 +111,6 @@ type Node struct {
 	rate      rates // of what comes in
 	rateOut   rates
 	counters  *metrics.Counters
-	news      news
 
 	backlog    atomic.Bool // events are collected, to be folded when the present end of the log is reached
 	relaying   atomic.Bool // the calls are in effect, and events take effect one by one
@@ -172,7 +173,7 @@ func New(cfg Config) (*Node, error) {
 		n.cfg.OrphanTimeout = time.Minute
 	}
 	n.owners = &owners{self: cfg.ID, interfaces: cfg.Interfaces, orphanTimeout: n.cfg.OrphanTimeout}
-	n.tally = tally{node: n.id, log: n.log, owners: n.owners, counters: n.counters, news: &n.news, relaying: &n.relaying}
+	n.tally = tally{node: n.id, log: n.log, owners: n.owners, counters: n.counters, relaying: &n.relaying, takenOver: cfg.TakenOver}
 	n.calls = newRegistry(&replica.Node{
 		Carries: n.owners.carries, ServeUnlogged: cfg.ServeUnlogged, Timeouts: cfg.Timeouts, LegSilence: cfg.LegSilence.Microseconds(),
 		KeepEnded: cfg.KeepEnded.Microseconds(), OrphanTimeout: n.cfg.OrphanTimeout.Microseconds(),
@@ -257,9 +258,6 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error { return n.rollOver(ctx) })
 	g.Go(func() error { return n.sweep(ctx, caughtUp) })
 	g.Go(func() error { return n.publish(ctx, caughtUp) })
-	if n.cfg.Watch {
-		g.Go(func() error { return n.watch(ctx) })
-	}
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errEnded) {
 		return err
 	}

@@ -17,41 +17,7 @@ type operators struct{ n *Node }
 var _ admin.Server = operators{}
 
 // Status implements [admin.Server].
-func (o operators) Status(ctx context.Context) admin.Status {
-	s := o.n.Status()
-	s.Load = o.n.load(ctx)
-	return s
-}
-
-// Status tells how the node is, and what it thinks of its peers.
-func (n *Node) Status() admin.Status {
-	own, foreign := n.tally.calls()
-	s := admin.Status{
-		Node: n.id, Draining: n.draining.Load(), Own: own, Foreign: foreign,
-		Followed: n.journal.followed.Load(), Unreadable: n.unreadable.Load(), Held: int(n.uncertain.num.Load()),
-		Unlogged: n.unlogged.num.Load(),
-	}
-	s.Writes, s.WritesFor = n.level()
-	s.Floats = n.floats.Status()
-	s.Regions = n.regions.status()
-	if n.peers != nil {
-		s.Epoch, s.Peers = n.peers.Epoch(), n.peers.Peers()
-	}
-	return s
-}
-
-// load is what the node has to do at the moment.
-func (n *Node) load(ctx context.Context) (l admin.Load) {
-	totals, uptime := n.engine.Totals(), n.clock().Sub(n.started)
-	l.PacketsIn, l.PacketsOut = n.rate.now(totals.In, uptime).Packets, n.rateOut.now(totals.Out, uptime).Packets
-	if log := n.journal.probe(ctx); log.err == nil {
-		l.Lag = log.lag.Microseconds()
-		if followed := n.journal.followed.Load(); log.head > followed {
-			l.Behind = log.head - followed
-		}
-	}
-	return l
-}
+func (o operators) Status(ctx context.Context) admin.Status { return Inspect(o.n).Status(ctx) }
 
 // Why implements [admin.Server].
 func (o operators) Why(req admin.WhyRequest) admin.WhyReply {

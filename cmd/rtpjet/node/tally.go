@@ -23,8 +23,9 @@ type tally struct {
 	log      *slog.Logger
 	owners   *owners
 	counters *metrics.Counters
-	news     *news
 	relaying *atomic.Bool // before, what is folded is history and not counted
+	// takenOver is that of [Config].
+	takenOver func(call, from, to, why string)
 
 	live     sync.Map // of *atomic.Int64, live calls by owner
 	rejected counter  // new calls refused for a limit
@@ -49,7 +50,9 @@ func (t *tally) account(was replica.State, c *projection.Call, env events.Envelo
 	}
 	if taken, ok := env.Event.(events.TakenOver); ok && was.Live && now.Live && now.Owner != was.Owner && t.relaying.Load() {
 		t.countTakeover(was.Owner, now.Owner, taken.Why)
-		t.news.taken(c.ID, was.Owner, now.Owner, taken.Why)
+		if t.takenOver != nil {
+			t.takenOver(c.ID, was.Owner, now.Owner, taken.Why)
+		}
 	}
 	end, ok := env.Event.(events.Ended)
 	if !ok || !was.Live || now.Live || !t.relaying.Load() || !t.sums(was.Owner, env) {

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"rtpjet/cmd/rtpjet/node"
 	"rtpjet/embed"
 	"rtpjet/embed/server"
 	"rtpjet/events"
@@ -38,7 +39,7 @@ func serving(o *settings) { o.ServeUnlogged = true }
 func (n *testNode) waiting(some bool) {
 	n.ng.t.Helper()
 	eventually(n.ng.t, fmt.Sprintf("events wait: %v expected", some), func() error {
-		if got := n.node.Status().Unlogged; got > 0 != some {
+		if got := node.Inspect(n.node).State().Unlogged; got > 0 != some {
 			return fmt.Errorf("%d events wait", got)
 		}
 		return nil
@@ -132,7 +133,7 @@ func TestUnlogged(t *testing.T) {
 			n.ok(remove(short.id))
 			n.ok(remove(c.id))
 			n.idle()
-			if held := n.node.Status().Held; held != 0 {
+			if held := node.Inspect(n.node).State().Held; held != 0 {
 				t.Errorf("%d reservations are uncertain", held)
 			}
 		})
@@ -371,7 +372,7 @@ func TestUnloggedRefuse(t *testing.T) {
 	n.refused(c.answer2(), logAway)
 	n.refused(offer("new", c.a.body()), logAway)
 	n.refused(remove(c.id), logAway)
-	if got := n.node.Status().Unlogged; got != 0 {
+	if got := node.Inspect(n.node).State().Unlogged; got != 0 {
 		t.Errorf("%d events wait", got)
 	}
 	if left, _ := os.ReadDir(dir); len(left) != 0 {

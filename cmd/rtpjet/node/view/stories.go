@@ -1,4 +1,4 @@
-package node
+package view
 
 import (
 	"context"
@@ -15,6 +15,8 @@ import (
 // stories keeps the histories that somebody looks at, so that the archive is read once and not at each event: what it has of a
 // call does not change, and what is new is in the stream of live calls.
 type stories struct {
+	journal Journal
+
 	mu   sync.Mutex
 	kept []*keptStory // the one used last is the last
 }
@@ -56,13 +58,12 @@ func (s *stories) of(key string) *keptStory {
 	return k
 }
 
-// Story implements [web.Source].
-func (p *pageSource) Story(ctx context.Context, callID string) (*web.Story, error) {
-	key := events.Key(callID)
-	k := p.stories.of(key)
+// read is [View.Story].
+func (s *stories) read(ctx context.Context, callID string) (*web.Story, error) {
+	k := s.of(events.Key(callID))
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	fresh, err := k.read(ctx, p.n.journal)
+	fresh, err := k.read(ctx, s.journal)
 	if err != nil {
 		return nil, err
 	}

@@ -1,21 +1,24 @@
-package node
+package view
 
 import (
 	"slices"
 	"sync"
 	"time"
 
+	"rtpjet/projection"
 	"rtpjet/projection/pages"
 )
 
-// callIndex has the live calls as the list on the web page shows them. It costs nothing while nobody looks: it is brought up to
+// index has the live calls as the list on the web page shows them. It costs nothing while nobody looks: it is brought up to
 // date by whoever asks, at most once in indexEvery, and looks only at calls that an event has reached since. It waits for no
-// call: one that a command is at work on keeps its row until the next look.
-type callIndex struct {
+// call: one that a command is at work on keeps its row until the next look. Its methods are safe for concurrent use.
+type index struct {
+	host Host
+
 	mu    sync.Mutex
-	at    time.Time
-	calls map[*entry]*pages.Row
-	list  []*pages.Row // sorted; replaced and never changed
+	at    time.Time             // of the last look; zero: there is nothing to go by
+	calls map[string]*pages.Row // by key
+	list  []*pages.Row          // sorted; replaced and never changed
 	idle  *time.Timer
 }
 
@@ -26,7 +29,7 @@ const (
 )
 
 // rows returns all live calls, the newest first. The caller must not change what it gets.
-func (x *callIndex) rows(n *Node) []*pages.Row {
+func (x *index) rows() []*pages.Row {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if !x.at.IsZero() && time.Since(x.at) < indexEvery {
@@ -37,7 +40,7 @@ func (x *callIndex) rows(n *Node) []*pages.Row {
 	} else {
 		x.idle.Reset(indexIdle)
 	}
-	if x.refresh(n) {
+	if x.refresh() {
 		x.list = make([]*pages.Row, 0, len(x.calls))
 		for _, r := range x.calls {
 			x.list = append(x.list, r)
@@ -49,44 +52,37 @@ func (x *callIndex) rows(n *Node) []*pages.Row {
 }
 
 // refresh looks at the calls that are not as they were. It tells whether there were any.
-func (x *callIndex) refresh(n *Node) (changed bool) {
-	next := make(map[*entry]*pages.Row, len(x.calls))
-	var look []*entry
-	n.calls.each(func(e *entry) {
-		if e.owner.Load() == nil {
-			return // it does not live
-		}
-		if r := x.calls[e]; r != nil {
-			next[e] = r
-			if r.Seq == e.applied.Load() {
+func (x *index) refresh() (changed bool) {
+	next := make(map[string]*pages.Row, len(x.calls))
+	var look []string
+	x.host.Live(func(key string, last uint64) {
+		if r := x.calls[key]; r != nil {
+			next[key] = r
+			if r.Seq == last {
 				return
 			}
 		}
-		look = append(look, e)
+		look = append(look, key)
 	})
 	changed = len(next) != len(x.calls) || len(look) > 0
-	for _, e := range look {
-		if !e.mu.TryLock() {
-			continue
-		}
-		if e.dead || !e.Call.Live() {
-			delete(next, e)
-		} else {
-			r := pages.NewRow(&e.Call)
-			r.Seq = e.applied.Load()
-			next[e] = r
-		}
-		if e.dead {
-			e.mu.Unlock()
-		} else {
-			n.calls.release(e)
+	for _, key := range look {
+		var row *pages.Row
+		busy := x.host.Peek(key, func(c *projection.Call, last uint64) {
+			row = pages.NewRow(c)
+			row.Seq = last
+		})
+		switch {
+		case row != nil:
+			next[key] = row
+		case !busy: // it has ended meanwhile
+			delete(next, key)
 		}
 	}
 	x.calls = next
 	return changed
 }
 
-func (x *callIndex) forget() {
+func (x *index) forget() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	x.calls, x.list, x.at = nil, nil, time.Time{}
