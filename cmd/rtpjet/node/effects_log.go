@@ -15,19 +15,19 @@ import (
 // How a call reaches the log, and how long it waits for that.
 
 // Encode implements [replica.Effects].
-func (x *effects) Encode(env events.Envelope) ([]byte, error) { return x.n.journal.encode(env) }
+func (x *effects) Encode(env events.Envelope) ([]byte, error) { return x.c.journal.encode(env) }
 
 // Decode implements [replica.Effects].
-func (x *effects) Decode(data []byte) (events.Envelope, error) { return x.n.journal.decode(data) }
+func (x *effects) Decode(data []byte) (events.Envelope, error) { return x.c.journal.decode(data) }
 
 // Store implements [replica.Effects].
 func (x *effects) Store(last uint64, data []byte, ours bool) (uint64, error) {
 	ctx, cancel := x.patience(ours)
 	defer cancel()
 	began := time.Now()
-	seq, err := x.n.journal.Append(ctx, x.e.key, last, data)
-	x.n.journal.countAppend(began, err)
-	return seq, x.n.journal.answered(appendError(err))
+	seq, err := x.c.journal.Append(ctx, x.e.key, last, data)
+	x.c.journal.countAppend(began, err)
+	return seq, x.c.journal.answered(appendError(err))
 }
 
 // patience bounds an operation on the log.
@@ -35,15 +35,15 @@ func (x *effects) patience(ours bool) (context.Context, context.CancelFunc) {
 	if x.limit > 0 {
 		return context.WithTimeout(x.ctx, x.limit)
 	}
-	return x.n.journal.callContext(x.ctx, ours)
+	return x.c.journal.callContext(x.ctx, ours)
 }
 
 // Read implements [replica.Effects].
 func (x *effects) Read(after uint64, ours bool) ([]replica.Entry, uint64, error) {
 	ctx, cancel := x.patience(ours)
 	defer cancel()
-	entries, last, err := x.n.journal.Since(ctx, x.e.key, after)
-	if err = x.n.journal.answered(appendError(err)); err != nil {
+	entries, last, err := x.c.journal.Since(ctx, x.e.key, after)
+	if err = x.c.journal.answered(appendError(err)); err != nil {
 		return nil, 0, err
 	}
 	out := make([]replica.Entry, len(entries))
@@ -55,17 +55,17 @@ func (x *effects) Read(after uint64, ours bool) ([]replica.Entry, uint64, error)
 
 // Unattended implements [replica.Effects].
 func (x *effects) Unattended() bool {
-	return x.n.journal.away.Load() != 0 && x.n.unlogged.num.Load() > 0
+	return x.c.journal.away.Load() != 0 && x.c.unlogged.num.Load() > 0
 }
 
 // Wait implements [replica.Effects].
-func (x *effects) Wait(data []byte) bool { return x.n.unlogged.add(x.e.key, data) }
+func (x *effects) Wait(data []byte) bool { return x.c.unlogged.add(x.e.key, data) }
 
 // Fold implements [replica.Effects].
-func (x *effects) Fold(in replica.Entry) { x.n.fold(x.e, in) }
+func (x *effects) Fold(in replica.Entry) { x.c.fold(x.e, in) }
 
 // Took implements [replica.Effects].
-func (x *effects) Took(env events.Envelope, ch replica.Change) { x.n.took(x.e, env, ch) }
+func (x *effects) Took(env events.Envelope, ch replica.Change) { x.c.took(x.e, env, ch) }
 
 // appendError gives the errors of the log the names that transactions know.
 func appendError(err error) error {

@@ -50,7 +50,7 @@ type floatHost struct{ n *Node }
 var _ floats.Host = floatHost{}
 
 // Relaying implements [floats.Host].
-func (h floatHost) Relaying() bool { return h.n.relaying.Load() }
+func (h floatHost) Relaying() bool { return h.n.calls.relaying.Load() }
 
 // Calls implements [floats.Host].
 func (h floatHost) Calls(owner string) int64 { return h.n.tally.gauge(owner).Load() }
@@ -75,7 +75,7 @@ func (h floatHost) attendCall(e *entry, owner string, fresh bool) {
 	if fresh {
 		h.n.engine.Drop(e.key)
 	}
-	h.n.route(e, false)
+	h.n.calls.route(e, false)
 }
 
 // CatchUp implements [floats.Host].

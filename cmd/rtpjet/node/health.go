@@ -55,7 +55,7 @@ func (n *Node) unready(ctx context.Context) (reasons []string, log logState) {
 	if why := stageReasons[n.stage.Load()]; why != "" {
 		reasons = append(reasons, why)
 	}
-	if n.draining.Load() {
+	if n.capacity.draining.Load() {
 		reasons = append(reasons, "the node is draining")
 	}
 	if n.peers != nil && !n.cfg.Link.Connected() {

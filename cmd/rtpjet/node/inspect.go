@@ -24,8 +24,8 @@ func (i Inspector) State() admin.Status {
 	n := i.n
 	own, foreign := n.tally.calls()
 	s := admin.Status{
-		Node: n.id, Draining: n.draining.Load(), Own: own, Foreign: foreign,
-		Followed: n.journal.followed.Load(), Unreadable: n.unreadable.Load(), Held: int(n.uncertain.num.Load()),
+		Node: n.id, Draining: n.capacity.draining.Load(), Own: own, Foreign: foreign,
+		Followed: n.journal.followed.Load(), Unreadable: n.calls.unreadable.Load(), Held: int(n.calls.uncertain.num.Load()),
 		Unlogged: n.unlogged.num.Load(),
 	}
 	s.Writes, s.WritesFor = n.level()
@@ -123,6 +123,6 @@ func (i Inspector) Counters(ctx context.Context, key string) (c *projection.Call
 	if !c.Live() {
 		return nil, nil
 	}
-	stats, _ = i.n.stats(ctx, c)
+	stats, _ = i.n.calls.stats(ctx, c)
 	return c, stats
 }

@@ -38,20 +38,23 @@ func takeReports[K comparable, R any](ctx context.Context, reports <-chan R, key
 	}
 }
 
+// reports makes events of what the relay reports.
+type reports struct{ *calls }
+
 // learn makes events of the addresses that the relay learns, so that a restart or another node sends to the same
 // (docs/decisions/10-learned-state.md).
-func (n *Node) learn(ctx context.Context) error {
-	return takeReports(ctx, n.engine.Learned(), func(l plan.Learned) netip.AddrPort { return l.Local }, n.learned)
+func (r reports) learn(ctx context.Context) error {
+	return takeReports(ctx, r.engine.Learned(), func(l plan.Learned) netip.AddrPort { return l.Local }, r.learned)
 }
 
 // learned returns false if it has to be tried again.
-func (n *Node) learned(ctx context.Context, l plan.Learned) bool {
-	e := n.calls.acquire(l.Call, false)
+func (r reports) learned(ctx context.Context, l plan.Learned) bool {
+	e := r.acquire(l.Call, false)
 	if e == nil {
 		return true
 	}
-	defer n.calls.release(e)
-	if !e.Call.Live() || !n.owners.carries(e.Call.Owner) {
+	defer r.release(e)
+	if !e.Call.Live() || !r.owners.carries(e.Call.Owner) {
 		return true
 	}
 	party, media, rtcp, ok := e.Call.Endpoint(l.Local)
@@ -70,7 +73,7 @@ func (n *Node) learned(ctx context.Context, l plan.Learned) bool {
 		return true // nothing new
 	}
 	// An address that is just what the SDP said is an event, too: a restart must not take the first stray packet for news.
-	return n.own(ctx, e, events.EndpointLearned{
+	return r.own(ctx, e, events.EndpointLearned{
 		Party: party, Media: media, RTCP: rtcp, Remote: l.Remote, Signal: l.Epoch, Confirmed: l.Confirmed,
 	}) == nil
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"rtpjet/events"
 	"rtpjet/projection/regions"
-	"rtpjet/projection/transact"
 )
 
 // level is what level of events this node may write: what all who read them understand. who says whom it is due to, for people;
@@ -22,11 +21,10 @@ func (n *Node) level() (level int, who string) {
 	return level, who
 }
 
-// commandSettings are those for a command of this moment.
-func (n *Node) commandSettings() transact.Settings {
-	set := n.settings
-	set.Level, _ = n.level()
-	return set
+// levelNow is level without whom it is due to.
+func (n *Node) levelNow() int {
+	level, _ := n.level()
+	return level
 }
 
 // tellLevel says in the log that events are written otherwise from now on.

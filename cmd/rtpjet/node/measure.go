@@ -19,24 +19,24 @@ func (i Inspector) Measure(ctx context.Context) *metrics.Snapshot {
 	calls, totals, commands := n.countCalls(), n.engine.Totals(), n.server.Stats()
 	reasons, log := n.unready(ctx)
 	s := &metrics.Snapshot{
-		Build: Build(), Running: true, Ready: len(reasons) == 0, Draining: n.draining.Load(),
+		Build: Build(), Running: true, Ready: len(reasons) == 0, Draining: n.capacity.draining.Load(),
 		Report: n.report(calls, totals, commands), NG: commands, Relay: totals, Calls: calls,
 		Log: metrics.Log{
 			Reachable: log.err == nil, Head: log.head, Lag: log.lag, Followed: n.journal.followed.Load(),
-			Unlogged: n.unlogged.num.Load(), Held: n.uncertain.num.Load(),
-			Unreadable: n.unreadable.Load(), Unopened: n.journal.unopened.Load(), Archiving: n.journal.Archiving(),
+			Unlogged: n.unlogged.num.Load(), Held: n.calls.uncertain.num.Load(),
+			Unreadable: n.calls.unreadable.Load(), Unopened: n.journal.unopened.Load(), Archiving: n.journal.Archiving(),
 		},
 		Floats: measureFloats(n.floats.Status()),
 	}
 	if since := n.journal.away.Load(); since != 0 {
-		s.Log.Away = max(0, time.Duration(n.now()-since)*time.Microsecond)
+		s.Log.Away = max(0, time.Duration(n.calls.now()-since)*time.Microsecond)
 	}
 	floating := n.floats.Addresses()
 	for _, p := range totals.Pools {
 		s.Pools = append(s.Pools, metrics.Pool{Addr: p.Addr, Float: floating[p.Addr], Used: p.Used, Free: p.Free, Resting: p.Resting})
 	}
 	if n.peers != nil {
-		s.Leases, s.Peers = measureNodes(n.peers, n.now())
+		s.Leases, s.Peers = measureNodes(n.peers, n.calls.now())
 		s.Regions = n.regions.measure()
 	}
 	return s

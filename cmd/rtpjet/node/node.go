@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -93,32 +91,26 @@ type Node struct {
 	clock    func() time.Time
 	journal  *eventLog
 	engine   relay.Engine
-	defaults projection.RouteDefaults
-	settings transact.Settings
+	commands *commands
 	started  time.Time
 
-	calls    *registry
-	retry    retries
+	calls    *calls
 	peers    *peers.Membership // nil: the node is alone
 	floats   *floats.Driver    // nil likewise
 	regions  *regionState
 	owners   *owners
-	draining atomic.Bool
+	capacity capacity
 
-	uncertain uncertain
-	unlogged  unloggedEvents
-	tally     tally
-	rate      rates // of what comes in
-	rateOut   rates
-	counters  *metrics.Counters
+	unlogged unloggedEvents
+	tally    tally
+	rate     rates // of what comes in
+	rateOut  rates
+	counters *metrics.Counters
 
-	backlog    atomic.Bool // events are collected, to be folded when the present end of the log is reached
-	relaying   atomic.Bool // the calls are in effect, and events take effect one by one
-	unreadable atomic.Uint64
-	swept      atomic.Int64 // when the timers of calls were looked at last, s of Unix time; 0: not yet
-	writes     atomic.Int32 // the level of events as it was logged last; 0: not yet
-	stage      atomic.Int32 // see the constants
-	server     *ngserver.Server
+	swept  atomic.Int64 // when the timers of calls were looked at last, s of Unix time; 0: not yet
+	writes atomic.Int32 // the level of events as it was logged last; 0: not yet
+	stage  atomic.Int32 // see the constants
+	server *ngserver.Server
 }
 
 // warnEvery spaces repeated warnings.
@@ -132,11 +124,7 @@ const followPace = 20 * time.Millisecond
 func New(cfg Config) (*Node, error) {
 	n := &Node{
 		id: cfg.ID, cfg: cfg, log: cfg.Logger, clock: cfg.Clock, engine: cfg.Engine,
-		defaults: cfg.Defaults, counters: cfg.Counters,
-		settings: transact.Settings{
-			Node: cfg.ID, InstanceID: cfg.InstanceID, SIPSource: cfg.SIPSource, DeleteDelay: cfg.DeleteDelay,
-			MaxReply: ngserver.MaxReply,
-		},
+		counters: cfg.Counters,
 	}
 	if n.log == nil {
 		n.log = slog.Default()
@@ -156,13 +144,15 @@ func New(cfg Config) (*Node, error) {
 	n.journal = &eventLog{
 		Journal: cfg.Journal, codec: codec, clock: n.clock, counters: n.counters, unlogged: &n.unlogged, serveUnlogged: cfg.ServeUnlogged,
 	}
-	n.backlog.Store(true)
+	n.commands = &commands{counters: n.counters, settings: transact.Settings{
+		Node: cfg.ID, InstanceID: cfg.InstanceID, SIPSource: cfg.SIPSource, DeleteDelay: cfg.DeleteDelay, MaxReply: ngserver.MaxReply,
+	}, level: n.levelNow, statistics: n.snapshot}
 	budget := time.Duration(0) // ngserver's own
 	if cfg.Link != nil {
 		budget = CommandBudget
 	}
 	server, err := ngserver.Listen(ngserver.Config{
-		Listen: cfg.Listen, Floating: cfg.ListenFloat, ControlTOS: cfg.ControlTOS, Handler: n, Logger: n.log, Clock: n.clock, Budget: budget,
+		Listen: cfg.Listen, Floating: cfg.ListenFloat, ControlTOS: cfg.ControlTOS, Handler: n.commands, Logger: n.log, Clock: n.clock, Budget: budget,
 		Observe: n.counters.Command, Trace: n.tracer(), Templates: cfg.Templates,
 	})
 	if err != nil {
@@ -173,11 +163,10 @@ func New(cfg Config) (*Node, error) {
 		n.cfg.OrphanTimeout = time.Minute
 	}
 	n.owners = &owners{self: cfg.ID, interfaces: cfg.Interfaces, orphanTimeout: n.cfg.OrphanTimeout}
-	n.tally = tally{node: n.id, log: n.log, owners: n.owners, counters: n.counters, relaying: &n.relaying, takenOver: cfg.TakenOver}
-	n.calls = newRegistry(&replica.Node{
-		Carries: n.owners.carries, ServeUnlogged: cfg.ServeUnlogged, Timeouts: cfg.Timeouts, LegSilence: cfg.LegSilence.Microseconds(),
-		KeepEnded: cfg.KeepEnded.Microseconds(), OrphanTimeout: n.cfg.OrphanTimeout.Microseconds(),
-	}, n.fold, n.bring)
+	n.capacity.most, n.capacity.tally = cfg.MaxSessions, &n.tally
+	n.calls = newCalls(n)
+	n.commands.calls = n.calls
+	n.tally = tally{node: n.id, log: n.log, owners: n.owners, counters: n.counters, relaying: &n.calls.relaying, takenOver: cfg.TakenOver}
 	if cfg.Link != nil {
 		n.floats = newFloatDriver(n, cfg.Floats)
 		if n.peers, err = newMembership(n, cfg); err != nil {
@@ -185,7 +174,9 @@ func New(cfg Config) (*Node, error) {
 			return nil, err
 		}
 		n.owners.peers, n.owners.floats = n.peers, n.floats
+		n.calls.peers, n.calls.floats = n.peers, n.floats
 		n.regions = newRegionState(n, cfg)
+		n.commands.regions = n.regions
 	}
 	return n, nil
 }
@@ -212,7 +203,7 @@ func (n *Node) Run(ctx context.Context) error {
 	g.Go(func() error {
 		return n.journal.Follow(ctx, 1, embed.Follower{
 			Entry: func(in embed.Entry) {
-				if n.backlog.Load() {
+				if n.calls.backlog.Load() {
 					n.calls.collect(in.Key, replica.Entry{Seq: in.Seq, Data: in.Data})
 				} else {
 					n.calls.deliver(in.Key, replica.Entry{Seq: in.Seq, Data: in.Data})
@@ -222,10 +213,10 @@ func (n *Node) Run(ctx context.Context) error {
 					n.unlogged.rouse()
 				}
 			},
-			Gap:      func(from, to uint64) { go n.compare(ctx, from, to) },
+			Gap:      func(from, to uint64) { go n.calls.compare(ctx, from, to) },
 			GapAfter: n.cfg.KeepEnded / 2, // what ended since may have been retired
 			Pace:     followPace,
-			CaughtUp: func(uint64) { n.resume(); close(caughtUp) },
+			CaughtUp: func(uint64) { n.calls.resume(); close(caughtUp) },
 		})
 	})
 	g.Go(func() error {
@@ -254,10 +245,10 @@ func (n *Node) Run(ctx context.Context) error {
 		return n.server.Serve(ctx)
 	})
 	g.Go(func() error { return n.journal.Archive(ctx) })
-	g.Go(func() error { return n.learn(ctx) })
-	g.Go(func() error { return n.rollOver(ctx) })
+	g.Go(func() error { return reports{n.calls}.learn(ctx) })
+	g.Go(func() error { return reports{n.calls}.rollOver(ctx) })
 	g.Go(func() error { return n.sweep(ctx, caughtUp) })
-	g.Go(func() error { return n.publish(ctx, caughtUp) })
+	g.Go(func() error { return publisher{n.calls}.publish(ctx, caughtUp) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errEnded) {
 		return err
 	}
@@ -266,82 +257,6 @@ func (n *Node) Run(ctx context.Context) error {
 
 // errEnded ends a node that has nothing more to do.
 var errEnded = errors.New("the node has ended")
-
-// resume puts the whole projection into effect: the calls that were this node's before a restart get their sockets back.
-func (n *Node) resume() {
-	for _, key := range n.unlogged.keys() {
-		n.calls.lookupOrAdd(key)
-	}
-	all := n.calls.all()
-	var next, own atomic.Int64
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(all)); i = next.Add(1) - 1 {
-				if n.resumeCall(all[i]) {
-					own.Add(1)
-				}
-			}
-		})
-	}
-	workers.Wait()
-	n.backlog.Store(false)
-	n.relaying.Store(true)
-	if n.floats != nil {
-		n.floats.Ready()
-	}
-	if own.Load() > 0 {
-		n.log.Info("calls taken up again", "calls", own.Load(), "after", n.clock().Sub(n.started))
-	}
-}
-
-// resumeCall folds what the backlog has of a call, and gives it its sockets if it is ours.
-func (n *Node) resumeCall(e *entry) (own bool) {
-	e.mu.Lock()
-	defer n.calls.release(e)
-	batch := e.arrived()
-	for _, in := range batch {
-		n.fold(e, in)
-	}
-	n.inherit(e, batch)
-	e.Routed() // here, and the end of the backlog has nothing to add
-	if !e.Call.Live() || !n.owners.keeps(e.Call.Owner) {
-		return false
-	}
-	n.route(e, false)
-	return n.owners.carries(e.Call.Owner)
-}
-
-// compare ends the calls whose entries left the stream while this node did not follow it: they ended without its hearing of it.
-func (n *Node) compare(ctx context.Context, from, to uint64) {
-	n.log.Warn("events were missed; comparing the calls with the stream", "from", from, "to", to)
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for ctx.Err() == nil {
-		keys, err := n.journal.Keys(ctx)
-		if err != nil {
-			n.log.Warn("cannot compare the calls with the stream; trying again", "err", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
-			continue
-		}
-		for _, e := range n.calls.all() {
-			if _, ok := keys[e.key]; ok || e.applied.Load() >= to {
-				continue
-			}
-			e.mu.Lock()
-			if !e.dead {
-				x := n.effects(ctx, e)
-				x.limit = time.Minute // nobody waits
-				e.Compare(x, to)
-			}
-			n.calls.release(e)
-		}
-		return
-	}
-}
 
 // ID is the name of the node.
 func (n *Node) ID() string { return n.id }

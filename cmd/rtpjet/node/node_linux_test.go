@@ -134,6 +134,21 @@ func (s *store) last() uint64 {
 	return stream.CachedInfo().State.LastSeq
 }
 
+// mark appends an event of a call that never was, and returns its sequence: what a node that has ended had sent off before it gave
+// up is in the stream by then.
+func (s *store) mark() uint64 {
+	s.t.Helper()
+	data, err := events.Encode(events.Envelope{Call: "a mark", Gen: 1, Node: "nobody", Event: events.Ended{Reason: events.ReasonDeleted}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	seq, err := s.log.Append(s.t.Context(), events.Key("a mark"), 0, data)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return seq
+}
+
 // events are all events of a call.
 func (s *store) events(id string) []events.Envelope { return eventsOf(s.t, s.log, id) }
 

@@ -22,7 +22,7 @@ func (o operators) Status(ctx context.Context) admin.Status { return Inspect(o.n
 // Why implements [admin.Server].
 func (o operators) Why(req admin.WhyRequest) admin.WhyReply {
 	n := o.n
-	r := admin.WhyReply{Now: n.now(), Timeouts: n.cfg.Timeouts}
+	r := admin.WhyReply{Now: n.calls.now(), Timeouts: n.cfg.Timeouts}
 	e := n.calls.acquire(req.Key, false)
 	if e == nil {
 		r.Unknown = true
@@ -42,7 +42,7 @@ func (o operators) Why(req admin.WhyRequest) admin.WhyReply {
 // Drain implements [admin.Server]. The lease says that the node is draining, too, for those who look.
 func (o operators) Drain(ctx context.Context, req admin.DrainRequest, answer func(admin.Reply)) {
 	n := o.n
-	n.draining.Store(req.On)
+	n.capacity.draining.Store(req.On)
 	n.floats.Drain(req.On)
 	uctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -76,7 +76,7 @@ func (o operators) stopWhenEmpty(ctx context.Context, deadline time.Duration) {
 		defer t.Stop()
 		over = t.C
 	}
-	for o.n.draining.Load() {
+	for o.n.capacity.draining.Load() {
 		if o.n.tally.own() == 0 {
 			o.n.log.Info("drained; the node ends")
 			o.n.peers.End(errEnded)
@@ -106,7 +106,7 @@ func (o operators) Takeover(ctx context.Context, req admin.TakeoverRequest) admi
 		if err := ctx.Err(); err != nil {
 			return admin.Reply{Calls: taken, Error: "not all calls could be taken over: " + err.Error()}
 		}
-		ok, err := n.takeOver(ctx, e, req.Node)
+		ok, err := n.calls.takeOver(ctx, e, req.Node)
 		if err != nil {
 			failed = err
 		}
@@ -123,21 +123,21 @@ func (o operators) Takeover(ctx context.Context, req admin.TakeoverRequest) admi
 }
 
 // takeOver takes over one call if it is owned by that node.
-func (n *Node) takeOver(ctx context.Context, e *entry, owner string) (taken bool, err error) {
+func (c *calls) takeOver(ctx context.Context, e *entry, owner string) (taken bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, ownTime)
 	defer cancel()
 	e.mu.Lock()
-	defer n.calls.release(e)
+	defer c.release(e)
 	for range 4 { // others may be at work on the same
 		if e.dead || !e.Call.Live() || e.Call.Owner != owner {
 			return taken, nil
 		}
-		err = transact.TakeOver(n.effects(ctx, e), n.id, transact.WhyAsked)
+		err = transact.TakeOver(c.effects(ctx, e), c.node, transact.WhyAsked)
 		if err == nil {
-			n.bring(e)
+			c.bring(e)
 			return true, nil
 		}
-		if cerr := n.catchUp(ctx, e); cerr != nil {
+		if cerr := c.catchUp(ctx, e); cerr != nil {
 			return false, cerr
 		}
 	}

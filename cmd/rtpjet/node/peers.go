@@ -26,7 +26,7 @@ var _ peers.Host = peerHost{}
 // Load implements [peers.Host].
 func (h peerHost) Load() peers.Load {
 	return peers.Load{
-		Calls: h.n.tally.own(), Room: h.n.room(), Draining: h.n.draining.Load(), Unlogged: h.n.cfg.ServeUnlogged && h.n.journal.away.Load() != 0,
+		Calls: h.n.tally.own(), Room: h.n.capacity.room(), Draining: h.n.capacity.draining.Load(), Unlogged: h.n.cfg.ServeUnlogged && h.n.journal.away.Load() != 0,
 	}
 }
 
@@ -37,14 +37,14 @@ func (h peerHost) Reserve(r peers.Reservation, until int64) ([]netip.AddrPort, e
 	}
 	ports, err := h.n.engine.Reserve(r.Bind, r.Num)
 	if err == nil {
-		h.n.uncertain.add(r.Key, ports, until)
+		h.n.calls.uncertain.add(r.Key, ports, until)
 	}
 	return ports, err
 }
 
 // Release implements [peers.Host].
 func (h peerHost) Release(key string, ports []netip.AddrPort) {
-	h.n.engine.Release(h.n.uncertain.remove(key, ports)...)
+	h.n.engine.Release(h.n.calls.uncertain.remove(key, ports)...)
 }
 
 // Stats implements [peers.Host].
@@ -52,7 +52,7 @@ func (h peerHost) Stats(local netip.AddrPort) (plan.Stats, bool) { return h.n.en
 
 // Deliver implements [peers.Host]. Before the backlog is folded, an event has to wait for its turn.
 func (h peerHost) Deliver(e peers.Event, inEffect func()) {
-	if !h.n.relaying.Load() {
+	if !h.n.calls.relaying.Load() {
 		return
 	}
 	calls := h.n.calls

@@ -61,7 +61,7 @@ func (r *regionState) promise(ctx context.Context, name, by string) (refusal str
 	p.mu.Unlock()
 	known := r.known()
 	_, err = r.record(ctx, name, func(have regions.Record) (regions.Record, error) {
-		want, why := regions.Promise(have, by, lost, known, r.n.now())
+		want, why := regions.Promise(have, by, lost, known, r.n.calls.now())
 		refusal = why
 		return want, nil
 	})
@@ -86,7 +86,7 @@ func (r *regionState) adopt(ctx context.Context, req admin.AdoptRequest) (calls 
 	}
 	p.adopting.Lock() // two at once would be in each other's way
 	defer p.adopting.Unlock()
-	asked := r.n.now()
+	asked := r.n.calls.now()
 	if err := r.promises(ctx, req); err != nil {
 		return 0, err
 	}
@@ -95,7 +95,7 @@ func (r *regionState) adopt(ctx context.Context, req admin.AdoptRequest) (calls 
 		return 0, fmt.Errorf("read the mirror of region %s: %w", req.Region, err)
 	}
 	rec, err := r.record(ctx, req.Region, func(have regions.Record) (regions.Record, error) {
-		want, why := regions.Take(have, r.cfg.Region, entries.Last, asked, r.n.now())
+		want, why := regions.Take(have, r.cfg.Region, entries.Last, asked, r.n.calls.now())
 		if why != "" {
 			return have, errors.New(why)
 		}
@@ -266,7 +266,7 @@ func (r *regionState) adoptCall(ctx context.Context, rec regions.Record, key str
 	e := n.calls.acquire(key, true)
 	defer n.calls.release(e)
 	for range 6 { // others may be at work on the same
-		if cerr := n.catchUp(ctx, e); cerr != nil {
+		if cerr := n.calls.catchUp(ctx, e); cerr != nil {
 			return out, cerr
 		}
 		c := &e.Call
@@ -277,7 +277,7 @@ func (r *regionState) adoptCall(ctx context.Context, rec regions.Record, key str
 				return out, err
 			}
 		case regions.Rehome:
-			err = transact.TakeOver(n.effects(ctx, e), n.id, "region "+rec.Region+" adopted")
+			err = transact.TakeOver(n.calls.effects(ctx, e), n.id, "region "+rec.Region+" adopted")
 		case regions.Settled:
 			return out, nil
 		}
@@ -288,7 +288,7 @@ func (r *regionState) adoptCall(ctx context.Context, rec regions.Record, key str
 // obey ends the calls of this region that another one has adopted while this one was lost, and tells it so.
 func (r *regionState) obey(ctx context.Context, f regions.Fence) {
 	n := r.n
-	if n.backlog.Load() {
+	if n.calls.backlog.Load() {
 		return // they are not known yet; the next greeting comes
 	}
 	for was := r.fence.Load(); (was == nil || was.Seq < f.Seq) && !r.fence.CompareAndSwap(was, &f); was = r.fence.Load() {
@@ -305,7 +305,7 @@ func (r *regionState) obey(ctx context.Context, f regions.Fence) {
 	for _, e := range n.calls.all() {
 		e.mu.Lock()
 		if c := &e.Call; !e.dead && c.Live() && f.Ends(c.First, mirrored) && (n.owners.carries(c.Owner) || n.endsFor(e)) {
-			if err := n.own(ctx, e, events.Ended{Reason: events.ReasonAdopted}); err != nil && e.Call.Live() {
+			if err := n.calls.own(ctx, e, events.Ended{Reason: events.ReasonAdopted}); err != nil && e.Call.Live() {
 				left++
 			}
 		} else if !e.dead && c.Live() && f.Ends(c.First, mirrored) {
@@ -358,7 +358,7 @@ func (r *regionState) serveReturned(ctx context.Context, m embed.Msg) {
 		return
 	}
 	_, err := r.record(ctx, ret.Region, func(have regions.Record) (regions.Record, error) {
-		want := regions.Return(have, ret.Instance, ret.Term, r.n.now())
+		want := regions.Return(have, ret.Instance, ret.Term, r.n.calls.now())
 		if want != have {
 			r.log.Info("a region that was adopted is back, and has ended what was adopted", "region", ret.Region)
 		}

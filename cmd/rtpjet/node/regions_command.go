@@ -159,7 +159,7 @@ func (r *regionState) forward(ctx context.Context, l RegionLog, m *ngserver.Mess
 		left = time.Until(until)
 	}
 	head, err := json.Marshal(forwarded{
-		Via: r.qualified(), Cookie: m.Cookie, Source: m.Source, LeftMS: left.Milliseconds(), At: r.n.now(), IfKnown: ifKnown,
+		Via: r.qualified(), Cookie: m.Cookie, Source: m.Source, LeftMS: left.Milliseconds(), At: r.n.calls.now(), IfKnown: ifKnown,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("forward a command: %w", err)
@@ -174,7 +174,7 @@ func (r *regionState) forward(ctx context.Context, l RegionLog, m *ngserver.Mess
 // askAll asks all regions that can be reached whether they know a call that nobody here knows: what began there a moment ago is
 // not in the mirror yet. ok is false if none does.
 func (r *regionState) askAll(ctx context.Context, m *ngserver.Message, key string) (reply ng.Reply, ok bool) {
-	if r.n.knows(ctx, key, m.CallID) {
+	if r.n.calls.knows(ctx, key, m.CallID) {
 		return reply, false
 	}
 	answers := make(chan []byte, len(r.peers))
@@ -202,12 +202,12 @@ func (r *regionState) askAll(ctx context.Context, m *ngserver.Message, key strin
 }
 
 // knows tells whether the log of this region has ever had a call, as far as it still does. The projection may be a moment old.
-func (n *Node) knows(ctx context.Context, key, callID string) bool {
-	e := n.calls.acquire(key, true)
-	defer n.calls.release(e)
+func (c *calls) knows(ctx context.Context, key, callID string) bool {
+	e := c.acquire(key, true)
+	defer c.release(e)
 	if e.Call.Gen == 0 {
-		if err := n.catchUp(ctx, e); err != nil {
-			n.log.Warn("cannot read the event log", "call-id", callID, "err", err)
+		if err := c.catchUp(ctx, e); err != nil {
+			c.log.Warn("cannot read the event log", "call-id", callID, "err", err)
 			return true // it may know it, and another region is not asked on a guess
 		}
 	}
@@ -233,11 +233,11 @@ func (r *regionState) serveCommand(ctx context.Context, m embed.Msg) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(head.LeftMS)*time.Millisecond)
 	defer cancel()
-	if head.IfKnown && !r.n.lives(ctx, msg) {
+	if head.IfKnown && !r.n.calls.lives(ctx, msg) {
 		_ = m.Respond([]byte{answerUnknown})
 		return
 	}
-	reply := r.n.Handle(ctx, msg)
+	reply := r.n.commands.Handle(ctx, msg)
 	_ = m.Respond(reply.Append([]byte{answerReply}, msg.Encoding)) // who asked gives up by himself
 }
 
@@ -254,7 +254,7 @@ func (r *regionState) sentAgo(head forwarded) int64 {
 	if s.SilentMS < 0 {
 		return 0 // never heard
 	}
-	return (r.n.now()-head.At)/1000 + s.SkewMS
+	return (r.n.calls.now()-head.At)/1000 + s.SkewMS
 }
 
 // parseForwarded reads what forward sends.
@@ -282,12 +282,12 @@ func parseForwarded(data []byte, now time.Time, templates ng.Templates) (*ngserv
 }
 
 // lives tells whether a call exists in this region.
-func (n *Node) lives(ctx context.Context, m *ngserver.Message) bool {
-	e := n.acquireLive(ctx, m.CallID)
+func (c *calls) lives(ctx context.Context, m *ngserver.Message) bool {
+	e := c.acquireLive(ctx, m.CallID)
 	if e == nil {
 		return false
 	}
-	n.calls.release(e)
+	c.release(e)
 	return true
 }
 

@@ -14,7 +14,7 @@ import (
 	"rtpjet/ngserver/ng"
 	"rtpjet/projection/history/historytest"
 	"rtpjet/projection/regions"
-	"rtpjet/projection/replica"
+	"rtpjet/projection/transact"
 )
 
 // far is a region whose log and mirror are there, and that answers commands as answer does.
@@ -67,13 +67,13 @@ func farCall(t *testing.T, command string, reachable bool, answer func([]byte) (
 	}
 	n := &Node{id: "n1", log: slog.New(slog.DiscardHandler), clock: time.Now}
 	n.owners = &owners{self: "n1"}
-	n.calls = newRegistry(&replica.Node{Carries: n.owners.carries}, n.fold, n.bring)
-	n.settings.MaxReply = ngserver.MaxReply
 	codec, err := newCodec(n.log, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.journal = &eventLog{codec: codec, clock: n.clock, unlogged: &n.unlogged}
+	n.calls = newCalls(n)
+	n.commands = &commands{calls: n.calls, level: n.levelNow, settings: transact.Settings{MaxReply: ngserver.MaxReply}}
 	n.regions = newRegionState(n, Config{Region: "eu", InstanceID: "eu1", Regions: []Region{{Name: "us"}}})
 	p := n.regions.peers[0]
 	p.log = f
@@ -84,7 +84,7 @@ func farCall(t *testing.T, command string, reachable bool, answer func([]byte) (
 	p.index.complete()
 	if reachable {
 		now := n.regions.now()
-		p.link.Heard(regions.Hello{Region: "us", Instance: "us1", Node: "n9", Format: events.Version, Ready: true, At: n.now()}, now, now, n.now())
+		p.link.Heard(regions.Hello{Region: "us", Instance: "us1", Node: "n9", Format: events.Version, Ready: true, At: n.calls.now()}, now, now, n.calls.now())
 	}
 	return n.regions, f
 }

@@ -41,7 +41,7 @@ func (r *regionState) greetOnce(ctx context.Context, p *regionPeer, l RegionLog)
 	}
 	p.mu.Lock()
 	if err == nil {
-		p.link.Heard(h, sent, r.now(), r.n.now())
+		p.link.Heard(h, sent, r.now(), r.n.calls.now())
 	}
 	s := p.link.Status(r.now())
 	// NATS mirrors whatever is at the addresses of a region.
@@ -138,7 +138,7 @@ func (r *regionState) excuse(ctx context.Context, p *regionPeer) {
 	}
 	_, err := r.record(ctx, p.Name, func(rec regions.Record) (regions.Record, error) {
 		if rec.State == regions.Promised {
-			rec.State, rec.By, rec.At = "", "", r.n.now()
+			rec.State, rec.By, rec.At = "", "", r.n.calls.now()
 		}
 		return rec, nil
 	})
@@ -150,7 +150,7 @@ func (r *regionState) excuse(ctx context.Context, p *regionPeer) {
 // hello is what this node says of its region.
 func (r *regionState) hello() regions.Hello {
 	h := regions.Hello{
-		Region: r.cfg.Region, Instance: r.cfg.Instance, Node: r.n.id, Format: r.cfg.Format, At: r.n.now(), Head: r.n.journal.followed.Load(),
+		Region: r.cfg.Region, Instance: r.cfg.Instance, Node: r.n.id, Format: r.cfg.Format, At: r.n.calls.now(), Head: r.n.journal.followed.Load(),
 		Ready: r.n.stage.Load() == stageServing,
 	}
 	h.Level, _ = r.n.peers.Level()

@@ -42,7 +42,7 @@ func (r *regionState) fromMirror(ctx context.Context, p *regionPeer, m *ngserver
 		reply := ng.Warning(fmt.Sprintf("This is from the mirror of region %s, %s: %s", p.Name, ageText(age), why))
 		reply.Str("region", p.Name)
 		reply.Int("mirror age", max(age, 0)/1000)
-		report.Query(reply.Object, c, m.Request, func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }, r.n.reportEnv())
+		report.Query(reply.Object, c, m.Request, func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }, report.Env{})
 		return reply
 	case !absent:
 		return r.refuseFor(p, m, why)
@@ -71,13 +71,13 @@ func ageText(ms int64) string {
 // appendFrom decides a command on the mirror and appends the event to the stream of the home, none of whose nodes answers.
 func (r *regionState) appendFrom(ctx context.Context, p *regionPeer, l RegionLog, m *ngserver.Message, c *projection.Call) ng.Reply {
 	fx := &mirrorEffects{r: r, ctx: ctx, p: p, l: l, call: c}
-	set := r.n.commandSettings()
+	set := r.n.commands.settingsNow()
 	set.Node = r.qualified()
 	msg := transact.Message{
 		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw, Received: m.Received.UnixMicro(),
 		Via: r.qualified(),
 	}
-	res, ok := transact.Execute(fx, set, msg, r.n.reportEnv())
+	res, ok := transact.Execute(fx, set, msg, report.Env{})
 	if !ok {
 		return r.refuseFor(p, m, "the command needs a node of that region")
 	}
@@ -105,7 +105,7 @@ type mirrorEffects struct {
 var _ transact.Effects = (*mirrorEffects)(nil)
 
 // Now implements [transact.Effects].
-func (x *mirrorEffects) Now() int64 { return x.r.n.now() }
+func (x *mirrorEffects) Now() int64 { return x.r.n.calls.now() }
 
 // Call implements [transact.Effects].
 func (x *mirrorEffects) Call() *projection.Call { return x.call }
@@ -181,7 +181,7 @@ func (x *mirrorEffects) Release(string, []netip.AddrPort) {}
 func (x *mirrorEffects) Hold(string, []netip.AddrPort) {}
 
 // Random implements [transact.Effects].
-func (x *mirrorEffects) Random(n int) []byte { return (&effects{n: x.r.n}).Random(n) }
+func (x *mirrorEffects) Random(n int) []byte { return randomBytes(n) }
 
 // Stats implements [transact.Effects].
 func (x *mirrorEffects) Stats() func(netip.AddrPort) (plan.Stats, bool) {

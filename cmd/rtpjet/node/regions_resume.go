@@ -21,7 +21,7 @@ func (r *regionState) resume(ctx context.Context, p *regionPeer, l RegionLog) er
 		r.mu.Lock()
 		rec := r.records[p.Name].Record
 		r.mu.Unlock()
-		old := r.n.now()-rec.At > resumeEvery.Microseconds()
+		old := r.n.calls.now()-rec.At > resumeEvery.Microseconds()
 		if !rec.Unfinished(r.cfg.Region) || !old || !r.n.journal.Archiving() {
 			continue
 		}
@@ -80,6 +80,6 @@ func (r *regionState) endCopy(ctx context.Context, region string, in embed.Entry
 			return
 		}
 		n.log.Info("an adopted call had ended where it was adopted from", "call-id", e.Call.ID, "region", region, "reason", end.Reason)
-		_ = n.own(ctx, e, events.Ended{Reason: end.Reason, Until: cmp.Or(end.Until, env.At)}) // else its timers end it
+		_ = n.calls.own(ctx, e, events.Ended{Reason: end.Reason, Until: cmp.Or(end.Until, env.At)}) // else its timers end it
 	}()
 }

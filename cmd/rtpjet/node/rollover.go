@@ -16,20 +16,20 @@ type source struct {
 
 // rollOver makes events of how far the sources of encrypted streams have come, so that a restart or another node can go on
 // decrypting and encrypting (docs/decisions/10-learned-state.md).
-func (n *Node) rollOver(ctx context.Context) error {
-	return takeReports(ctx, n.engine.Crossed(), func(x plan.Crossed) source { return source{x.Local, x.Out, x.SSRC} }, n.rolledOver)
+func (r reports) rollOver(ctx context.Context) error {
+	return takeReports(ctx, r.engine.Crossed(), func(x plan.Crossed) source { return source{x.Local, x.Out, x.SSRC} }, r.rolledOver)
 }
 
 // rolledOver returns false if it has to be tried again.
-func (n *Node) rolledOver(ctx context.Context, x plan.Crossed) bool {
-	e := n.calls.acquire(x.Call, false)
+func (r reports) rolledOver(ctx context.Context, x plan.Crossed) bool {
+	e := r.acquire(x.Call, false)
 	if e == nil {
 		return true
 	}
-	defer n.calls.release(e)
-	if !e.Call.Live() || !n.owners.carries(e.Call.Owner) {
+	defer r.release(e)
+	if !e.Call.Live() || !r.owners.carries(e.Call.Owner) {
 		return true
 	}
 	ev, ok := e.Call.RolledOver(x)
-	return !ok || n.own(ctx, e, ev) == nil
+	return !ok || r.own(ctx, e, ev) == nil
 }

@@ -261,7 +261,7 @@ func TestSealKeyChanged(t *testing.T) {
 	c := n.placeSecure("sealed", "AEAD_AES_128_GCM", 28)
 	c.talk()
 	n.stop()
-	last := s.last()
+	last := s.mark()
 	if err := failToStart(t, s, keyed("some other key")); err == nil || !strings.Contains(err.Error(), "--cluster-key-file") {
 		t.Errorf("with another key: %v", err)
 	}

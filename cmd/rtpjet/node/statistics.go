@@ -8,19 +8,14 @@ import (
 
 	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/ngserver"
-	"rtpjet/ngserver/ng"
 	"rtpjet/ngserver/report"
 	"rtpjet/relay"
 	"rtpjet/relay/plan"
 )
 
-func (n *Node) reportEnv() report.Env { return report.Env{} }
-
-// statistics answers the command of that name.
-func (n *Node) statistics() ng.Reply {
-	reply := ng.OK()
-	report.Statistics(reply.Object, n.report(n.countCalls(), n.engine.Totals(), n.server.Stats()))
-	return reply
+// snapshot is what the command "statistics" tells.
+func (n *Node) snapshot() report.Snapshot {
+	return n.report(n.countCalls(), n.engine.Totals(), n.server.Stats())
 }
 
 // report is what statistics and metrics have in common, from the state and the counters of the moment.

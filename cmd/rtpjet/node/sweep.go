@@ -59,18 +59,26 @@ func (n *Node) sweep(ctx context.Context, start <-chan struct{}) error {
 		totals := n.engine.Totals()
 		n.rate.measure(n.clock(), totals.In)
 		n.rateOut.measure(n.clock(), totals.Out)
-		retry := n.retry.take()
-		r := round{below: n.journal.followed.Load() + 1, stats: n.engine.Stats}
-		for _, e := range n.calls.all() {
-			if ctx.Err() != nil {
-				return nil
-			}
-			_, again := retry[e.key]
-			n.sweepCall(ctx, e, again, &r)
-		}
-		n.retire(ctx, &r)
-		n.settle(ctx)
+		sweeper{n.calls}.sweep(ctx)
 	}
+}
+
+// sweeper does once a second what time asks for: of calls, and of what was given for calls and may not be needed.
+type sweeper struct{ *calls }
+
+// sweep looks at each call once.
+func (s sweeper) sweep(ctx context.Context) {
+	retry := s.retry.take()
+	r := round{below: s.journal.followed.Load() + 1, stats: s.engine.Stats}
+	for _, e := range s.all() {
+		if ctx.Err() != nil {
+			return
+		}
+		_, again := retry[e.key]
+		s.sweepCall(ctx, e, again, &r)
+	}
+	s.retire(ctx, &r)
+	s.settle(ctx)
 }
 
 // round is what one sweep has found out.
@@ -96,11 +104,11 @@ func (r *round) keep(first uint64) {
 	}
 }
 
-func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
+func (s sweeper) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 	if !e.mu.TryLock() {
 		r.keep(e.first.Load())
 		if again {
-			n.retry.add(e.key)
+			s.retry.add(e.key)
 		}
 		return // a command is at work on it; the next sweep will do
 	}
@@ -108,26 +116,26 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 		e.mu.Unlock()
 		return
 	}
-	defer n.calls.release(e)
-	now := n.now()
+	defer s.release(e)
+	now := s.now()
 	if e.Over(now) {
 		r.over = append(r.over, over{e, e.Call.ID, e.Call.Seq})
 		return
 	}
 	r.keep(e.first.Load())
-	if again && e.Call.Live() && n.owners.keeps(e.Call.Owner) {
-		n.route(e, false)
+	if again && e.Call.Live() && s.owners.keeps(e.Call.Owner) {
+		s.route(e, false)
 	}
 	if !e.Call.Live() || r.logAway {
 		return
 	}
-	care := n.care(e, r)
+	care := s.care(e, r)
 	ev := e.Due(now, care)
 	if ev == nil {
 		return
 	}
-	n.tellDue(e, ev, care, r)
-	err := n.own(ctx, e, ev)
+	s.tellDue(e, ev, care, r)
+	err := s.own(ctx, e, ev)
 	r.logAway = err != nil && !errors.Is(err, transact.ErrConflict)
 }
 
@@ -136,69 +144,44 @@ func (n *Node) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 const maxSilences = 500
 
 // care is how a locked call that lives is looked after here.
-func (n *Node) care(e *entry, r *round) replica.Care {
+func (s sweeper) care(e *entry, r *round) replica.Care {
 	owner := e.Call.Owner
 	switch {
-	case n.owners.carries(owner):
+	case s.owners.carries(owner):
 		return replica.Care{
-			Carried: true, Since: n.owners.of(owner).since(), Counting: n.started.UnixMicro(), Stats: r.stats, Silences: r.silent < maxSilences,
+			Carried: true, Since: s.owners.of(owner).since(), Counting: s.began, Stats: r.stats, Silences: r.silent < maxSilences,
 		}
-	case n.peers == nil:
+	case s.peers == nil:
 		return replica.Care{}
 	}
-	gone, ok := n.owners.of(owner).caretaker(e.key)
+	gone, ok := s.owners.of(owner).caretaker(e.key)
 	return replica.Care{Caretaker: ok, Gone: gone.Microseconds()}
 }
 
 // tellDue notes what a sweep writes of a call.
-func (n *Node) tellDue(e *entry, ev events.Event, care replica.Care, r *round) {
+func (s sweeper) tellDue(e *entry, ev events.Event, care replica.Care, r *round) {
 	switch ev := ev.(type) {
 	case events.LegSilent:
 		r.silent++
-		n.log.Info("a party is silent", "call-id", e.Call.ID, "tag", ev.Tag, "media", ev.Media, "packets before", ev.Packets)
+		s.log.Info("a party is silent", "call-id", e.Call.ID, "tag", ev.Tag, "media", ev.Media, "packets before", ev.Packets)
 	case events.Ended:
 		if ev.Reason == events.ReasonOrphaned {
 			gone := time.Duration(care.Gone) * time.Microsecond
-			n.log.Warn("ending a call whose owner is gone", "call-id", e.Call.ID, "owner", e.Call.Owner, "gone for", gone.Round(time.Second))
+			s.log.Warn("ending a call whose owner is gone", "call-id", e.Call.ID, "owner", e.Call.Owner, "gone for", gone.Round(time.Second))
 		}
 	}
-}
-
-// own appends an event that no command caused to a locked call. If it cannot be written now, the caller tries again later.
-func (n *Node) own(ctx context.Context, e *entry, ev events.Event) error {
-	parent := ctx
-	ctx, cancel := context.WithTimeout(ctx, ownTime)
-	defer cancel()
-	var err error
-	if end, ok := ev.(events.Ended); ok {
-		err = transact.End(n.effects(ctx, e), n.id, end)
-	} else {
-		err = n.effects(ctx, e).Append(events.Envelope{Call: e.Call.ID, Gen: e.Call.Gen, Node: n.id, At: n.now(), Event: ev})
-	}
-	switch {
-	case err == nil:
-	case errors.Is(err, transact.ErrConflict):
-		if err := n.catchUp(ctx, e); err != nil {
-			n.log.Warn("cannot read the event log", "call-id", e.Call.ID, "err", err)
-		}
-	case parent.Err() == nil:
-		n.log.Warn("the event log does not take an event; trying again", "call-id", e.Call.ID,
-			"event", events.KindOf(ev), "err", err)
-	}
-	n.bring(e)
-	return err
 }
 
 // retire removes ended calls from the stream of live calls, once they are in the archive, and from memory. What stands
 // before the first event of any other call goes at once; behind a long call each has to be removed by itself. What cannot be
 // done now is done by a later sweep. Of several nodes, the one that archives cleans the stream up.
-func (n *Node) retire(ctx context.Context, r *round) {
+func (s sweeper) retire(ctx context.Context, r *round) {
 	if len(r.over) == 0 {
 		return
 	}
-	if !n.journal.Archiving() {
+	if !s.journal.Archiving() {
 		for _, o := range r.over {
-			n.forgetOver(o)
+			s.forgetOver(o)
 		}
 		return
 	}
@@ -209,28 +192,28 @@ func (n *Node) retire(ctx context.Context, r *round) {
 		last = max(last, o.last)
 	}
 	r.below = min(r.below, last+1)
-	if err := n.journal.Trim(ctx, r.below); err != nil {
-		n.log.Warn("cannot remove ended calls from the log; trying again", "err", err)
+	if err := s.journal.Trim(ctx, r.below); err != nil {
+		s.log.Warn("cannot remove ended calls from the log; trying again", "err", err)
 		return
 	}
 	for _, o := range r.over {
 		if o.last >= r.below {
-			if err := n.journal.Retire(ctx, o.e.key, o.last); err != nil {
-				n.log.Warn("cannot remove an ended call from the log; trying again", "call-id", o.id, "err", err)
+			if err := s.journal.Retire(ctx, o.e.key, o.last); err != nil {
+				s.log.Warn("cannot remove an ended call from the log; trying again", "call-id", o.id, "err", err)
 				return
 			}
 		}
-		n.forgetOver(o)
+		s.forgetOver(o)
 	}
 }
 
 // forgetOver removes an ended call from memory, unless it has come back.
-func (n *Node) forgetOver(o over) {
+func (s sweeper) forgetOver(o over) {
 	o.e.mu.Lock()
-	if !o.e.dead && o.e.Forgettable(o.last, n.journal.followed.Load()) {
-		n.calls.forget(o.e)
+	if !o.e.dead && o.e.Forgettable(o.last, s.journal.followed.Load()) {
+		s.forget(o.e)
 	}
-	n.calls.release(o.e)
+	s.release(o.e)
 }
 
 // retireTime bounds the work of one sweep on ended calls.

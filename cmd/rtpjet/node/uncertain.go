@@ -57,24 +57,24 @@ func (u *uncertain) settled(key string, now int64) (free []netip.AddrPort) {
 
 // settle asks the log about the decisions whose time is over, and gives back the sockets that no event names. While the log
 // does not answer, they wait.
-func (n *Node) settle(ctx context.Context) {
-	now := n.now()
-	for _, key := range n.uncertain.due(now) {
-		if !n.settleOne(ctx, key, now) {
+func (s sweeper) settle(ctx context.Context) {
+	now := s.now()
+	for _, key := range s.uncertain.due(now) {
+		if !s.settleOne(ctx, key, now) {
 			return
 		}
 	}
 }
 
-func (n *Node) settleOne(ctx context.Context, key string, now int64) bool {
+func (s sweeper) settleOne(ctx context.Context, key string, now int64) bool {
 	ctx, cancel := context.WithTimeout(ctx, ownTime)
 	defer cancel()
-	e := n.calls.acquire(key, true)
-	defer n.calls.release(e)
-	if err := n.catchUp(ctx, e); err != nil {
+	e := s.acquire(key, true)
+	defer s.release(e)
+	if err := s.catchUp(ctx, e); err != nil {
 		return false
 	}
-	n.bring(e) // what the log named is adopted now
-	n.engine.Release(n.uncertain.settled(key, now)...)
+	s.bring(e) // what the log named is adopted now
+	s.engine.Release(s.uncertain.settled(key, now)...)
 	return true
 }
