@@ -206,6 +206,7 @@ func (k *Keeper) read(wait func() error, up chan<- started) {
 		case r.Moved != nil:
 			k.mu.Lock()
 			if c := k.moves[r.Moved.ID]; c != nil {
+				delete(k.moves, r.Moved.ID) // c has room for one answer
 				c <- *r.Moved
 			}
 			k.mu.Unlock()
