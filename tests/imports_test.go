@@ -98,17 +98,21 @@ var arrows = map[string]rule{
 	"cmd/rtpjet/node/peers": {own: []string{
 		"cmd/rtpjet/admin", "cmd/rtpjet/version", "embed", "events", "projection/members", "projection/transact", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup"}},
+	"cmd/rtpjet/node/regions": {own: []string{
+		"embed", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection", "projection/members", "projection/regions", "projection/transact",
+		"relay/plan",
+	}, foreign: []string{"golang.org/x/sync/errgroup"}},
 	"cmd/rtpjet/node/view": {own: []string{
 		"cmd/rtpjet/admin", "cmd/rtpjet/web", "embed", "events", "projection", "projection/history", "projection/members", "projection/pages",
 		"relay/plan",
 	}},
 	"cmd/rtpjet/node": {own: []string{
 		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node/floats", "cmd/rtpjet/node/peers",
-		"cmd/rtpjet/version", "embed", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection", "projection/members",
-		"projection/regions", "projection/replica", "projection/transact", "relay", "relay/plan",
+		"cmd/rtpjet/node/regions", "cmd/rtpjet/version", "embed", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection",
+		"projection/members", "projection/regions", "projection/replica", "projection/transact", "relay", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup", "golang.org/x/time/rate"}},
 	"cmd/rtpjet/app": {own: []string{
-		"cmd/rtpjet/config", "cmd/rtpjet/httpd", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node",
+		"cmd/rtpjet/config", "cmd/rtpjet/httpd", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node", "cmd/rtpjet/node/regions",
 		"cmd/rtpjet/node/view", "cmd/rtpjet/web", "embed", "embed/server", "events", "projection", "relay",
 	}, foreign: []string{"github.com/nats-io/nats.go", "github.com/prometheus/client_golang/prometheus/promhttp"}},
 

@@ -1,5 +1,5 @@
 // Package regions says what a region knows of the others, which of them carries a call, and what it takes to make the calls
-// of a lost region one's own. It is pure: who asks the other regions, and when, is cmd/rtpjet/node's business.
+// of a lost region one's own. It is pure: who asks the other regions, and when, is the business of cmd/rtpjet/node/regions.
 //
 // A call has a home, the region whose stream has its events. A command that arrives elsewhere is carried out by the home, by
 // one request there ([Decide]); while no node of the home answers, it is answered from the mirror, as far as that goes.

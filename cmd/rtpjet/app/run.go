@@ -23,6 +23,7 @@ import (
 	"rtpjet/cmd/rtpjet/keeper"
 	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/cmd/rtpjet/node"
+	"rtpjet/cmd/rtpjet/node/regions"
 	"rtpjet/cmd/rtpjet/node/view"
 	"rtpjet/embed"
 	"rtpjet/embed/server"
@@ -196,7 +197,7 @@ func watch(ctx context.Context, page *view.View, served <-chan struct{}) (end fu
 }
 
 // regionServer is where other regions ask this one; nil if there are none.
-func regionServer(c *config.Config, journal *embed.Log) node.RegionServer {
+func regionServer(c *config.Config, journal *embed.Log) regions.Server {
 	if c.RegionListen == "" && len(c.RegionPeers) == 0 {
 		return nil
 	}
@@ -204,10 +205,10 @@ func regionServer(c *config.Config, journal *embed.Log) node.RegionServer {
 }
 
 // otherRegions are those of the configuration.
-func otherRegions(c *config.Config, ns *server.Server, log *slog.Logger) []node.Region {
-	var out []node.Region
+func otherRegions(c *config.Config, ns *server.Server, log *slog.Logger) []regions.Region {
+	var out []regions.Region
 	for _, p := range c.RegionPeers {
-		out = append(out, node.Region{Name: p.Name, Open: func(ctx context.Context) (node.RegionLog, error) {
+		out = append(out, regions.Region{Name: p.Name, Open: func(ctx context.Context) (regions.Log, error) {
 			return openRegion(ctx, c, ns, p.Name, log)
 		}, Why: func() string {
 			_, why := ns.RegionLink(p.Name)
@@ -229,7 +230,7 @@ func (m regionMirror) Close() {
 	m.nc.Close()
 }
 
-func openRegion(ctx context.Context, c *config.Config, ns *server.Server, name string, log *slog.Logger) (node.RegionLog, error) {
+func openRegion(ctx context.Context, c *config.Config, ns *server.Server, name string, log *slog.Logger) (regions.Log, error) {
 	nc, err := ns.ConnectRegion(name)
 	if err != nil {
 		return nil, err

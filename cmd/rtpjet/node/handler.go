@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"rtpjet/cmd/rtpjet/metrics"
+	"rtpjet/cmd/rtpjet/node/regions"
 	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/ngserver/report"
@@ -16,7 +17,7 @@ import (
 // commands answers NG commands. It is safe for concurrent use.
 type commands struct {
 	*calls
-	regions    *regionState // nil: there are none
+	regions    *regions.Driver // nil: there are none
 	counters   *metrics.Counters
 	settings   transact.Settings      // but for the level
 	level      func() int             // of events that may be written at the moment
@@ -25,7 +26,7 @@ type commands struct {
 
 // Handle answers one NG command: here, or as the region answers that has its call.
 func (c *commands) Handle(ctx context.Context, m *ngserver.Message) ng.Reply {
-	if reply, ok := c.regions.elsewhere(ctx, m); ok {
+	if reply, ok := c.regions.Forward(ctx, m); ok {
 		return reply
 	}
 	if len(m.Unknown) > 0 {

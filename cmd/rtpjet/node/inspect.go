@@ -30,7 +30,7 @@ func (i Inspector) State() admin.Status {
 	}
 	s.Writes, s.WritesFor = n.level()
 	s.Floats = n.floats.Status()
-	s.Regions = n.regions.status()
+	s.Regions = n.regions.Status()
 	if n.peers != nil {
 		s.Epoch, s.Peers = n.peers.Epoch(), n.peers.Peers()
 	}

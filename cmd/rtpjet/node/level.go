@@ -1,9 +1,6 @@
 package node
 
-import (
-	"rtpjet/events"
-	"rtpjet/projection/regions"
-)
+import "rtpjet/events"
 
 // level is what level of events this node may write: what all who read them understand. who says whom it is due to, for people;
 // empty: to nobody, it is all that this build knows.
@@ -15,7 +12,7 @@ func (n *Node) level() (level int, who string) {
 	if who != "" {
 		who = "node " + who
 	}
-	if l, region := n.regions.level(level); region != "" {
+	if l, region := n.regions.Level(level); region != "" {
 		level, who = l, "region "+region
 	}
 	return level, who
@@ -37,29 +34,4 @@ func (n *Node) tellLevel() {
 	case before != 0:
 		n.log.Info("events are written as this build has them", "level", level)
 	}
-}
-
-// level is what may be written when this region reads own; who is the region that reads less.
-func (r *regionState) level(own int) (level int, who string) {
-	if r == nil {
-		return own, ""
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	peers := make([]string, len(r.peers))
-	for i, p := range r.peers {
-		peers[i] = p.Name
-	}
-	records := make([]regions.Record, 0, len(r.records))
-	for _, rec := range r.records {
-		records = append(records, rec.Record)
-	}
-	return regions.Level(own, peers, r.greeted, records)
-}
-
-// said notes what level of events a region says that it reads.
-func (r *regionState) said(region string, level int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.greeted[region] = level
 }

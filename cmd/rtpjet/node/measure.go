@@ -37,7 +37,7 @@ func (i Inspector) Measure(ctx context.Context) *metrics.Snapshot {
 	}
 	if n.peers != nil {
 		s.Leases, s.Peers = measureNodes(n.peers, n.calls.now())
-		s.Regions = n.regions.measure()
+		s.Regions = measureRegions(n.regions)
 	}
 	return s
 }
@@ -79,17 +79,6 @@ func measureNodes(p *peers.Membership, wall int64) (leases []metrics.Lease, hear
 		})
 	}
 	return leases, heard
-}
-
-// measure is how the other regions are.
-func (r *regionState) measure() (out []metrics.Region) {
-	for _, s := range r.status() {
-		out = append(out, metrics.Region{
-			Name: s.Region, State: s.State, Age: time.Duration(s.AgeMS) * time.Millisecond, Lag: s.Lag, RTT: time.Duration(s.RTTMS * float64(time.Millisecond)),
-			Skew: time.Duration(s.SkewMS) * time.Millisecond, Calls: s.Calls, Cuts: s.Cuts,
-		})
-	}
-	return out
 }
 
 func heardFor(us int64) time.Duration { return time.Duration(us) * time.Microsecond }

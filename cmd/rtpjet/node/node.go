@@ -13,6 +13,7 @@ import (
 	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/cmd/rtpjet/node/floats"
 	"rtpjet/cmd/rtpjet/node/peers"
+	"rtpjet/cmd/rtpjet/node/regions"
 	"rtpjet/embed"
 	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
@@ -69,8 +70,8 @@ type Config struct {
 	Floats        FloatConfig
 	// Region is the name of the node's region, Regions are the others, and RegionServer is where they ask this one; nil: nobody does.
 	Region       string
-	Regions      []Region
-	RegionServer RegionServer
+	Regions      []regions.Region
+	RegionServer regions.Server
 	ListenFloat  []string // NG over UDP on floating addresses, ADDR:PORT
 	Engine       relay.Engine
 	Counters     *metrics.Counters // nil: the node's own
@@ -97,7 +98,7 @@ type Node struct {
 	calls    *calls
 	peers    *peers.Membership // nil: the node is alone
 	floats   *floats.Driver    // nil likewise
-	regions  *regionState
+	regions  *regions.Driver   // nil: the node has to do with no other region
 	owners   *owners
 	capacity capacity
 
@@ -175,7 +176,7 @@ func New(cfg Config) (*Node, error) {
 		}
 		n.owners.peers, n.owners.floats = n.peers, n.floats
 		n.calls.peers, n.calls.floats = n.peers, n.floats
-		n.regions = newRegionState(n, cfg)
+		n.regions = newRegionDriver(n, cfg)
 		n.commands.regions = n.regions
 	}
 	return n, nil
@@ -196,7 +197,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 		g.Go(func() error { return n.peers.Run(ctx, n.floats.Run) })
 		if n.regions != nil {
-			g.Go(func() error { return n.regions.run(ctx) })
+			g.Go(func() error { return n.regions.Run(ctx) })
 		}
 	}
 	caughtUp := make(chan struct{})
@@ -230,13 +231,15 @@ func (n *Node) Run(ctx context.Context) error {
 			if err := n.peers.Meet(ctx); err != nil {
 				return err
 			}
-			n.regions.awaitReturn(ctx)
+			if !n.peers.Accompanied() { // else the others have heard what there is to hear
+				n.regions.AwaitReturn(ctx)
+			}
 		}
 		if n.cfg.Ready != nil {
 			n.cfg.Ready(n)
 		}
 		n.stage.Store(stageServing)
-		stop, err := n.regions.takeCommands(ctx)
+		stop, err := n.regions.TakeCommands(ctx)
 		if err != nil {
 			return fmt.Errorf("cannot listen for the commands of other regions: %w", err)
 		}

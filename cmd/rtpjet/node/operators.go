@@ -150,7 +150,7 @@ func (o operators) Adopt(ctx context.Context, req admin.AdoptRequest) admin.Repl
 	if regions == nil {
 		return admin.Reply{Error: errNoRegions.Error()}
 	}
-	calls, err := regions.adopt(ctx, req)
+	calls, err := regions.Adopt(ctx, req.Region, req.Without)
 	return replyOf(calls, err)
 }
 
@@ -160,7 +160,7 @@ func (o operators) Forget(ctx context.Context, req admin.ForgetRequest) admin.Re
 	if regions == nil {
 		return admin.Reply{Error: errNoRegions.Error()}
 	}
-	return replyOf(0, regions.forget(ctx, req.Region))
+	return replyOf(0, regions.Forget(ctx, req.Region))
 }
 
 func replyOf(calls int, err error) admin.Reply {

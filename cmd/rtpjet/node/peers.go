@@ -73,13 +73,7 @@ func (h peerHost) NodesChanged() { h.n.floats.NodesChanged() }
 
 // OtherLease implements [peers.Host].
 func (h peerHost) OtherLease(lease embed.Lease, deleted bool) {
-	region, ok := cutRegion(lease.Key)
-	if !ok {
+	if !h.n.regions.Recorded(lease, deleted) {
 		h.n.floats.Recorded(lease, deleted)
-		return
 	}
-	if deleted {
-		lease.Value = nil
-	}
-	h.n.regions.noteLease(region, lease.Value, lease.Revision)
 }

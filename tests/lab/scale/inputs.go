@@ -34,9 +34,9 @@ var sources = []source{
 
 	{key: "socket", what: "kernel memory of an open socket", unit: "B", pkg: "./tests/lab/scale", bench: "BenchmarkSockets", metric: "B/socket", benchtime: "1x"},
 
-	{key: "index", what: "memory of a live call of another region in a node's index", unit: "B", pkg: "./cmd/rtpjet/node", bench: "BenchmarkRegionIndex/memory", metric: "B/call", benchtime: "1x"},
-	{key: "indexEnded", what: "the same of one that has ended and is not cleaned away yet", unit: "B", pkg: "./cmd/rtpjet/node", bench: "BenchmarkRegionIndex/memory", metric: "B/ended", benchtime: "1x"},
-	{key: "note", what: "CPU of the index for an event of another region", unit: "µs", pkg: "./cmd/rtpjet/node", bench: "BenchmarkRegionIndex/note", metric: "cpu-µs/op", benchtime: "2000000x"},
+	{key: "index", what: "memory of a live call of another region in a node's index", unit: "B", pkg: "./cmd/rtpjet/node/regions", bench: "BenchmarkRegionIndex/memory", metric: "B/call", benchtime: "1x"},
+	{key: "indexEnded", what: "the same of one that has ended and is not cleaned away yet", unit: "B", pkg: "./cmd/rtpjet/node/regions", bench: "BenchmarkRegionIndex/memory", metric: "B/ended", benchtime: "1x"},
+	{key: "note", what: "CPU of the index for an event of another region", unit: "µs", pkg: "./cmd/rtpjet/node/regions", bench: "BenchmarkRegionIndex/note", metric: "cpu-µs/op", benchtime: "2000000x"},
 
 	{key: "fold", what: "CPU of folding an event, decoding included", unit: "µs", pkg: "./projection", bench: "BenchmarkFold/audio,_ended", metric: "cpu-µs/event", benchtime: "100000x"},
 	{key: "heap", what: "memory of a folded call without its entries", unit: "B", pkg: "./projection", bench: "BenchmarkCallMemory/audio", metric: "B/call", benchtime: "1x"},

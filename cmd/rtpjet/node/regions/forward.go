@@ -1,4 +1,4 @@
-package node
+package regions
 
 import (
 	"bytes"
@@ -13,7 +13,6 @@ import (
 	"rtpjet/events"
 	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
-	"rtpjet/projection"
 	"rtpjet/projection/regions"
 )
 
@@ -39,58 +38,61 @@ const (
 // an answer from the mirror before the client gives up.
 const homeTime = 700 * time.Millisecond
 
-// elsewhere carries out a command whose call another region has; ok is false if that is this region's business.
-func (r *regionState) elsewhere(ctx context.Context, m *ngserver.Message) (reply ng.Reply, ok bool) {
-	if r == nil || m.Via != "" || m.CallID == "" || !m.Info().ConcernsCall() {
+// mirrorTime is how long a mirror may take to say what it has of a call.
+const mirrorTime = 400 * time.Millisecond
+
+// Forward carries out a command whose call another region has; ok is false if that is this region's business. The Driver may be nil.
+func (d *Driver) Forward(ctx context.Context, m *ngserver.Message) (reply ng.Reply, ok bool) {
+	if d == nil || m.Via != "" || m.CallID == "" || !m.Info().ConcernsCall() {
 		return reply, false
 	}
 	key := events.Key(m.CallID)
-	e := r.n.calls.lookup(key)
-	if e != nil && e.owner.Load() != nil {
-		if p := r.adopter(e); p != nil {
-			return r.atHome(ctx, p, m, key), true // it is about to be ended here
+	here := d.host.Call(key)
+	if here.Live {
+		if p := d.adopter(here); p != nil {
+			return d.atHome(ctx, p, m, key), true // it is about to be ended here
 		}
 		return reply, false // it lives here: nothing else matters
 	}
 	var others []regions.Sighting
-	for _, p := range r.peers {
+	for _, p := range d.peers {
 		first, ok := p.index.began(key)
 		if !ok && p.index.incomplete() {
-			first, ok = r.mirrorHas(ctx, p, key)
+			first, ok = d.mirrorHas(ctx, p, key)
 		}
 		if ok {
-			l, _ := r.reach(p)
+			l, _ := d.reach(p)
 			others = append(others, regions.Sighting{Region: p.Name, First: first, Silent: l == nil})
 		}
 	}
 	var records []regions.Record
 	if len(others) > 0 { // which is rare, and they cost more than all else here
-		records = r.known()
+		records = d.known()
 	}
-	route := regions.Decide(false, e != nil, regions.Begins(m.Info().Begins, m.ToTag), others, records)
+	route := regions.Decide(false, here.Known, regions.Begins(m.Info().Begins, m.ToTag), others, records)
 	switch {
 	case route.Home != "":
-		p := r.peer(route.Home)
-		if reply, ok := r.atHeir(ctx, p, m, records); ok {
+		p := d.peer(route.Home)
+		if reply, ok := d.atHeir(ctx, p, m, records); ok {
 			return reply, true
 		}
-		return r.atHome(ctx, p, m, key), true
+		return d.atHome(ctx, p, m, key), true
 	case route.AskAll:
-		return r.askAll(ctx, m, key)
+		return d.askAll(ctx, m, key)
 	}
 	return reply, false
 }
 
 // mirrorHas asks the mirror itself whether a call lives in a region, and where it begins: a node that has just started has not read
 // all of it.
-func (r *regionState) mirrorHas(ctx context.Context, p *regionPeer, key string) (first uint64, ok bool) {
+func (d *Driver) mirrorHas(ctx context.Context, p *peer, key string) (first uint64, ok bool) {
 	p.mu.Lock()
 	l := p.log
 	p.mu.Unlock()
 	if l == nil {
 		return 0, false
 	}
-	ctx, cancel := context.WithTimeout(ctx, logAwayTime)
+	ctx, cancel := context.WithTimeout(ctx, mirrorTime)
 	defer cancel()
 	entries, _, err := l.Since(ctx, key, 0)
 	if err != nil {
@@ -108,11 +110,11 @@ func (r *regionState) mirrorHas(ctx context.Context, p *regionPeer, key string) 
 }
 
 // atHome has the home of a call carry out a command, or answers from the mirror.
-func (r *regionState) atHome(ctx context.Context, p *regionPeer, m *ngserver.Message, key string) ng.Reply {
-	l, why := r.reach(p)
+func (d *Driver) atHome(ctx context.Context, p *peer, m *ngserver.Message, key string) ng.Reply {
+	l, why := d.reach(p)
 	absent := false
 	if l != nil {
-		answer, err := r.forward(ctx, l, m, false)
+		answer, err := d.request(ctx, l, m, false)
 		if err == nil && len(answer) > 0 && answer[0] == answerReply {
 			return ng.Raw(answer[1:])
 		}
@@ -121,37 +123,37 @@ func (r *regionState) atHome(ctx context.Context, p *regionPeer, m *ngserver.Mes
 		absent = err == nil || errors.Is(err, embed.ErrNobody)
 		switch {
 		case err == nil && answer[0] == answerUnknown:
-			r.log.Debug("a region does not know a call of its mirror", "region", p.Name, "call-id", m.CallID)
+			d.log.Debug("a region does not know a call of its mirror", "region", p.Name, "call-id", m.CallID)
 		case errors.Is(err, embed.ErrNobody):
 			why = fmt.Sprintf("no node of region %s answers commands", p.Name)
 		}
 	}
-	return r.fromMirror(ctx, p, m, key, why, absent)
+	return d.fromMirror(ctx, p, m, key, why, absent)
 }
 
 // atHeir has the region that may have adopted a call of a silent one carry out a command, if it knows the call by now; ok is
 // false if that is not so.
-func (r *regionState) atHeir(ctx context.Context, p *regionPeer, m *ngserver.Message, records []regions.Record) (reply ng.Reply, ok bool) {
-	heir := r.peer(regions.HeirOf(p.Name, records))
+func (d *Driver) atHeir(ctx context.Context, p *peer, m *ngserver.Message, records []regions.Record) (reply ng.Reply, ok bool) {
+	heir := d.peer(regions.HeirOf(p.Name, records))
 	if heir == nil {
 		return reply, false
 	}
-	if l, _ := r.reach(p); l != nil {
+	if l, _ := d.reach(p); l != nil {
 		return reply, false
 	}
-	l, _ := r.reach(heir)
+	l, _ := d.reach(heir)
 	if l == nil {
 		return reply, false
 	}
-	answer, err := r.forward(ctx, l, m, true)
+	answer, err := d.request(ctx, l, m, true)
 	if err != nil || answer[0] != answerReply {
 		return reply, false
 	}
 	return ng.Raw(answer[1:]), true
 }
 
-// forward sends a command to a region and returns the answer.
-func (r *regionState) forward(ctx context.Context, l RegionLog, m *ngserver.Message, ifKnown bool) ([]byte, error) {
+// request sends a command to a region and returns the answer.
+func (d *Driver) request(ctx context.Context, l Log, m *ngserver.Message, ifKnown bool) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, homeTime)
 	defer cancel()
 	left := homeTime
@@ -159,7 +161,7 @@ func (r *regionState) forward(ctx context.Context, l RegionLog, m *ngserver.Mess
 		left = time.Until(until)
 	}
 	head, err := json.Marshal(forwarded{
-		Via: r.qualified(), Cookie: m.Cookie, Source: m.Source, LeftMS: left.Milliseconds(), At: r.n.calls.now(), IfKnown: ifKnown,
+		Via: d.qualified(), Cookie: m.Cookie, Source: m.Source, LeftMS: left.Milliseconds(), At: d.wall(), IfKnown: ifKnown,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("forward a command: %w", err)
@@ -173,20 +175,20 @@ func (r *regionState) forward(ctx context.Context, l RegionLog, m *ngserver.Mess
 
 // askAll asks all regions that can be reached whether they know a call that nobody here knows: what began there a moment ago is
 // not in the mirror yet. ok is false if none does.
-func (r *regionState) askAll(ctx context.Context, m *ngserver.Message, key string) (reply ng.Reply, ok bool) {
-	if r.n.calls.knows(ctx, key, m.CallID) {
+func (d *Driver) askAll(ctx context.Context, m *ngserver.Message, key string) (reply ng.Reply, ok bool) {
+	if d.hadCall(ctx, key, m.CallID) {
 		return reply, false
 	}
-	answers := make(chan []byte, len(r.peers))
+	answers := make(chan []byte, len(d.peers))
 	asked := 0
-	for _, p := range r.peers {
-		l, _ := r.reach(p)
+	for _, p := range d.peers {
+		l, _ := d.reach(p)
 		if l == nil {
 			continue
 		}
 		asked++
 		go func() {
-			answer, err := r.forward(ctx, l, m, true)
+			answer, err := d.request(ctx, l, m, true)
 			if err != nil {
 				answer = nil
 			}
@@ -201,63 +203,60 @@ func (r *regionState) askAll(ctx context.Context, m *ngserver.Message, key strin
 	return reply, false
 }
 
-// knows tells whether the log of this region has ever had a call, as far as it still does. The projection may be a moment old.
-func (c *calls) knows(ctx context.Context, key, callID string) bool {
-	e := c.acquire(key, true)
-	defer c.release(e)
-	if e.Call.Gen == 0 {
-		if err := c.catchUp(ctx, e); err != nil {
-			c.log.Warn("cannot read the event log", "call-id", callID, "err", err)
-			return true // it may know it, and another region is not asked on a guess
-		}
+// hadCall tells whether the log of this region has ever had a call, as far as it still does. What the node knows may be a moment old.
+func (d *Driver) hadCall(ctx context.Context, key, callID string) bool {
+	c, err := d.host.Look(ctx, key)
+	if err != nil && !c.Known {
+		d.log.Warn("cannot read the event log", "call-id", callID, "err", err)
+		return true // it may know it, and another region is not asked on a guess
 	}
-	return e.Call.Gen > 0
+	return c.Known
 }
 
 // serveCommand carries out a command that came to another region.
-func (r *regionState) serveCommand(ctx context.Context, m embed.Msg) {
-	if r.n.stage.Load() != stageServing {
+func (d *Driver) serveCommand(ctx context.Context, m embed.Msg) {
+	if !d.host.State().Serving {
 		_ = m.Respond([]byte{answerBusy})
 		return
 	}
-	msg, head, err := parseForwarded(m.Data, r.n.clock(), r.n.cfg.Templates)
+	msg, head, err := parseForwarded(m.Data, d.cfg.Clock(), d.cfg.Templates)
 	if err != nil {
-		r.log.Warn("a command of another region cannot be read", "err", err)
+		d.log.Warn("a command of another region cannot be read", "err", err)
 		_ = m.Respond([]byte{answerUnknown})
 		return
 	}
-	if age := r.sentAgo(head); age > head.LeftMS {
-		r.log.Warn("a command of another region was on its way for so long that nobody waits for it any more; it is not carried out",
+	if age := d.sentAgo(head); age > head.LeftMS {
+		d.log.Warn("a command of another region was on its way for so long that nobody waits for it any more; it is not carried out",
 			"call-id", msg.CallID, "command", msg.Command, "via", head.Via, "ms", age)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(head.LeftMS)*time.Millisecond)
 	defer cancel()
-	if head.IfKnown && !r.n.calls.lives(ctx, msg) {
+	if head.IfKnown && !d.hasCall(ctx, msg.CallID) {
 		_ = m.Respond([]byte{answerUnknown})
 		return
 	}
-	reply := r.n.commands.Handle(ctx, msg)
+	reply := d.host.Handle(ctx, msg)
 	_ = m.Respond(reply.Append([]byte{answerReply}, msg.Encoding)) // who asked gives up by himself
 }
 
 // sentAgo is how long ago a command left the other region, ms, as far as is known of its clock; 0 if nothing is.
-func (r *regionState) sentAgo(head forwarded) int64 {
+func (d *Driver) sentAgo(head forwarded) int64 {
 	region, _ := events.ParseOwner(head.Via).Home()
-	p := r.peer(region)
+	p := d.peer(region)
 	if p == nil || head.At == 0 {
 		return 0
 	}
 	p.mu.Lock()
-	s := p.link.Status(r.now())
+	s := p.link.Status(d.now())
 	p.mu.Unlock()
 	if s.SilentMS < 0 {
 		return 0 // never heard
 	}
-	return (r.n.calls.now()-head.At)/1000 + s.SkewMS
+	return (d.wall()-head.At)/1000 + s.SkewMS
 }
 
-// parseForwarded reads what forward sends.
+// parseForwarded reads what request sends.
 func parseForwarded(data []byte, now time.Time, templates ng.Templates) (*ngserver.Message, forwarded, error) {
 	line, raw, ok := bytes.Cut(data, []byte{'\n'})
 	var head forwarded
@@ -281,33 +280,11 @@ func parseForwarded(data []byte, now time.Time, templates ng.Templates) (*ngserv
 	return &ngserver.Message{Request: req, Encoding: enc, Source: head.Source, Cookie: head.Cookie, Raw: raw, Received: now, Via: head.Via}, head, nil
 }
 
-// lives tells whether a call exists in this region.
-func (c *calls) lives(ctx context.Context, m *ngserver.Message) bool {
-	e := c.acquireLive(ctx, m.CallID)
-	if e == nil {
-		return false
-	}
-	c.release(e)
-	return true
-}
-
-// projected folds what the mirror of a region has of a call; nil if it has nothing.
-func (r *regionState) projected(ctx context.Context, l RegionLog, key string) (*projection.Call, error) {
-	entries, _, err := l.Since(ctx, key, 0)
+// hasCall tells whether a call exists in this region.
+func (d *Driver) hasCall(ctx context.Context, callID string) bool {
+	c, err := d.host.Look(ctx, events.Key(callID))
 	if err != nil {
-		return nil, err
+		d.log.Error("cannot read the event log", "call-id", callID, "err", err)
 	}
-	var c projection.Call
-	for _, in := range entries {
-		env, err := r.n.journal.decode(in.Data)
-		if err != nil {
-			return nil, fmt.Errorf("event %d of the call: %w", in.Seq, err)
-		}
-		c.ID = env.Call
-		c.Apply(in.Seq, env)
-	}
-	if c.Gen == 0 {
-		return nil, nil
-	}
-	return &c, nil
+	return c.Live
 }

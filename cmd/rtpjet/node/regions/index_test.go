@@ -1,4 +1,4 @@
-package node
+package regions
 
 import (
 	"fmt"
@@ -26,14 +26,14 @@ func encoded(e events.Event) []byte {
 	return data
 }
 
-func newIndex() *regionIndex {
-	x := &regionIndex{}
+func newIndex() *index {
+	x := &index{}
 	x.reset()
 	return x
 }
 
 // indexScript plays entries, one second apart: "a" is an entry of call a, "-a" its end. The first has the sequence 1.
-func indexScript(x *regionIndex, start time.Time, entries ...string) {
+func indexScript(x *index, start time.Time, entries ...string) {
 	for i, key := range entries {
 		data := indexed
 		if key[0] == '-' {
@@ -43,7 +43,7 @@ func indexScript(x *regionIndex, start time.Time, entries ...string) {
 	}
 }
 
-func TestRegionIndexNote(t *testing.T) {
+func TestIndexNote(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		entries []string
@@ -83,7 +83,7 @@ func TestRegionIndexNote(t *testing.T) {
 	}
 }
 
-func TestRegionIndexExpired(t *testing.T) {
+func TestIndexExpired(t *testing.T) {
 	start := time.Unix(1000, 0)
 	for _, c := range []struct {
 		name    string
@@ -114,7 +114,7 @@ func TestRegionIndexExpired(t *testing.T) {
 	}
 }
 
-func TestRegionIndexPurged(t *testing.T) {
+func TestIndexPurged(t *testing.T) {
 	x := newIndex()
 	indexScript(x, time.Unix(1000, 0), "long", "a", "-a")
 	x.purged("a", 2) // it has gone on since
@@ -128,7 +128,7 @@ func TestRegionIndexPurged(t *testing.T) {
 	}
 }
 
-func TestRegionIndexVanished(t *testing.T) {
+func TestIndexVanished(t *testing.T) {
 	x := newIndex()
 	indexScript(x, time.Unix(1000, 0), "gone", "kept", "later")
 	if n := x.vanished(map[string]uint64{"kept": 2}, 2, time.Unix(2000, 0)); n != 1 || x.over["gone"].last != 2 {
@@ -219,7 +219,7 @@ func cpuTime() time.Duration {
 }
 
 // has tells whether a call lives in the region.
-func (x *regionIndex) has(key string) bool {
+func (x *index) has(key string) bool {
 	_, ok := x.began(key)
 	return ok
 }

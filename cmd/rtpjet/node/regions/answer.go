@@ -1,12 +1,14 @@
-package node
+package regions
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/netip"
 	"time"
 
+	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
@@ -20,20 +22,20 @@ import (
 // fromMirror answers a command for a call whose home cannot be asked; why says so in a sentence. What only looks is answered from
 // the mirror, with its age. What changes the call is decided on the mirror and appended to the home's stream if absent is true:
 // that can be reached, and no node of the home carries out commands; else it is refused.
-func (r *regionState) fromMirror(ctx context.Context, p *regionPeer, m *ngserver.Message, key, why string, absent bool) ng.Reply {
+func (d *Driver) fromMirror(ctx context.Context, p *peer, m *ngserver.Message, key, why string, absent bool) ng.Reply {
 	p.mu.Lock()
-	l, age := p.log, p.link.Age(r.now())
+	l, age := p.log, p.link.Age(d.now())
 	p.mu.Unlock()
 	if l == nil {
 		return ng.Error(reasonRegion)
 	}
-	c, err := r.projected(ctx, l, key)
+	c, err := d.foldMirror(ctx, l, key)
 	if err != nil {
-		r.log.Warn("the mirror of a region cannot be read", "region", p.Name, "call-id", m.CallID, "err", err)
+		d.log.Warn("the mirror of a region cannot be read", "region", p.Name, "call-id", m.CallID, "err", err)
 		if errors.Is(err, events.ErrNewer) {
 			why += "; its events are of a newer release, which this node cannot read: run that release here, too"
 		}
-		return r.refuseFor(p, m, why)
+		return d.refuseFor(p, m, why)
 	}
 	switch {
 	case !c.Live():
@@ -45,16 +47,37 @@ func (r *regionState) fromMirror(ctx context.Context, p *regionPeer, m *ngserver
 		report.Query(reply.Object, c, m.Request, func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }, report.Env{})
 		return reply
 	case !absent:
-		return r.refuseFor(p, m, why)
+		return d.refuseFor(p, m, why)
 	}
-	return r.appendFrom(ctx, p, l, m, c)
+	return d.appendAtHome(ctx, p, l, m, c)
+}
+
+// foldMirror folds what the mirror of a region has of a call; nil if it has nothing.
+func (d *Driver) foldMirror(ctx context.Context, l Log, key string) (*projection.Call, error) {
+	entries, _, err := l.Since(ctx, key, 0)
+	if err != nil {
+		return nil, err
+	}
+	var c projection.Call
+	for _, in := range entries {
+		env, err := d.cfg.Decode(in.Data)
+		if err != nil {
+			return nil, fmt.Errorf("event %d of the call: %w", in.Seq, err)
+		}
+		c.ID = env.Call
+		c.Apply(in.Seq, env)
+	}
+	if c.Gen == 0 {
+		return nil, nil
+	}
+	return &c, nil
 }
 
 // reasonRegion is why a command for a call of another region is refused.
 const reasonRegion = "Home region of the call does not answer"
 
-func (r *regionState) refuseFor(p *regionPeer, m *ngserver.Message, why string) ng.Reply {
-	r.log.Warn("command for a call of another region refused", "region", p.Name, "call-id", m.CallID, "command", m.Command, "why", why)
+func (d *Driver) refuseFor(p *peer, m *ngserver.Message, why string) ng.Reply {
+	d.log.Warn("command for a call of another region refused", "region", p.Name, "call-id", m.CallID, "command", m.Command, "why", why)
 	reply := ng.Error(reasonRegion)
 	reply.Str("region", p.Name)
 	return reply
@@ -68,58 +91,59 @@ func ageText(ms int64) string {
 	return "as of " + (time.Duration(ms) * time.Millisecond).Round(100*time.Millisecond).String() + " ago"
 }
 
-// appendFrom decides a command on the mirror and appends the event to the stream of the home, none of whose nodes answers.
-func (r *regionState) appendFrom(ctx context.Context, p *regionPeer, l RegionLog, m *ngserver.Message, c *projection.Call) ng.Reply {
-	fx := &mirrorEffects{r: r, ctx: ctx, p: p, l: l, call: c}
-	set := r.n.commands.settingsNow()
-	set.Node = r.qualified()
+// appendAtHome decides a command on the mirror and appends the event to the stream of the home, none of whose nodes answers.
+func (d *Driver) appendAtHome(ctx context.Context, p *peer, l Log, m *ngserver.Message, c *projection.Call) ng.Reply {
+	fx := &mirrorEffects{d: d, ctx: ctx, p: p, l: l, call: c}
+	set := d.cfg.Settings
+	set.Node = d.qualified()
+	set.Level, _ = d.Level(d.host.State().Level)
 	msg := transact.Message{
 		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw, Received: m.Received.UnixMicro(),
-		Via: r.qualified(),
+		Via: d.qualified(),
 	}
 	res, ok := transact.Execute(fx, set, msg, report.Env{})
 	if !ok {
-		return r.refuseFor(p, m, "the command needs a node of that region")
+		return d.refuseFor(p, m, "the command needs a node of that region")
 	}
 	var refusal *projection.Refusal
 	var reason *ng.ReasonError
 	switch {
 	case res.Err == nil:
 	case errors.As(res.Err, &refusal) && refusal.Reason != ng.ReasonOutOfPorts, errors.As(res.Err, &reason):
-		r.log.Warn("command for a call of another region not carried out", "region", p.Name, "call-id", m.CallID, "command", m.Command, "err", res.Err)
+		d.log.Warn("command for a call of another region not carried out", "region", p.Name, "call-id", m.CallID, "command", m.Command, "err", res.Err)
 	default: // it needs sockets, or the log, which are there
-		return r.refuseFor(p, m, res.Err.Error())
+		return d.refuseFor(p, m, res.Err.Error())
 	}
 	return res.Reply
 }
 
 // mirrorEffects are what a command does to a call of another region while no node there answers: no sockets, no statistics.
 type mirrorEffects struct {
-	r    *regionState
+	d    *Driver
 	ctx  context.Context
-	p    *regionPeer
-	l    RegionLog
+	p    *peer
+	l    Log
 	call *projection.Call
 }
 
 var _ transact.Effects = (*mirrorEffects)(nil)
 
 // Now implements [transact.Effects].
-func (x *mirrorEffects) Now() int64 { return x.r.n.calls.now() }
+func (x *mirrorEffects) Now() int64 { return x.d.wall() }
 
 // Call implements [transact.Effects].
 func (x *mirrorEffects) Call() *projection.Call { return x.call }
 
 // Append implements [transact.Effects]. It does not try again: a region that does not answer is another try of the client's.
 func (x *mirrorEffects) Append(env events.Envelope) error {
-	data, err := x.r.n.journal.encode(env)
+	data, err := x.d.cfg.Encode(env)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(x.ctx, homeTime)
 	defer cancel()
 	seq, err := x.l.Append(ctx, events.Key(env.Call), x.call.Seq, data)
-	if err = appendError(err); err != nil {
+	if err = logError(err); err != nil {
 		return err
 	}
 	x.call.Apply(seq, env)
@@ -128,9 +152,9 @@ func (x *mirrorEffects) Append(env events.Envelope) error {
 
 // CatchUp implements [transact.Effects].
 func (x *mirrorEffects) CatchUp() error {
-	c, err := x.r.projected(x.ctx, x.l, events.Key(x.call.ID))
+	c, err := x.d.foldMirror(x.ctx, x.l, events.Key(x.call.ID))
 	if err != nil {
-		return appendError(err)
+		return logError(err)
 	}
 	if c != nil && c.Seq > x.call.Seq {
 		*x.call = *c
@@ -142,10 +166,10 @@ func (x *mirrorEffects) CatchUp() error {
 func (x *mirrorEffects) Since(after uint64) (out []transact.Entry, err error) {
 	entries, _, err := x.l.Since(x.ctx, events.Key(x.call.ID), after)
 	if err != nil {
-		return nil, appendError(err)
+		return nil, logError(err)
 	}
 	for _, in := range entries {
-		env, err := x.r.n.journal.decode(in.Data)
+		env, err := x.d.cfg.Decode(in.Data)
 		if err != nil {
 			return nil, err
 		}
@@ -181,9 +205,24 @@ func (x *mirrorEffects) Release(string, []netip.AddrPort) {}
 func (x *mirrorEffects) Hold(string, []netip.AddrPort) {}
 
 // Random implements [transact.Effects].
-func (x *mirrorEffects) Random(n int) []byte { return randomBytes(n) }
+func (x *mirrorEffects) Random(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return b
+}
 
 // Stats implements [transact.Effects].
 func (x *mirrorEffects) Stats() func(netip.AddrPort) (plan.Stats, bool) {
 	return func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }
+}
+
+// logError gives the errors of a log the names that transactions know.
+func logError(err error) error {
+	switch {
+	case errors.Is(err, embed.ErrConflict):
+		return fmt.Errorf("%w: %w", transact.ErrConflict, err)
+	case errors.Is(err, embed.ErrUnavailable):
+		return fmt.Errorf("%w: %w", transact.ErrUncertain, err)
+	}
+	return err
 }
