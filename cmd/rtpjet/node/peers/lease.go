@@ -211,6 +211,10 @@ func (m *Membership) peerLeaseDeleted(id string) {
 func (m *Membership) peerLeaseChanged(id string, l members.Lease, rev uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	before, known := m.leases[id]
+	if rev < before.rev {
+		return // a write of this node, of which it hears after a change that came later
+	}
 	p := peerLease{Lease: l, rev: rev}
 	if len(l.Interfaces) > 0 {
 		table, err := l.Table()
@@ -223,7 +227,6 @@ func (m *Membership) peerLeaseChanged(id string, l members.Lease, rev uint64) {
 		m.log.Error("a peer writes events that this build cannot read: update this node",
 			"peer", id, "its version", l.Format, "ours", events.Version)
 	}
-	before, known := m.leases[id]
 	m.leases[id] = p
 	m.table.Locate(id, p.Zone, p.table)
 	m.table.Announced(id, l.Level, l.State == members.Up)
