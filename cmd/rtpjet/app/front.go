@@ -84,7 +84,7 @@ func (f *Front) snapshot() *metrics.Snapshot {
 func (f *Front) health(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if n := f.node.Load(); n != nil {
-		if err := n.Alive(r.Context()); err != nil {
+		if err := node.Inspect(n).Alive(r.Context()); err != nil {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			_, _ = w.Write([]byte(err.Error() + "\n"))
 			return
@@ -105,7 +105,7 @@ func (f *Front) ready(w http.ResponseWriter, r *http.Request) {
 	out := Readiness{Reasons: []string{"the node starts"}}
 	if n := f.node.Load(); n != nil {
 		out.Node = n.ID()
-		out.Reasons = n.Unready(r.Context())
+		out.Reasons = node.Inspect(n).Unready(r.Context())
 		out.Ready = len(out.Reasons) == 0
 	}
 	if out.Reasons == nil {

@@ -30,7 +30,8 @@ const (
 
 // Alive returns nil if the node's loops go round. NATS has no part in it: a node without it relays, and killing it would
 // end what still works.
-func (n *Node) Alive(ctx context.Context) error {
+func (i Inspector) Alive(ctx context.Context) error {
+	n := i.n
 	ctx, cancel := context.WithTimeout(ctx, aliveTime)
 	defer cancel()
 	if err := n.engine.Answers(ctx); err != nil {
@@ -45,13 +46,14 @@ func (n *Node) Alive(ctx context.Context) error {
 }
 
 // Unready says why the node does not answer commands as it should, or nothing.
-func (n *Node) Unready(ctx context.Context) []string {
-	reasons, _ := n.unready(ctx)
+func (i Inspector) Unready(ctx context.Context) []string {
+	reasons, _ := i.unready(ctx)
 	return reasons
 }
 
 // unready is Unready, and how the log is.
-func (n *Node) unready(ctx context.Context) (reasons []string, log logState) {
+func (i Inspector) unready(ctx context.Context) (reasons []string, log logState) {
+	n := i.n
 	if why := stageReasons[n.stage.Load()]; why != "" {
 		reasons = append(reasons, why)
 	}

@@ -12,8 +12,8 @@ import (
 	"rtpjet/relay/plan"
 )
 
-// Inspector is a node for those who look at it and change nothing: the web page (package view, which says in its Host what the methods
-// do), operators and metrics. Its methods are safe for concurrent use.
+// Inspector is a node for those who look at it and change nothing: operators, metrics, probes, and the web page (package view, which
+// says in its Host what the methods do). Its methods are safe for concurrent use.
 type Inspector struct{ n *Node }
 
 // Inspect returns what there is to see of a node.
@@ -72,8 +72,8 @@ func (i Inspector) Carried() map[string]int64 {
 	return calls
 }
 
-// Alive tells whether an owner of calls is, which is given by its text in events: for a node, its name.
-func (i Inspector) Alive(owner string) bool { return i.n.owners.judge(owner) == members.Alive }
+// Judge says how an owner of calls is, which is given by its text in events: for a node, its name.
+func (i Inspector) Judge(owner string) members.Verdict { return i.n.owners.judge(owner) }
 
 // Live calls f with each live call's key, and the sequence of its last event.
 func (i Inspector) Live(f func(key string, last uint64)) {

@@ -16,11 +16,11 @@ import (
 // Measure takes the snapshot that a scrape is made of.
 func (i Inspector) Measure(ctx context.Context) *metrics.Snapshot {
 	n := i.n
-	calls, totals, commands := n.countCalls(), n.engine.Totals(), n.server.Stats()
-	reasons, log := n.unready(ctx)
+	calls, totals, commands := i.calls(), n.engine.Totals(), n.server.Stats()
+	reasons, log := i.unready(ctx)
 	s := &metrics.Snapshot{
 		Build: Build(), Running: true, Ready: len(reasons) == 0, Draining: n.capacity.draining.Load(),
-		Report: n.report(calls, totals, commands), NG: commands, Relay: totals, Calls: calls,
+		Report: i.report(calls, totals, commands), NG: commands, Relay: totals, Calls: calls,
 		Log: metrics.Log{
 			Reachable: log.err == nil, Head: log.head, Lag: log.lag, Followed: n.journal.followed.Load(),
 			Unlogged: n.unlogged.num.Load(), Held: n.calls.uncertain.num.Load(),
@@ -42,18 +42,18 @@ func (i Inspector) Measure(ctx context.Context) *metrics.Snapshot {
 	return s
 }
 
-// countCalls counts the live calls, from the calls themselves.
-func (n *Node) countCalls() (c metrics.Calls) {
+// calls counts the live calls, from the calls themselves.
+func (i Inspector) calls() (c metrics.Calls) {
 	type kind struct{ float, here bool }
 	known := make(map[string]kind)
-	n.calls.each(func(e *entry) {
+	i.n.calls.each(func(e *entry) {
 		owner := e.owner.Load()
 		if owner == nil {
 			return
 		}
 		k, ok := known[*owner]
 		if !ok {
-			o := n.owners.of(*owner)
+			o := i.n.owners.of(*owner)
 			k.float, k.here = o.Kind == events.OwnerFloat, o.carries()
 			known[*owner] = k
 		}

@@ -147,7 +147,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n.commands = &commands{counters: n.counters, settings: transact.Settings{
 		Node: cfg.ID, InstanceID: cfg.InstanceID, SIPSource: cfg.SIPSource, DeleteDelay: cfg.DeleteDelay, MaxReply: ngserver.MaxReply,
-	}, level: n.levelNow, statistics: n.snapshot}
+	}, level: n.levelNow, statistics: Inspect(n).snapshot}
 	budget := time.Duration(0) // ngserver's own
 	if cfg.Link != nil {
 		budget = CommandBudget

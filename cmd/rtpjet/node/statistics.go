@@ -14,12 +14,13 @@ import (
 )
 
 // snapshot is what the command "statistics" tells.
-func (n *Node) snapshot() report.Snapshot {
-	return n.report(n.countCalls(), n.engine.Totals(), n.server.Stats())
+func (i Inspector) snapshot() report.Snapshot {
+	return i.report(i.calls(), i.n.engine.Totals(), i.n.server.Stats())
 }
 
 // report is what statistics and metrics have in common, from the state and the counters of the moment.
-func (n *Node) report(calls metrics.Calls, totals relay.Totals, commands ngserver.Stats) report.Snapshot {
+func (i Inspector) report(calls metrics.Calls, totals relay.Totals, commands ngserver.Stats) report.Snapshot {
+	n := i.n
 	s := report.Snapshot{
 		Uptime:      n.clock().Sub(n.started),
 		SessionsOwn: calls.Here(), SessionsForeign: calls.Elsewhere(),
@@ -28,7 +29,7 @@ func (n *Node) report(calls metrics.Calls, totals relay.Totals, commands ngserve
 		Received: totals.Received, Jitter: totals.Jitter,
 		Rate:       n.rate.now(totals.In, n.clock().Sub(n.started)),
 		Medias:     totals.Streams,
-		Interfaces: n.interfaceUse(totals.Pools),
+		Interfaces: i.interfaceUse(totals.Pools),
 		Control:    commands.ControlStatistics,
 	}
 	n.tally.mu.Lock()
@@ -40,20 +41,20 @@ func (n *Node) report(calls metrics.Calls, totals relay.Totals, commands ngserve
 }
 
 // interfaceUse tells of each address of an interface how its port pool stands.
-func (n *Node) interfaceUse(pools []relay.PoolUsage) []report.Interface {
+func (i Inspector) interfaceUse(pools []relay.PoolUsage) []report.Interface {
 	byAddr := make(map[netip.Addr]relay.PoolUsage, len(pools))
 	for _, p := range pools {
 		byAddr[p.Addr] = p
 	}
 	var out []report.Interface
-	all := n.cfg.Interfaces.All()
-	for _, f := range n.floats.Held() {
+	all := i.n.cfg.Interfaces.All()
+	for _, f := range i.n.floats.Held() {
 		all = append(all, f.Own().All()...)
 	}
-	for _, i := range all {
-		p, ours := byAddr[i.Addr]
+	for _, own := range all {
+		p, ours := byAddr[own.Addr]
 		out = append(out, report.Interface{
-			Name: i.Name, Addr: i.Addr, Min: i.Ports.Min, Max: i.Ports.Max,
+			Name: own.Name, Addr: own.Addr, Min: own.Ports.Min, Max: own.Ports.Max,
 			Used: p.Used, Free: p.Free, Total: p.Total,
 			Traffic: ours, In: p.In, Out: p.Out, Received: p.Received, Jitter: p.Jitter,
 		})

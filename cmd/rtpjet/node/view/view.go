@@ -12,6 +12,7 @@ import (
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection"
+	"rtpjet/projection/members"
 	"rtpjet/projection/pages"
 	"rtpjet/relay/plan"
 )
@@ -25,8 +26,8 @@ type Host interface {
 	Cluster() (nodes []admin.Node, floats []admin.FloatStatus)
 	// Carried counts the live calls by the node that carries them; those that nobody carries at the moment are under "".
 	Carried() map[string]int64
-	// Alive tells whether a node is, as this one sees it.
-	Alive(node string) bool
+	// Judge says how a node is, as this one sees it.
+	Judge(node string) members.Verdict
 	// Live calls f with the key of each live call, and the sequence of its last event, in no order. f must be quick, and must not call
 	// the host.
 	Live(f func(key string, last uint64))
@@ -116,7 +117,7 @@ func (v *View) Drain(ctx context.Context, node string, on, move bool) (string, e
 
 // Takeover implements [web.Source].
 func (v *View) Takeover(ctx context.Context, node string) (string, error) {
-	if v.host.Alive(node) {
+	if v.host.Judge(node) == members.Alive {
 		return "", fmt.Errorf("node %s is alive: drain it instead", node)
 	}
 	if v.cfg.Link == nil {
