@@ -168,12 +168,17 @@ func (c *cluster) house(conn net.Conn) {
 // answer takes commands.
 func (c *cluster) answer(id string, n *double) {
 	buf := make([]byte, 65535)
+	said := map[string][]byte{} // cookie → reply, for who asks again
 	for {
 		size, from, err := n.ng.ReadFromUDPAddrPort(buf)
 		if err != nil {
 			return
 		}
 		cookie, body, _ := bytes.Cut(buf[:size], []byte(" "))
+		if out := said[string(cookie)]; out != nil {
+			_, _ = n.ng.WriteToUDPAddrPort(out, from)
+			continue
+		}
 		cmd, _, err := bencode.DecodeDict(bytes.Clone(body))
 		if err != nil {
 			c.t.Error(err)
@@ -188,6 +193,7 @@ func (c *cluster) answer(id string, n *double) {
 			c.t.Error(err)
 			return
 		}
+		said[string(cookie)] = out
 		_, _ = n.ng.WriteToUDPAddrPort(out, from)
 	}
 }

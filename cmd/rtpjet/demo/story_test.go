@@ -225,7 +225,8 @@ func TestLostCommand(t *testing.T) {
 	if err := d.untilBack(t.Context()); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if !strings.Contains(out.String(), "1 command had to be sent again after 1s, as a proxy does.") || d.ng.resent.Load() != 1 {
+	// More than the one that was lost, if this machine is slow.
+	if !regexp.MustCompile(`1 command had|\d+ commands had`).MatchString(out.String()) || d.ng.resent.Load() == 0 || lost != 1 {
 		t.Errorf("sent again: %d\n%s", d.ng.resent.Load(), out)
 	}
 }
