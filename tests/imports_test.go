@@ -107,10 +107,11 @@ var arrows = map[string]rule{
 		"relay/plan",
 	}},
 	"cmd/rtpjet/node": {own: []string{
-		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node/floats", "cmd/rtpjet/node/peers",
+		"cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node/floats", "cmd/rtpjet/node/unlogged", "cmd/rtpjet/node/peers",
 		"cmd/rtpjet/node/regions", "cmd/rtpjet/version", "embed", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection",
 		"projection/members", "projection/regions", "projection/replica", "projection/transact", "relay", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup", "golang.org/x/time/rate"}},
+	"cmd/rtpjet/node/unlogged": {own: []string{"events", "projection/replica"}},
 	"cmd/rtpjet/app": {own: []string{
 		"cmd/rtpjet/config", "cmd/rtpjet/httpd", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node", "cmd/rtpjet/node/regions",
 		"cmd/rtpjet/node/view", "cmd/rtpjet/web", "embed", "embed/server", "events", "projection", "relay",

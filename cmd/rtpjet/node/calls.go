@@ -9,6 +9,7 @@ import (
 
 	"rtpjet/cmd/rtpjet/node/floats"
 	"rtpjet/cmd/rtpjet/node/peers"
+	"rtpjet/cmd/rtpjet/node/unlogged"
 	"rtpjet/events"
 	"rtpjet/projection"
 	"rtpjet/projection/replica"
@@ -26,7 +27,7 @@ type calls struct {
 	engine   relay.Engine
 	defaults projection.RouteDefaults
 	journal  *eventLog
-	unlogged *unloggedEvents
+	unlogged *unlogged.Events
 	owners   *owners
 	tally    *tally
 	capacity *capacity
@@ -44,7 +45,7 @@ type calls struct {
 // newCalls makes the calls of a node, of which all but peers and floats is there.
 func newCalls(n *Node) *calls {
 	c := &calls{
-		node: n.id, log: n.log, clock: n.clock, engine: n.engine, defaults: n.cfg.Defaults, journal: n.journal, unlogged: &n.unlogged,
+		node: n.id, log: n.log, clock: n.clock, engine: n.engine, defaults: n.cfg.Defaults, journal: n.journal, unlogged: n.unlogged,
 		owners: n.owners, tally: &n.tally, capacity: &n.capacity, began: n.started.UnixMicro(),
 	}
 	c.backlog.Store(true)
@@ -64,10 +65,10 @@ func (c *calls) took(e *entry, env events.Envelope, ch replica.Change) {
 		c.log.Warn("a call has ended while this node did not hear of it", "call-id", e.Call.ID)
 	}
 	if len(ch.Published) > 0 {
-		c.unlogged.published(e.key, ch.Published)
+		c.unlogged.Published(e.key, ch.Published)
 	}
 	if len(ch.Dropped) > 0 {
-		c.unlogged.dropped(e.key, ch.Dropped)
+		c.unlogged.Dropped(e.key, ch.Dropped)
 		c.log.Error("events that the log did not get are dropped: another writer has changed the call meanwhile",
 			"call-id", ch.Dropped[0].Envelope.Call, "events", len(ch.Dropped), "owner", e.Logged().Owner, "live", e.Logged().Live())
 	}

@@ -55,11 +55,11 @@ func (x *effects) Read(after uint64, ours bool) ([]replica.Entry, uint64, error)
 
 // Unattended implements [replica.Effects].
 func (x *effects) Unattended() bool {
-	return x.c.journal.away.Load() != 0 && x.c.unlogged.num.Load() > 0
+	return x.c.journal.away.Load() != 0 && x.c.unlogged.Num() > 0
 }
 
 // Wait implements [replica.Effects].
-func (x *effects) Wait(data []byte) bool { return x.c.unlogged.add(x.e.key, data) }
+func (x *effects) Wait(data []byte) bool { return x.c.unlogged.Add(x.e.key, data) }
 
 // Fold implements [replica.Effects].
 func (x *effects) Fold(in replica.Entry) { x.c.fold(x.e, in) }

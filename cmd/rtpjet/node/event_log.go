@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"rtpjet/cmd/rtpjet/metrics"
+	"rtpjet/cmd/rtpjet/node/unlogged"
 	"rtpjet/embed"
 	"rtpjet/projection/transact"
 )
@@ -19,7 +20,7 @@ type eventLog struct {
 	*codec
 	clock         func() time.Time
 	counters      *metrics.Counters
-	unlogged      *unloggedEvents // is told when the log answers again
+	unlogged      *unlogged.Events // is told when the log answers again
 	serveUnlogged bool
 
 	away     atomic.Int64  // since when the log does not answer, µs of Unix time; 0: it does
@@ -59,7 +60,7 @@ func (l *eventLog) answered(err error) error {
 	if !errors.Is(err, transact.ErrUncertain) {
 		if l.away.Load() != 0 {
 			l.away.Store(0)
-			l.unlogged.rouse()
+			l.unlogged.Rouse()
 		}
 		return err
 	}

@@ -26,7 +26,7 @@ func (i Inspector) State() admin.Status {
 	s := admin.Status{
 		Node: n.id, Draining: n.capacity.draining.Load(), Own: own, Foreign: foreign,
 		Followed: n.journal.followed.Load(), Unreadable: n.calls.unreadable.Load(), Held: int(n.calls.uncertain.num.Load()),
-		Unlogged: n.unlogged.num.Load(),
+		Unlogged: n.unlogged.Num(),
 	}
 	s.Writes, s.WritesFor = n.level()
 	s.Floats = n.floats.Status()

@@ -23,7 +23,7 @@ func (i Inspector) Measure(ctx context.Context) *metrics.Snapshot {
 		Report: i.report(calls, totals, commands), NG: commands, Relay: totals, Calls: calls,
 		Log: metrics.Log{
 			Reachable: log.err == nil, Head: log.head, Lag: log.lag, Followed: n.journal.followed.Load(),
-			Unlogged: n.unlogged.num.Load(), Held: n.calls.uncertain.num.Load(),
+			Unlogged: n.unlogged.Num(), Held: n.calls.uncertain.num.Load(),
 			Unreadable: n.calls.unreadable.Load(), Unopened: n.journal.unopened.Load(), Archiving: n.journal.Archiving(),
 		},
 		Floats: measureFloats(n.floats.Status()),

@@ -14,6 +14,7 @@ import (
 	"rtpjet/cmd/rtpjet/node/floats"
 	"rtpjet/cmd/rtpjet/node/peers"
 	"rtpjet/cmd/rtpjet/node/regions"
+	"rtpjet/cmd/rtpjet/node/unlogged"
 	"rtpjet/embed"
 	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
@@ -102,7 +103,7 @@ type Node struct {
 	owners   *owners
 	capacity capacity
 
-	unlogged unloggedEvents
+	unlogged *unlogged.Events
 	tally    tally
 	rate     rates // of what comes in
 	rateOut  rates
@@ -141,9 +142,9 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.unlogged.init(n.log)
+	n.unlogged = unlogged.New(n.log)
 	n.journal = &eventLog{
-		Journal: cfg.Journal, codec: codec, clock: n.clock, counters: n.counters, unlogged: &n.unlogged, serveUnlogged: cfg.ServeUnlogged,
+		Journal: cfg.Journal, codec: codec, clock: n.clock, counters: n.counters, unlogged: n.unlogged, serveUnlogged: cfg.ServeUnlogged,
 	}
 	n.commands = &commands{counters: n.counters, settings: transact.Settings{
 		Node: cfg.ID, InstanceID: cfg.InstanceID, SIPSource: cfg.SIPSource, DeleteDelay: cfg.DeleteDelay, MaxReply: ngserver.MaxReply,
@@ -188,8 +189,8 @@ func (n *Node) Run(ctx context.Context) error {
 	defer n.server.Close()
 	ctx, end := n.handingOver(ctx)
 	defer end()
-	n.unlogged.open(n.cfg.UnloggedDir, n.cfg.ServeUnlogged)
-	defer n.unlogged.close()
+	n.unlogged.Open(n.cfg.UnloggedDir, n.cfg.ServeUnlogged)
+	defer n.unlogged.Close()
 	g, ctx := errgroup.WithContext(ctx)
 	if n.peers != nil {
 		if err := n.peers.Claim(ctx); err != nil {
@@ -211,7 +212,7 @@ func (n *Node) Run(ctx context.Context) error {
 				}
 				n.journal.followed.Store(in.Seq)
 				if n.journal.away.Load() != 0 {
-					n.unlogged.rouse()
+					n.unlogged.Rouse()
 				}
 			},
 			Gap:      func(from, to uint64) { go n.calls.compare(ctx, from, to) },

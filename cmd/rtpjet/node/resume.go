@@ -13,7 +13,7 @@ import (
 
 // resume puts the whole projection into effect: the calls that were this node's before a restart get their sockets back.
 func (c *calls) resume() {
-	for _, key := range c.unlogged.keys() {
+	for _, key := range c.unlogged.Keys() {
 		c.lookupOrAdd(key)
 	}
 	all := c.all()
@@ -89,7 +89,7 @@ func (c *calls) compare(ctx context.Context, from, to uint64) {
 
 // inherit has a call go on with the events that an earlier process could not publish. batch is what was folded of the call.
 func (c *calls) inherit(e *entry, batch []replica.Entry) {
-	left := c.unlogged.take(e.key)
+	left := c.unlogged.Take(e.key)
 	if len(left) == 0 {
 		return
 	}

@@ -1,4 +1,4 @@
-package node
+package unlogged
 
 import (
 	"log/slog"
@@ -11,19 +11,19 @@ import (
 	"rtpjet/projection/replica"
 )
 
-// maxUnlogged bounds what waits for the log, in bytes, in memory and in the file: some minutes of a busy node. What comes
+// maxBytes bounds what waits for the log, in bytes, in memory and in the file: some minutes of a busy node. What comes
 // beyond it is refused.
-const maxUnlogged = 256 << 20
+const maxBytes = 256 << 20
 
-// unloggedEvents knows which calls have events that wait for the log, and keeps a copy of these in a file. It is safe for
+// Events knows which calls have events that wait for the log, and keeps a copy of these in a file. It is safe for
 // concurrent use; its lock is taken after that of an entry and held while nothing else is locked.
-type unloggedEvents struct {
+type Events struct {
 	log  *slog.Logger
 	num  atomic.Int64  // of all calls, for a look without mu
 	wake chan struct{} // the log may be back
 
 	mu        sync.Mutex
-	file      *unloggedFile              // nil: memory only
+	file      *file                      // nil: memory only
 	loaded    map[string][]replica.Event // of an earlier process, until their calls are folded
 	calls     map[string]int             // how many events wait, by key
 	bytes     int
@@ -31,19 +31,26 @@ type unloggedEvents struct {
 	kept, cut int       // since then: how many came, and how many of them were dropped
 }
 
-func (u *unloggedEvents) init(log *slog.Logger) {
-	u.log, u.wake, u.calls = log, make(chan struct{}, 1), make(map[string]int)
+// New makes Events with nothing in it.
+func New(log *slog.Logger) *Events {
+	return &Events{log: log, wake: make(chan struct{}, 1), calls: make(map[string]int)}
 }
 
-// open reads what an earlier process has left in dir, also if it was run with another setting, and writes there from now on.
+// Num is how many events wait, of all calls.
+func (u *Events) Num() int64 { return u.num.Load() }
+
+// Wake gets a value when the log may be back.
+func (u *Events) Wake() <-chan struct{} { return u.wake }
+
+// Open reads what an earlier process has left in dir, also if it was run with another setting, and writes there from now on.
 // It never fails: without the file, events are in memory only.
-func (u *unloggedEvents) open(dir string, serve bool) {
+func (u *Events) Open(dir string, serve bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if _, err := os.Stat(filepath.Join(dir, unloggedName)); dir == "" || !serve && err != nil {
+	if _, err := os.Stat(filepath.Join(dir, fileName)); dir == "" || !serve && err != nil {
 		return
 	}
-	f, left, err := openUnlogged(dir, u.log)
+	f, left, err := openFile(dir, u.log)
 	if err != nil {
 		u.log.Warn("events that wait for the log are kept in memory only", "dir", dir, "err", err)
 		return
@@ -59,7 +66,8 @@ func (u *unloggedEvents) open(dir string, serve bool) {
 	}
 }
 
-func (u *unloggedEvents) close() {
+// Close lets go of the file, and says what waits still. Nothing may be called after it.
+func (u *Events) Close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if num := u.num.Load(); num > 0 {
@@ -69,7 +77,7 @@ func (u *unloggedEvents) close() {
 	u.file = nil
 }
 
-func (u *unloggedEvents) countLocked(key string, size int) {
+func (u *Events) countLocked(key string, size int) {
 	u.calls[key]++
 	u.bytes += size
 	u.kept++
@@ -78,11 +86,11 @@ func (u *unloggedEvents) countLocked(key string, size int) {
 	}
 }
 
-// add notes an event that is to wait; false if it cannot.
-func (u *unloggedEvents) add(key string, data []byte) bool {
+// Add notes an event that is to wait; false if it cannot.
+func (u *Events) Add(key string, data []byte) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.bytes+len(data) > maxUnlogged {
+	if u.bytes+len(data) > maxBytes {
 		return false
 	}
 	u.countLocked(key, len(data))
@@ -93,11 +101,13 @@ func (u *unloggedEvents) add(key string, data []byte) bool {
 	return true
 }
 
-// published notes that the first events of a call are in the log; dropped that they never will be.
-func (u *unloggedEvents) published(key string, list []replica.Event) { u.remove(key, list, 0) }
-func (u *unloggedEvents) dropped(key string, list []replica.Event)   { u.remove(key, list, len(list)) }
+// Published notes that the first events of a call are in the log.
+func (u *Events) Published(key string, list []replica.Event) { u.remove(key, list, 0) }
 
-func (u *unloggedEvents) remove(key string, list []replica.Event, cut int) {
+// Dropped notes that the first events of a call will never be in the log.
+func (u *Events) Dropped(key string, list []replica.Event) { u.remove(key, list, len(list)) }
+
+func (u *Events) remove(key string, list []replica.Event, cut int) {
 	num := len(list)
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -118,8 +128,8 @@ func (u *unloggedEvents) remove(key string, list []replica.Event, cut int) {
 	u.kept, u.cut = 0, 0
 }
 
-// keys are the calls that have something here, in no order.
-func (u *unloggedEvents) keys() []string {
+// Keys are the calls that have something here, in no order.
+func (u *Events) Keys() []string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	out := make([]string, 0, len(u.calls))
@@ -129,8 +139,8 @@ func (u *unloggedEvents) keys() []string {
 	return out
 }
 
-// take returns what an earlier process has left of a call, once.
-func (u *unloggedEvents) take(key string) []replica.Event {
+// Take returns what an earlier process has left of a call, once; it counts as waiting until it is published or dropped.
+func (u *Events) Take(key string) []replica.Event {
 	if u.num.Load() == 0 {
 		return nil
 	}
@@ -141,8 +151,8 @@ func (u *unloggedEvents) take(key string) []replica.Event {
 	return list
 }
 
-// rouse has the publisher try at once.
-func (u *unloggedEvents) rouse() {
+// Rouse has the publisher try at once.
+func (u *Events) Rouse() {
 	if u.num.Load() == 0 {
 		return
 	}

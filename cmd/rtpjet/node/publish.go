@@ -22,24 +22,24 @@ func (p publisher) publish(ctx context.Context, start <-chan struct{}) error {
 	defer tick.Stop()
 	var warned time.Time
 	for {
-		if p.unlogged.num.Load() > 0 {
+		if p.unlogged.Num() > 0 {
 			if err := p.publishAll(ctx); err != nil && ctx.Err() == nil && time.Since(warned) >= warnEvery {
 				warned = time.Now()
-				p.log.Warn("events wait for the log", "events", p.unlogged.num.Load(), "err", err)
+				p.log.Warn("events wait for the log", "events", p.unlogged.Num(), "err", err)
 			}
 		}
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		case <-p.unlogged.wake:
+		case <-p.unlogged.Wake():
 		}
 	}
 }
 
 // publishAll tries each call once, until the log does not answer. Its error is why something still waits.
 func (p publisher) publishAll(ctx context.Context) (failed error) {
-	for _, key := range p.unlogged.keys() {
+	for _, key := range p.unlogged.Keys() {
 		e := p.acquire(key, false)
 		if e == nil {
 			continue

@@ -1,4 +1,4 @@
-package node
+package unlogged
 
 import (
 	"bytes"
@@ -16,43 +16,43 @@ import (
 	"rtpjet/projection/replica"
 )
 
-// unloggedName is the file of a data directory that has the events that wait for the log.
-const unloggedName = "unlogged"
+// fileName is the file of a data directory that has the events that wait for the log.
+const fileName = "unlogged"
 
-// unloggedFile outlives the process, and not the machine: nothing is synced, which would cost each command a turn of the
+// file outlives the process, and not the machine: nothing is synced, which would cost each command a turn of the
 // disk. A line is an event, or says how many of a call's first events wait no longer. It is empty nearly always.
 //
 // Its methods do nothing on nil, and nothing once a write has failed: an event without the one before it is worth nothing.
-type unloggedFile struct {
+type file struct {
 	f      *os.File
 	log    *slog.Logger
 	size   int64
 	broken bool
 }
 
-// unloggedLine is one line.
-type unloggedLine struct {
+// line is one line.
+type line struct {
 	Key  string `json:"key"` // of the call
 	Data []byte `json:"data,omitempty"`
 	Done int    `json:"done,omitempty"`
 }
 
-// unloggedLock is how long a process that was killed may take to let go of the file.
+// lockTime is how long a process that was killed may take to let go of the file.
 const (
-	unloggedLock = 2 * time.Second
-	unloggedPoll = 10 * time.Millisecond
+	lockTime = 2 * time.Second
+	lockPoll = 10 * time.Millisecond
 )
 
-// openUnlogged opens the file, and returns what is in it by call.
-func openUnlogged(dir string, log *slog.Logger) (*unloggedFile, map[string][]replica.Event, error) {
+// openFile opens the file, and returns what is in it by call.
+func openFile(dir string, log *slog.Logger) (*file, map[string][]replica.Event, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, unloggedName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
+	f, err := os.OpenFile(filepath.Join(dir, fileName), os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o640)
 	if err != nil {
 		return nil, nil, err
 	}
-	u := &unloggedFile{f: f, log: log}
+	u := &file{f: f, log: log}
 	left, err := u.load()
 	if err != nil {
 		_ = f.Close()
@@ -61,7 +61,7 @@ func openUnlogged(dir string, log *slog.Logger) (*unloggedFile, map[string][]rep
 	return u, left, nil
 }
 
-func (u *unloggedFile) load() (map[string][]replica.Event, error) {
+func (u *file) load() (map[string][]replica.Event, error) {
 	if err := u.lock(); err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (u *unloggedFile) load() (map[string][]replica.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	left, good := parseUnlogged(data)
+	left, good := parse(data)
 	if good < len(data) {
 		if err := u.setAside(data[good:]); err != nil {
 			return nil, err // what cannot be kept is not cut off
@@ -80,8 +80,8 @@ func (u *unloggedFile) load() (map[string][]replica.Event, error) {
 }
 
 // lock keeps a second process from the file.
-func (u *unloggedFile) lock() error {
-	for deadline := time.Now().Add(unloggedLock); ; time.Sleep(unloggedPoll) {
+func (u *file) lock() error {
+	for deadline := time.Now().Add(lockTime); ; time.Sleep(lockPoll) {
 		err := syscall.Flock(int(u.f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return nil
@@ -93,7 +93,7 @@ func (u *unloggedFile) lock() error {
 }
 
 // setAside keeps what cannot be read for people.
-func (u *unloggedFile) setAside(tail []byte) error {
+func (u *file) setAside(tail []byte) error {
 	name := u.f.Name() + ".unreadable-" + time.Now().UTC().Format("20060102T150405.000000000")
 	if err := os.WriteFile(name, tail, 0o640); err != nil {
 		return err
@@ -103,12 +103,12 @@ func (u *unloggedFile) setAside(tail []byte) error {
 	return nil
 }
 
-// parseUnlogged reads lines up to the first that it cannot read; good is where that one begins.
-func parseUnlogged(data []byte) (left map[string][]replica.Event, good int) {
+// parse reads lines up to the first that it cannot read; good is where that one begins.
+func parse(data []byte) (left map[string][]replica.Event, good int) {
 	left = make(map[string][]replica.Event)
 	for good < len(data) {
 		end := bytes.IndexByte(data[good:], '\n')
-		var l unloggedLine
+		var l line
 		if end < 0 || json.Unmarshal(data[good:good+end], &l) != nil {
 			break
 		}
@@ -129,17 +129,17 @@ func parseUnlogged(data []byte) (left map[string][]replica.Event, good int) {
 }
 
 // intact tells whether everything that waits is in the file.
-func (u *unloggedFile) intact() bool { return u != nil && !u.broken }
+func (u *file) intact() bool { return u != nil && !u.broken }
 
-func (u *unloggedFile) event(key string, data []byte) { u.write(unloggedLine{Key: key, Data: data}) }
-func (u *unloggedFile) done(key string, num int)      { u.write(unloggedLine{Key: key, Done: num}) }
+func (u *file) event(key string, data []byte) { u.write(line{Key: key, Data: data}) }
+func (u *file) done(key string, num int)      { u.write(line{Key: key, Done: num}) }
 
-func (u *unloggedFile) write(l unloggedLine) {
+func (u *file) write(l line) {
 	if !u.intact() {
 		return
 	}
 	line, err := json.Marshal(l)
-	if err == nil && u.size+int64(len(line)) >= 2*maxUnlogged { // base64, and what waits no longer
+	if err == nil && u.size+int64(len(line)) >= 2*maxBytes { // base64, and what waits no longer
 		err = errors.New("the file is as large as it may become")
 	}
 	if err == nil {
@@ -156,7 +156,7 @@ func (u *unloggedFile) write(l unloggedLine) {
 }
 
 // empty begins anew: nothing waits.
-func (u *unloggedFile) empty() {
+func (u *file) empty() {
 	if u == nil || u.size == 0 && !u.broken {
 		return
 	}
@@ -168,7 +168,7 @@ func (u *unloggedFile) empty() {
 	u.size, u.broken = 0, false
 }
 
-func (u *unloggedFile) close() {
+func (u *file) close() {
 	if u != nil {
 		_ = u.f.Close()
 	}

@@ -1,4 +1,4 @@
-package node
+package unlogged
 
 import (
 	"encoding/json"
@@ -13,8 +13,8 @@ import (
 	"rtpjet/projection/replica"
 )
 
-// unloggedText is a file with two events of one call and one of another.
-func unloggedText(t testing.TB) string {
+// fileText is a file with two events of one call and one of another.
+func fileText(t testing.TB) string {
 	t.Helper()
 	var out strings.Builder
 	for i, id := range []string{"one", "other", "one"} {
@@ -24,7 +24,7 @@ func unloggedText(t testing.TB) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		line, err := json.Marshal(unloggedLine{Key: events.Key(id), Data: data})
+		line, err := json.Marshal(line{Key: events.Key(id), Data: data})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,8 +37,8 @@ func count(left map[string][]replica.Event) string {
 	return fmt.Sprint(len(left[events.Key("one")]), len(left[events.Key("other")]))
 }
 
-func TestParseUnlogged(t *testing.T) {
-	text := unloggedText(t)
+func TestParse(t *testing.T) {
+	text := fileText(t)
 	done := fmt.Sprintf(`{"key":%q,"done":1}`+"\n", events.Key("one"))
 	for name, c := range map[string]struct {
 		text string
@@ -55,7 +55,7 @@ func TestParseUnlogged(t *testing.T) {
 		"noise within":    {text + "noise\n" + done, 6 + len(done), "2 1"},
 		"another's event": {strings.Replace(text, events.Key("one"), "0", 1), len(strings.Replace(text, events.Key("one"), "0", 1)), "0 0"},
 	} {
-		left, good := parseUnlogged([]byte(c.text))
+		left, good := parse([]byte(c.text))
 		if got := count(left); got != c.want || len(c.text)-good != c.tail {
 			t.Errorf("%s: %s events, a tail of %d bytes, want %s and %d", name, got, len(c.text)-good, c.want, c.tail)
 		}
@@ -63,15 +63,15 @@ func TestParseUnlogged(t *testing.T) {
 }
 
 // The file is read after any damage, what was readable is kept, and what was not is moved aside.
-func TestUnloggedFileDamaged(t *testing.T) {
+func TestFileDamaged(t *testing.T) {
 	dir := t.TempDir()
-	file := filepath.Join(dir, unloggedName)
-	text := unloggedText(t)
+	file := filepath.Join(dir, fileName)
+	text := fileText(t)
 	if err := os.WriteFile(file, []byte(text+"torn"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // as good as new afterwards
-		u, left, err := openUnlogged(dir, slog.New(slog.DiscardHandler))
+		u, left, err := openFile(dir, slog.New(slog.DiscardHandler))
 		if err != nil || count(left) != "2 1" {
 			t.Fatalf("%s, %v", count(left), err)
 		}
@@ -84,13 +84,13 @@ func TestUnloggedFileDamaged(t *testing.T) {
 	if b, err := os.ReadFile(aside[0]); err != nil || string(b) != "torn" {
 		t.Errorf("moved aside: %q, %v", b, err)
 	}
-	u, _, err := openUnlogged(dir, slog.New(slog.DiscardHandler))
+	u, _, err := openFile(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	u.done(events.Key("one"), 2)
 	u.close()
-	u, left, err := openUnlogged(dir, slog.New(slog.DiscardHandler))
+	u, left, err := openFile(dir, slog.New(slog.DiscardHandler))
 	if err != nil || count(left) != "0 1" {
 		t.Errorf("%s, %v", count(left), err)
 	}
@@ -101,14 +101,14 @@ func TestUnloggedFileDamaged(t *testing.T) {
 	}
 }
 
-func FuzzParseUnlogged(f *testing.F) {
-	f.Add([]byte(unloggedText(f)))
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(fileText(f)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		left, good := parseUnlogged(data)
+		left, good := parse(data)
 		if good < 0 || good > len(data) {
 			t.Fatalf("%d of %d bytes", good, len(data))
 		}
-		again, all := parseUnlogged(data[:good])
+		again, all := parse(data[:good])
 		if all != good || len(again) != len(left) {
 			t.Errorf("what can be read cannot be read again: %d of %d", all, good)
 		}
