@@ -298,10 +298,11 @@ func codecs(list []events.Codec) string {
 	return strings.Join(out, ", ")
 }
 
-// quoted quotes a text that would upset a terminal.
+// quoted quotes a text that would upset a terminal, or have it show something else than there is, such as characters that turn
+// the direction of writing.
 func quoted(s string) string {
 	for _, r := range s {
-		if r < ' ' || r == 0x7f || r == '\uFFFD' || r >= 0x80 && r < 0xa0 {
+		if !strconv.IsPrint(r) || r == '\uFFFD' {
 			return strconv.Quote(s)
 		}
 	}

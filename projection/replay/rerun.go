@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"rtpjet/events"
@@ -353,10 +354,11 @@ func words(reply []byte) []string {
 	return out
 }
 
-// printable quotes a text that would upset a terminal.
+// printable quotes a text that would upset a terminal, or have it show something else than there is, such as characters that turn
+// the direction of writing.
 func printable(s string) string {
 	for _, r := range s {
-		if r < ' ' || r == 0x7f || r == '\uFFFD' || r >= 0x80 && r < 0xa0 {
+		if !strconv.IsPrint(r) || r == '\uFFFD' {
 			return fmt.Sprintf("%q", s)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -82,10 +83,20 @@ func (r *region) run(line string) (string, error) {
 
 func (r *region) runWith(ctx context.Context, line string) (string, error) {
 	r.t.Helper()
-	words := strings.Fields(line)
-	cmd, err := config.ParseArgs(ctx, append(words[:len(words):len(words)], "--nats", r.url), config.Env{})
+	return r.runWords(ctx, strings.Fields(line)...)
+}
+
+// runWords is runWith for words that have space or worse in them.
+func (r *region) runWords(ctx context.Context, words ...string) (string, error) {
+	r.t.Helper()
+	first := min(2, len(words))
+	if words[0] == "replay" {
+		first = 1
+	}
+	line := append(slices.Clone(words[:first]), "--nats", r.url)
+	cmd, err := config.ParseArgs(ctx, append(line, words[first:]...), config.Env{})
 	if err != nil {
-		r.t.Fatalf("%s: %v", line, err)
+		r.t.Fatalf("%q: %v", words, err)
 	}
 	var out bytes.Buffer
 	err = Run(ctx, cmd, &out)

@@ -28,7 +28,7 @@ func runReplay(ctx context.Context, cmd config.Command, w io.Writer) error {
 		case err == nil:
 			return replayFile(cmd, data, w)
 		case !errors.Is(err, os.ErrNotExist):
-			return fmt.Errorf("cannot read %s: %w", cmd.Call, config.PathReason(err))
+			return fmt.Errorf("cannot read %s: %w", printable(cmd.Call), config.PathReason(err))
 		}
 	}
 	nc, err := embed.Connect(ctx, "replay", cmd.Log.NATS, cmd.Log.Credentials())
@@ -61,7 +61,7 @@ func runReplay(ctx context.Context, cmd config.Command, w io.Writer) error {
 func replayFile(cmd config.Command, data []byte, w io.Writer) error {
 	b, err := replay.Parse(data)
 	if err != nil {
-		err = fmt.Errorf("%s, %w", cmd.Call, err)
+		err = fmt.Errorf("%s, %w", printable(cmd.Call), err)
 	}
 	if b == nil {
 		return err
