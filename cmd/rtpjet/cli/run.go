@@ -67,10 +67,14 @@ func ofNodes[R any](print func(io.Writer, []R) error, rows func([]admin.Node) []
 		if err != nil {
 			return err
 		}
+		list := rows(nodes)
 		if cmd.Log.JSON {
-			return json.NewEncoder(w).Encode(rows(nodes))
+			if list == nil {
+				list = []R{} // a list for scripts, though there is nothing in it
+			}
+			return json.NewEncoder(w).Encode(list)
 		}
-		return print(w, rows(nodes))
+		return print(w, list)
 	}
 }
 
