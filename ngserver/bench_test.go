@@ -43,7 +43,7 @@ func offer(callID string) []byte {
 // reply has the size of an offer's.
 var replyToOffer = func() []byte { return make([]byte, 1200) }()
 
-func offerHandler(context.Context, *ngserver.Message) ng.Reply {
+func offerHandler(context.Context, *ng.Message) ng.Reply {
 	r := ng.OK()
 	r.Bytes("sdp", replyToOffer)
 	return r

@@ -21,30 +21,18 @@ import (
 // (docs/decisions/04-time-limits.md).
 const DefaultBudget = 800 * time.Millisecond
 
-// Message is one command for the Handler. Everything in it is the Handler's to keep; the byte slices, in the request too,
-// share memory with each other and must not be changed.
-type Message struct {
-	*ng.Request
-	Encoding ng.Encoding
-	Source   netip.AddrPort // of the client
-	Cookie   string         // empty on transports without cookies
-	Raw      []byte         // the message without its cookie
-	Received time.Time      // by Config.Clock
-	Via      string         // the node of another region that it had come to, as region/node; empty: it came here
-}
-
-// Handler executes commands. Handle is called from many goroutines at once and must return soon after ctx is done, which
-// is when the time budget of the command is used up: its reply is sent even then. The zero Reply is sent as an internal
-// error, and so is a panic.
+// Handler executes commands. A message is the Handler's to keep. Handle is called from many goroutines at once and must return soon
+// after ctx is done, which is when the time budget of the command is used up: its reply is sent even then. The zero Reply is sent as
+// an internal error, and so is a panic.
 type Handler interface {
-	Handle(ctx context.Context, m *Message) ng.Reply
+	Handle(ctx context.Context, m *ng.Message) ng.Reply
 }
 
 // HandlerFunc makes a function a Handler.
-type HandlerFunc func(ctx context.Context, m *Message) ng.Reply
+type HandlerFunc func(ctx context.Context, m *ng.Message) ng.Reply
 
 // Handle calls f.
-func (f HandlerFunc) Handle(ctx context.Context, m *Message) ng.Reply { return f(ctx, m) }
+func (f HandlerFunc) Handle(ctx context.Context, m *ng.Message) ng.Reply { return f(ctx, m) }
 
 // DispatcherConfig is what a Dispatcher needs. Only Handler must be set.
 type DispatcherConfig struct {
@@ -171,14 +159,14 @@ func (d *Dispatcher) Do(ctx context.Context, data []byte, source netip.AddrPort)
 	case Refused:
 		return nil
 	}
-	m := Message{Source: source, Cookie: string(cookie), Raw: payload, Received: now}
+	m := ng.Message{Source: source, Cookie: string(cookie), Raw: payload, Received: now}
 	return d.execute(ctx, &m, cookie, ticket, 0)
 }
 
 // DoPlain handles one message of a transport without cookies (ng-plain, over HTTP and WebSocket), which has no
 // protection against repetition either. The result is the reply; it is never nil.
 func (d *Dispatcher) DoPlain(ctx context.Context, payload []byte, source netip.AddrPort) []byte {
-	m := Message{Source: source, Raw: payload, Received: d.clock()}
+	m := ng.Message{Source: source, Raw: payload, Received: d.clock()}
 	return d.execute(ctx, &m, nil, Ticket{}, 0)
 }
 
@@ -189,7 +177,7 @@ func (w chanWaiter) Deliver(reply []byte) { w <- reply }
 
 // execute runs the command and finishes its ticket, if there is one. The reply has the cookie in front, if there is one,
 // and is at most limit bytes long unless limit is 0.
-func (d *Dispatcher) execute(ctx context.Context, m *Message, cookie []byte, ticket Ticket, limit int) []byte {
+func (d *Dispatcher) execute(ctx context.Context, m *ng.Message, cookie []byte, ticket Ticket, limit int) []byte {
 	finished := false
 	defer func() {
 		if !finished && ticket.cache != nil { // not executed: a repetition may try again
@@ -245,7 +233,7 @@ func body(reply, cookie []byte) []byte {
 }
 
 // callID is that of a message, empty if it could not be read.
-func callID(m *Message) string {
+func callID(m *ng.Message) string {
 	if m.Request == nil {
 		return ""
 	}
@@ -253,7 +241,7 @@ func callID(m *Message) string {
 }
 
 // shorten replaces a reply that does not fit. What a delete did is done, and its client must not take it for failed.
-func shorten(m *Message, reply ng.Reply) ng.Reply {
+func shorten(m *ng.Message, reply ng.Reply) ng.Reply {
 	if m.Request != nil && m.Info().Action == ng.ActionDelete && reply.Result() == ng.ResultOK {
 		return ng.Warning(ng.ReasonReplyTooLarge)
 	}
@@ -262,7 +250,7 @@ func shorten(m *Message, reply ng.Reply) ng.Reply {
 
 // run reads the message and calls the handler. index is the command's place in ng.Commands, -1 if there is none; kept is
 // false for a command that was not executed for lack of time.
-func (d *Dispatcher) run(ctx context.Context, m *Message) (reply ng.Reply, index int, kept bool) {
+func (d *Dispatcher) run(ctx context.Context, m *ng.Message) (reply ng.Reply, index int, kept bool) {
 	dict, enc, err := ng.DecodeDict(m.Raw)
 	m.Encoding = enc
 	index = -1
@@ -295,7 +283,7 @@ func (d *Dispatcher) run(ctx context.Context, m *Message) (reply ng.Reply, index
 }
 
 // call calls the handler and turns a panic into an error reply.
-func (d *Dispatcher) call(ctx context.Context, m *Message) (reply ng.Reply) {
+func (d *Dispatcher) call(ctx context.Context, m *ng.Message) (reply ng.Reply) {
 	defer func() {
 		if p := recover(); p != nil {
 			d.panics.Add(1)
@@ -394,7 +382,7 @@ type wordLog struct {
 
 const maxLoggedWords = 500
 
-func (w *wordLog) log(log *slog.Logger, m *Message) {
+func (w *wordLog) log(log *slog.Logger, m *ng.Message) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.seen == nil {

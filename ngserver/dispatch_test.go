@@ -105,7 +105,7 @@ func TestTrace(t *testing.T) {
 
 func TestDispatcherJoin(t *testing.T) {
 	entered, release := make(chan struct{}, 1), make(chan struct{})
-	d := dispatcher(t, ngserver.DispatcherConfig{Handler: ngserver.HandlerFunc(func(context.Context, *ngserver.Message) ng.Reply {
+	d := dispatcher(t, ngserver.DispatcherConfig{Handler: ngserver.HandlerFunc(func(context.Context, *ng.Message) ng.Reply {
 		entered <- struct{}{}
 		<-release
 		return ng.OK()
@@ -138,7 +138,7 @@ func TestLateCommand(t *testing.T) {
 	clk := &clock{now: time.Unix(1_700_000_000, 0)}
 	entered, release := make(chan struct{}, 2), make(chan struct{}, 2)
 	var deadline time.Duration
-	srv := serve(t, ngserver.Config{Workers: 1, Clock: clk.Now, Handler: ngserver.HandlerFunc(func(ctx context.Context, _ *ngserver.Message) ng.Reply {
+	srv := serve(t, ngserver.Config{Workers: 1, Clock: clk.Now, Handler: ngserver.HandlerFunc(func(ctx context.Context, _ *ng.Message) ng.Reply {
 		at, _ := ctx.Deadline()
 		deadline = time.Until(at)
 		entered <- struct{}{}
@@ -177,7 +177,7 @@ func TestLateCommand(t *testing.T) {
 
 func TestStatistics(t *testing.T) {
 	clk := &clock{now: time.Unix(1_700_000_000, 0)}
-	d := dispatcher(t, ngserver.DispatcherConfig{Clock: clk.Now, Handler: ngserver.HandlerFunc(func(_ context.Context, m *ngserver.Message) ng.Reply {
+	d := dispatcher(t, ngserver.DispatcherConfig{Clock: clk.Now, Handler: ngserver.HandlerFunc(func(_ context.Context, m *ng.Message) ng.Reply {
 		clk.Add(250 * time.Millisecond)
 		if m.Command == ng.CommandQuery {
 			return ng.Error(ng.ReasonUnknownCallID)

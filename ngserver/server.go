@@ -217,7 +217,7 @@ func (j *job) Deliver(reply []byte) {
 
 // run executes a claimed job. The context has no tie to Serve's: when the server stops, commands are finished.
 func (s *Server) run(j *job) {
-	m := Message{Source: j.source, Cookie: string(j.cookie), Raw: j.payload, Received: j.received}
+	m := ng.Message{Source: j.source, Cookie: string(j.cookie), Raw: j.payload, Received: j.received}
 	j.send(s.d.execute(context.Background(), &m, j.cookie, j.ticket, MaxReply))
 }
 

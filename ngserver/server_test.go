@@ -28,7 +28,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var discard = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 // echo answers with what it understood.
-var echo = ngserver.HandlerFunc(func(_ context.Context, m *ngserver.Message) ng.Reply {
+var echo = ngserver.HandlerFunc(func(_ context.Context, m *ng.Message) ng.Reply {
 	r := ng.OK()
 	r.Str("command", m.Command).Str("call-id", m.CallID)
 	return r
@@ -162,7 +162,7 @@ func TestBadInput(t *testing.T) {
 func TestDuplicates(t *testing.T) {
 	var calls atomic.Int64
 	entered, release := make(chan struct{}, 1), make(chan struct{})
-	srv := serve(t, ngserver.Config{Handler: ngserver.HandlerFunc(func(context.Context, *ngserver.Message) ng.Reply {
+	srv := serve(t, ngserver.Config{Handler: ngserver.HandlerFunc(func(context.Context, *ng.Message) ng.Reply {
 		n := calls.Add(1)
 		entered <- struct{}{}
 		<-release
@@ -223,7 +223,7 @@ func TestDuplicates(t *testing.T) {
 // Pings do not wait for slow commands, and each command has a deadline.
 func TestSlowCommands(t *testing.T) {
 	release := make(chan struct{})
-	srv := serve(t, ngserver.Config{Workers: 1, Queue: 1, Handler: ngserver.HandlerFunc(func(ctx context.Context, m *ngserver.Message) ng.Reply {
+	srv := serve(t, ngserver.Config{Workers: 1, Queue: 1, Handler: ngserver.HandlerFunc(func(ctx context.Context, m *ng.Message) ng.Reply {
 		if _, ok := ctx.Deadline(); !ok {
 			t.Error("command without a deadline")
 		}
@@ -244,7 +244,7 @@ func TestSlowCommands(t *testing.T) {
 
 func TestFullQueueRefuses(t *testing.T) {
 	entered, release := make(chan struct{}, 3), make(chan struct{})
-	srv := serve(t, ngserver.Config{Workers: 1, Queue: 1, Budget: time.Hour, Handler: ngserver.HandlerFunc(func(context.Context, *ngserver.Message) ng.Reply {
+	srv := serve(t, ngserver.Config{Workers: 1, Queue: 1, Budget: time.Hour, Handler: ngserver.HandlerFunc(func(context.Context, *ng.Message) ng.Reply {
 		entered <- struct{}{}
 		<-release
 		return ng.OK()
@@ -282,7 +282,7 @@ func TestFullQueueRefuses(t *testing.T) {
 }
 
 func TestPanicIsAnError(t *testing.T) {
-	srv := serve(t, ngserver.Config{Handler: ngserver.HandlerFunc(func(_ context.Context, m *ngserver.Message) ng.Reply {
+	srv := serve(t, ngserver.Config{Handler: ngserver.HandlerFunc(func(_ context.Context, m *ng.Message) ng.Reply {
 		if m.CallID == "boom" {
 			panic("boom")
 		}
@@ -302,7 +302,7 @@ func TestPanicIsAnError(t *testing.T) {
 }
 
 func TestLargeReplies(t *testing.T) {
-	srv := serve(t, ngserver.Config{Handler: ngserver.HandlerFunc(func(_ context.Context, m *ngserver.Message) ng.Reply {
+	srv := serve(t, ngserver.Config{Handler: ngserver.HandlerFunc(func(_ context.Context, m *ng.Message) ng.Reply {
 		r := ng.OK()
 		r.Str("x", strings.Repeat("x", int(m.KeyInt("volume", 0))))
 		return r
@@ -380,7 +380,7 @@ func TestCloseWithoutServe(t *testing.T) {
 func TestStopFinishesCommands(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	srv, err := ngserver.Listen(ngserver.Config{Listen: []string{"127.0.0.1:0"}, Logger: discard,
-		Handler: ngserver.HandlerFunc(func(context.Context, *ngserver.Message) ng.Reply {
+		Handler: ngserver.HandlerFunc(func(context.Context, *ng.Message) ng.Reply {
 			close(entered)
 			<-release
 			return ng.OK()
@@ -409,7 +409,7 @@ func TestStopFinishesCommands(t *testing.T) {
 func TestTemplates(t *testing.T) {
 	srv := serve(t, ngserver.Config{
 		Templates: ng.Templates{"default": "label=theirs", "query": "from-tag=t", "x": "to-tag=x"},
-		Handler: ngserver.HandlerFunc(func(_ context.Context, m *ngserver.Message) ng.Reply {
+		Handler: ngserver.HandlerFunc(func(_ context.Context, m *ng.Message) ng.Reply {
 			return ng.Error(m.Label + " " + m.FromTag + " " + m.ToTag)
 		}),
 	})

@@ -99,7 +99,7 @@ var arrows = map[string]rule{
 		"cmd/rtpjet/admin", "cmd/rtpjet/version", "embed", "events", "projection/members", "projection/transact", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup"}},
 	"cmd/rtpjet/node/regions": {own: []string{
-		"embed", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection", "projection/members", "projection/regions", "projection/transact",
+		"embed", "events", "ngserver/ng", "ngserver/report", "projection", "projection/members", "projection/regions", "projection/transact",
 		"relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup"}},
 	"cmd/rtpjet/node/view": {own: []string{

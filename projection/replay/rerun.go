@@ -114,7 +114,7 @@ func rerun(list []history.Moment, i int) (out Outcome, ok bool) {
 		return out, true
 	}
 	out.Command = req.Command
-	msg := transact.Message{Request: req, Encoding: enc, Cookie: m.Cause.Cookie, Source: m.Cause.From, Raw: m.Cause.Request}
+	msg := ng.Message{Request: req, Encoding: enc, Cookie: m.Cause.Cookie, Source: m.Cause.From, Raw: m.Cause.Request}
 	var first Outcome
 	for k, g := range guesses(m.Event, req) {
 		try := out
@@ -155,7 +155,7 @@ func guesses(ev events.Event, req *ng.Request) (out []guess) {
 func (r *recorded) table(string) *plan.Interfaces { return r.interfaces }
 
 // command carries a command out once more.
-func (o *Outcome) command(list []history.Moment, i int, before *projection.Call, msg transact.Message, g guess) {
+func (o *Outcome) command(list []history.Moment, i int, before *projection.Call, msg ng.Message, g guess) {
 	m := &list[i]
 	res := record(before, m.Event, msg.Request)
 	s := &Shadow{

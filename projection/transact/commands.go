@@ -14,7 +14,7 @@ import (
 )
 
 // Execute carries out a command that may change its call, whichever it is; ok is false if it is none of those.
-func Execute(fx Effects, set Settings, m Message, env report.Env) (out Result, ok bool) {
+func Execute(fx Effects, set Settings, m ng.Message, env report.Env) (out Result, ok bool) {
 	switch m.Info().Action {
 	case ng.ActionSignal:
 		return signal(fx, set, m), true
@@ -28,7 +28,7 @@ func Execute(fx Effects, set Settings, m Message, env report.Env) (out Result, o
 }
 
 // signal carries out an offer or an answer.
-func signal(fx Effects, set Settings, m Message) Result {
+func signal(fx Effects, set Settings, m ng.Message) Result {
 	answer := m.Command == ng.CommandAnswer
 	if err := rewrite.Validate(m.Request, answer); err != nil {
 		r := runner{fx: fx, set: set}
@@ -36,7 +36,7 @@ func signal(fx Effects, set Settings, m Message) Result {
 		return out
 	}
 	digest := events.Digest(m.Raw)
-	return run(fx, set, command{m: m, creates: m.Info().Begins, moves: true, digest: digest, decide: func(
+	return run(fx, set, command{m: m, creates: m.Info().Begins, named: true, digest: digest, decide: func(
 		c *projection.Call, owner string, res projection.Resources, now int64,
 	) (step, error) {
 		s := rewrite.Settings{Node: owner, InstanceID: set.InstanceID, SIPSource: set.SIPSource, Level: set.Level}
@@ -70,7 +70,7 @@ func signal(fx Effects, set Settings, m Message) Result {
 }
 
 // del carries out a delete. env is for the part of the reply that is a query.
-func del(fx Effects, set Settings, m Message, env report.Env) Result {
+func del(fx Effects, set Settings, m ng.Message, env report.Env) Result {
 	return run(fx, set, command{m: m, decide: func(
 		c *projection.Call, _ string, _ projection.Resources, now int64,
 	) (step, error) {
@@ -97,7 +97,7 @@ func del(fx Effects, set Settings, m Message, env report.Env) Result {
 }
 
 // block carries out the commands that block media or DTMF, or let them through again.
-func block(fx Effects, set Settings, m Message) Result {
+func block(fx Effects, set Settings, m ng.Message) Result {
 	return run(fx, set, command{m: m, decide: func(
 		c *projection.Call, _ string, _ projection.Resources, now int64,
 	) (step, error) {
@@ -123,7 +123,7 @@ func (r *runner) replyInLog(c *projection.Call) (ng.Reply, bool, error) {
 	}
 	cookie := events.ShortDigest(m.Cookie)
 	for _, mark := range c.Commands {
-		if mark.Seq == 0 || mark.Cookie != cookie || r.cmd.moves && (!c.Live() || mark.Seq < c.OwnedSince) {
+		if mark.Seq == 0 || mark.Cookie != cookie || r.cmd.named && (!c.Live() || mark.Seq < c.OwnedSince) {
 			continue
 		}
 		entries, err := r.fx.Since(mark.Seq - 1)
@@ -133,7 +133,7 @@ func (r *runner) replyInLog(c *projection.Call) (ng.Reply, bool, error) {
 		if len(entries) == 0 || entries[0].Seq != mark.Seq {
 			break // retired
 		}
-		if r.cmd.moves && slices.ContainsFunc(entries, func(e Entry) bool { return takesSockets(e.Event) }) {
+		if r.cmd.named && slices.ContainsFunc(entries, func(e Entry) bool { return takesSockets(e.Event) }) {
 			break // this projection is behind
 		}
 		for _, e := range slices.Backward(entries) { // a projection that is behind may know of an earlier time only
@@ -158,7 +158,7 @@ func takesSockets(ev events.Event) bool {
 // unchanged finds the reply to the last offer or answer, if this command is the same and only addresses were learned in between:
 // after a delete the same offer makes the branch anew, and force-increment-sdp-ver counts repetitions.
 func (r *runner) unchanged(c *projection.Call) (ng.Reply, bool, error) {
-	if !r.cmd.moves || !c.Live() || c.LastRequest != r.cmd.digest || c.DeleteAt != 0 || r.cmd.m.Replace.ForceIncrementSDPVer {
+	if !r.cmd.named || !c.Live() || c.LastRequest != r.cmd.digest || c.DeleteAt != 0 || r.cmd.m.Replace.ForceIncrementSDPVer {
 		return ng.Reply{}, false, nil
 	}
 	entries, err := r.fx.Since(c.LastRequestSeq - 1)

@@ -93,7 +93,7 @@ func before(command string) *replay.Shadow {
 }
 
 // message is a command as a client sends it for that call.
-func message(t *testing.T, command string) transact.Message {
+func message(t *testing.T, command string) ng.Message {
 	t.Helper()
 	fields := map[string]any{
 		"command": command, "call-id": "call", "from-tag": "a", "sdp": historytest.SDP("198.51.100.9", 4100), "delete-delay": 0,
@@ -113,5 +113,5 @@ func message(t *testing.T, command string) transact.Message {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return transact.Message{Request: req, Encoding: enc, Cookie: "c", Raw: raw}
+	return ng.Message{Request: req, Encoding: enc, Cookie: "c", Raw: raw}
 }

@@ -3,7 +3,6 @@ package transact
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -12,17 +11,6 @@ import (
 	"rtpjet/projection"
 	"rtpjet/projection/members"
 )
-
-// Message is one NG command as it was received.
-type Message struct {
-	*ng.Request
-	Encoding ng.Encoding
-	Cookie   string
-	Source   netip.AddrPort
-	Raw      []byte // the dictionary, without the cookie
-	Received int64  // µs of Unix time; 0 if that is not known
-	Via      string // the node of another region that it had come to, as region/node; empty: it came here
-}
 
 // Settings are those of the node that matter for commands.
 type Settings struct {
@@ -68,12 +56,12 @@ type step struct {
 
 // command is a command whose decision can be made any number of times, on the call as it is.
 type command struct {
-	m Message
-	// creates: the command may begin a call. moves: its reply names sockets,
-	// so that a call whose owner is gone needs another one first.
-	creates, moves bool
-	digest         uint64 // of an offer or answer
-	decide         func(c *projection.Call, owner string, res projection.Resources, now int64) (step, error)
+	m       ng.Message
+	creates bool // the command may begin a call
+	// named is true if its reply names sockets, so that a call whose owner is gone needs another one first.
+	named  bool
+	digest uint64 // of an offer or answer
+	decide func(c *projection.Call, owner string, res projection.Resources, now int64) (step, error)
 }
 
 // maxAttempts bounds how often a decision is made anew because another writer was faster, or an owner went away.
@@ -131,7 +119,7 @@ func (r *runner) attempt() (out Result, why error, done bool) {
 		if owner, ok = r.fx.Place(r.wish()); !ok {
 			return Result{Reply: ng.LoadLimit(r.cmd.m.Request, ng.ReasonSessionLimit), Full: true}, nil, true
 		}
-	case r.cmd.moves && r.fx.Judge(owner) == members.Gone:
+	case r.cmd.named && r.fx.Judge(owner) == members.Gone:
 		if err := TakeOver(r.fx, r.set.Node, WhyGone); err != nil {
 			return r.afterError(err)
 		}
@@ -166,7 +154,7 @@ func (r *runner) decide(c *projection.Call, owner string) (out Result, why error
 	}
 	m := r.cmd.m
 	raw := st.reply.Append(nil, m.Encoding)
-	if r.cmd.moves && len(m.Cookie)+1+len(raw) > r.set.MaxReply {
+	if r.cmd.named && len(m.Cookie)+1+len(raw) > r.set.MaxReply {
 		res.release()
 		return failed(ng.ReasonReplyTooLarge, errors.New("the reply is too large")), nil, true
 	}
@@ -177,8 +165,8 @@ func (r *runner) decide(c *projection.Call, owner string) (out Result, why error
 	if len(raw) > maxLoggedReply {
 		env.Cause.Reply = nil
 	}
-	if m.Received > 0 {
-		env.Cause.Took = max(0, now-m.Received)
+	if !m.Received.IsZero() {
+		env.Cause.Took = max(0, now-m.Received.UnixMicro())
 	}
 	if st.fresh {
 		env.Gen++

@@ -87,7 +87,7 @@ func (n *node) receive(m *message, answer func(reply)) {
 func (n *node) execute(p transact.Effects, m *message) transact.Result {
 	n.w.checkLevel(n)
 	set := transact.Settings{Node: n.id, InstanceID: "0123456789ab", DeleteDelay: 2, MaxReply: 65507, Level: n.level()}
-	msg := transact.Message{Request: m.Request, Encoding: ng.Bencode, Cookie: m.cookie, Raw: m.raw}
+	msg := ng.Message{Request: m.Request, Encoding: ng.Bencode, Cookie: m.cookie, Raw: m.raw}
 	if res, ok := transact.Execute(p, set, msg, report.Env{}); ok {
 		return res
 	}

@@ -78,7 +78,7 @@ func (n *regionNode) here(p *regionProc, m *message, via string) reply {
 
 func execute(fx transact.Effects, id, via string, m *message) transact.Result {
 	set := transact.Settings{Node: id, InstanceID: "0123456789ab", DeleteDelay: 0, MaxReply: 65507, Level: events.Level}
-	msg := transact.Message{Request: m.Request, Encoding: ng.Bencode, Cookie: m.cookie, Raw: m.raw, Via: via}
+	msg := ng.Message{Request: m.Request, Encoding: ng.Bencode, Cookie: m.cookie, Raw: m.raw, Via: via}
 	if res, ok := transact.Execute(fx, set, msg, report.Env{}); ok {
 		return res
 	}

@@ -191,7 +191,7 @@ func (t *twin) command(seq uint64, e *logEntry) {
 		level = events.LevelFirst
 	}
 	set := transact.Settings{Node: e.env.Node, InstanceID: "0123456789ab", DeleteDelay: 2, MaxReply: 65507, Level: level}
-	msg := transact.Message{Request: req, Encoding: enc, Cookie: e.env.Cause.Cookie, Raw: e.env.Cause.Request}
+	msg := ng.Message{Request: req, Encoding: enc, Cookie: e.env.Cause.Cookie, Raw: e.env.Cause.Request}
 	if req.Command != ng.CommandOffer && req.Command != ng.CommandAnswer {
 		t.record(e.env)
 		return

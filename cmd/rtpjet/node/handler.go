@@ -8,7 +8,6 @@ import (
 
 	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/cmd/rtpjet/node/regions"
-	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/ngserver/report"
 	"rtpjet/projection/transact"
@@ -25,7 +24,7 @@ type commands struct {
 }
 
 // Handle answers one NG command: here, or as the region answers that has its call.
-func (c *commands) Handle(ctx context.Context, m *ngserver.Message) ng.Reply {
+func (c *commands) Handle(ctx context.Context, m *ng.Message) ng.Reply {
 	if reply, ok := c.regions.Forward(ctx, m); ok {
 		return reply
 	}
@@ -55,14 +54,14 @@ func (c *commands) Handle(ctx context.Context, m *ngserver.Message) ng.Reply {
 	}
 }
 
-func (c *commands) delete(ctx context.Context, m *ngserver.Message) ng.Reply {
+func (c *commands) delete(ctx context.Context, m *ng.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
 	return c.mutate(ctx, m)
 }
 
-func (c *commands) block(ctx context.Context, m *ngserver.Message) ng.Reply {
+func (c *commands) block(ctx context.Context, m *ng.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
@@ -74,7 +73,7 @@ func (c *commands) block(ctx context.Context, m *ngserver.Message) ng.Reply {
 }
 
 // record answers as rtpengine does where no directory for recordings is set: ok, and nothing is recorded. A warning says so.
-func (c *commands) record(ctx context.Context, m *ngserver.Message) ng.Reply {
+func (c *commands) record(ctx context.Context, m *ng.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
@@ -93,7 +92,7 @@ func (c *commands) record(ctx context.Context, m *ngserver.Message) ng.Reply {
 
 // query never changes anything. What the sockets have counted only the owner knows; without it the reply says so. A client
 // that was just answered by another node must find what it was told, so in a cluster the call is compared with the log.
-func (c *commands) query(ctx context.Context, m *ngserver.Message) ng.Reply {
+func (c *commands) query(ctx context.Context, m *ng.Message) ng.Reply {
 	if m.CallID == "" {
 		return ng.Error(ng.ReasonNoCallID)
 	}
@@ -139,7 +138,7 @@ const warnStale = "The event log does not answer: this may be out of date"
 // warnNoStats is in the reply to a query whose counters are missing.
 const warnNoStats = "The owner of the call does not answer: no statistics"
 
-func (c *commands) list(m *ngserver.Message) ng.Reply {
+func (c *commands) list(m *ng.Message) ng.Reply {
 	limit, err := report.Limit(m.Request)
 	if err != nil {
 		return c.refused(m, err)

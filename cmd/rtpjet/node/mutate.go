@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"rtpjet/events"
-	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/ngserver/report"
 	"rtpjet/projection/transact"
@@ -14,13 +13,10 @@ import (
 
 // mutate runs a command that may change its call: decide, append, apply, routes, reply. The reply leaves only when the event is in
 // the log and in effect. What others write meanwhile is folded when the call is let go, and in effect before the reply leaves, too.
-func (c *commands) mutate(ctx context.Context, m *ngserver.Message) ng.Reply {
+func (c *commands) mutate(ctx context.Context, m *ng.Message) ng.Reply {
 	e := c.acquire(events.Key(m.CallID), true)
 	defer c.release(e)
-	res, _ := transact.Execute(c.effects(ctx, e), c.settingsNow(), transact.Message{ // decide, append and apply, as often as others are faster
-		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw,
-		Received: m.Received.UnixMicro(), Via: m.Via,
-	}, report.Env{})
+	res, _ := transact.Execute(c.effects(ctx, e), c.settingsNow(), *m, report.Env{})
 	c.bring(e) // routes
 	c.undone(e, m, res.Undone)
 	c.tellResult(m, res)
@@ -28,7 +24,7 @@ func (c *commands) mutate(ctx context.Context, m *ngserver.Message) ng.Reply {
 }
 
 // tellResult writes the lines of the log about what became of a command.
-func (c *commands) tellResult(m *ngserver.Message, res transact.Result) {
+func (c *commands) tellResult(m *ng.Message, res transact.Result) {
 	if res.Misplaced > 0 {
 		c.log.Warn("sections of an answer that nobody had offered were refused", "call-id", m.CallID, "sections", res.Misplaced)
 	}
@@ -47,7 +43,7 @@ func (c *commands) tellResult(m *ngserver.Message, res transact.Result) {
 }
 
 // refused makes the reply for an error of a command that changes nothing.
-func (c *commands) refused(m *ngserver.Message, err error) ng.Reply {
+func (c *commands) refused(m *ng.Message, err error) ng.Reply {
 	var re *ng.ReasonError
 	if !errors.As(err, &re) {
 		c.log.Error("command failed", "call-id", m.CallID, "command", m.Command, "err", err)

@@ -7,7 +7,6 @@ import (
 	"rtpjet/cmd/rtpjet/metrics"
 	"rtpjet/cmd/rtpjet/node/regions"
 	"rtpjet/events"
-	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/projection"
 	adoption "rtpjet/projection/regions"
@@ -41,7 +40,7 @@ func (h regionHost) State() regions.State {
 }
 
 // Handle implements [regions.Host].
-func (h regionHost) Handle(ctx context.Context, m *ngserver.Message) ng.Reply {
+func (h regionHost) Handle(ctx context.Context, m *ng.Message) ng.Reply {
 	return h.n.commands.Handle(ctx, m)
 }
 

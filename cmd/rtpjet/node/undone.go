@@ -3,12 +3,11 @@ package node
 import (
 	"strings"
 
-	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 )
 
 // undone counts what a command has asked for and does not get, and tells the log of it: of each feature once for a locked call.
-func (c *commands) undone(e *entry, m *ngserver.Message, u ng.Undone) {
+func (c *commands) undone(e *entry, m *ng.Message, u ng.Undone) {
 	if u == 0 {
 		return
 	}
@@ -24,7 +23,7 @@ func (c *commands) undone(e *entry, m *ngserver.Message, u ng.Undone) {
 }
 
 // unsupported refuses a command that this build does not have, or not so.
-func (c *commands) unsupported(m *ngserver.Message) ng.Reply {
+func (c *commands) unsupported(m *ng.Message) ng.Reply {
 	c.counters.Unsupported(ng.NotDone(m.Request, ng.Situation{Refused: true}))
 	return ng.Error(ng.ReasonUnsupported)
 }

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"rtpjet/events"
 	"rtpjet/ngserver/ng"
@@ -55,9 +56,9 @@ func (s *Story) Do(command string, keysAndValues ...any) {
 	must(err)
 	s.Call.ID = "call"
 	fx := s.effects()
-	msg := transact.Message{
+	msg := ng.Message{
 		Request: req, Encoding: enc, Cookie: fmt.Sprintf("c%d", s.cookies), Source: netip.MustParseAddrPort("192.0.2.50:5070"), Raw: raw,
-		Received: s.Now - 740,
+		Received: time.UnixMicro(s.Now - 740),
 	}
 	set := transact.Settings{Node: s.Node, InstanceID: "0123456789ab", DeleteDelay: 30, MaxReply: math.MaxInt, Level: events.Level}
 	res, ok := transact.Execute(fx, set, msg, report.Env{})

@@ -10,7 +10,6 @@ import (
 
 	"rtpjet/embed"
 	"rtpjet/events"
-	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/ngserver/report"
 	"rtpjet/projection"
@@ -22,7 +21,7 @@ import (
 // fromMirror answers a command for a call whose home cannot be asked; why says so in a sentence. What only looks is answered from
 // the mirror, with its age. What changes the call is decided on the mirror and appended to the home's stream if absent is true:
 // that can be reached, and no node of the home carries out commands; else it is refused.
-func (d *Driver) fromMirror(ctx context.Context, p *peer, m *ngserver.Message, key, why string, absent bool) ng.Reply {
+func (d *Driver) fromMirror(ctx context.Context, p *peer, m *ng.Message, key, why string, absent bool) ng.Reply {
 	p.mu.Lock()
 	l, age := p.log, p.link.Age(d.now())
 	p.mu.Unlock()
@@ -76,7 +75,7 @@ func (d *Driver) foldMirror(ctx context.Context, l Log, key string) (*projection
 // reasonRegion is why a command for a call of another region is refused.
 const reasonRegion = "Home region of the call does not answer"
 
-func (d *Driver) refuseFor(p *peer, m *ngserver.Message, why string) ng.Reply {
+func (d *Driver) refuseFor(p *peer, m *ng.Message, why string) ng.Reply {
 	d.log.Warn("command for a call of another region refused", "region", p.Name, "call-id", m.CallID, "command", m.Command, "why", why)
 	reply := ng.Error(reasonRegion)
 	reply.Str("region", p.Name)
@@ -92,15 +91,13 @@ func ageText(ms int64) string {
 }
 
 // appendAtHome decides a command on the mirror and appends the event to the stream of the home, none of whose nodes answers.
-func (d *Driver) appendAtHome(ctx context.Context, p *peer, l Log, m *ngserver.Message, c *projection.Call) ng.Reply {
+func (d *Driver) appendAtHome(ctx context.Context, p *peer, l Log, m *ng.Message, c *projection.Call) ng.Reply {
 	fx := &mirrorEffects{d: d, ctx: ctx, p: p, l: l, call: c}
 	set := d.cfg.Settings
 	set.Node = d.qualified()
 	set.Level, _ = d.Level(d.host.State().Level)
-	msg := transact.Message{
-		Request: m.Request, Encoding: m.Encoding, Cookie: m.Cookie, Source: m.Source, Raw: m.Raw, Received: m.Received.UnixMicro(),
-		Via: d.qualified(),
-	}
+	msg := *m
+	msg.Via = d.qualified()
 	res, ok := transact.Execute(fx, set, msg, report.Env{})
 	if !ok {
 		return d.refuseFor(p, m, "the command needs a node of that region")

@@ -10,7 +10,6 @@ import (
 
 	"rtpjet/embed"
 	"rtpjet/events"
-	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/projection/regions"
 )
@@ -304,7 +303,7 @@ func TestNotElsewhere(t *testing.T) {
 		via.Via = "ap/n9"
 		noCall := commandOf(t, ng.CommandQuery)
 		noCall.Request.CallID = ""
-		for name, m := range map[string]*ngserver.Message{"from another region": via, "about no call": noCall, "a ping": commandOf(t, ng.CommandPing)} {
+		for name, m := range map[string]*ng.Message{"from another region": via, "about no call": noCall, "a ping": commandOf(t, ng.CommandPing)} {
 			if reply, ok := w.Forward(w.t.Context(), m); ok {
 				t.Errorf("%s: %s", name, said(reply))
 			}

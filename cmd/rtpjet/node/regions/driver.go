@@ -14,7 +14,6 @@ import (
 
 	"rtpjet/embed"
 	"rtpjet/events"
-	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/projection"
 	"rtpjet/projection/regions"
@@ -27,7 +26,7 @@ type Host interface {
 	// State tells how the node is.
 	State() State
 	// Handle carries out a command for a call of this region.
-	Handle(ctx context.Context, m *ngserver.Message) ng.Reply
+	Handle(ctx context.Context, m *ng.Message) ng.Reply
 	// Call tells what the node knows of a call, without a question to anybody.
 	Call(key string) Call
 	// Look is Call, and if the call does not live as far as the node knows, what the log says of it. An error says that the log does

@@ -13,7 +13,6 @@ import (
 
 	"rtpjet/embed"
 	"rtpjet/events"
-	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/projection"
 	"rtpjet/projection/projectiontest"
@@ -460,7 +459,7 @@ type fakeHost struct {
 	cut     bool                        // the log cannot be read
 	full    bool                        // the log takes no events of this node
 	orphans []string                    // owners that are gone, and after whose calls this node looks
-	answer  func(m *ngserver.Message) ng.Reply
+	answer  func(m *ng.Message) ng.Reply
 }
 
 func (h *fakeHost) set(change func()) {
@@ -475,7 +474,7 @@ func (h *fakeHost) State() State {
 	return h.is
 }
 
-func (h *fakeHost) Handle(ctx context.Context, m *ngserver.Message) ng.Reply {
+func (h *fakeHost) Handle(ctx context.Context, m *ng.Message) ng.Reply {
 	until, _ := ctx.Deadline()
 	h.note("%s %s by %s, %v left", m.Command, m.CallID, m.Via, time.Until(until))
 	h.mu.Lock()

@@ -11,7 +11,6 @@ import (
 
 	"rtpjet/embed"
 	"rtpjet/events"
-	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/projection/regions"
 )
@@ -42,7 +41,7 @@ const homeTime = 700 * time.Millisecond
 const mirrorTime = 400 * time.Millisecond
 
 // Forward carries out a command whose call another region has; ok is false if that is this region's business. The Driver may be nil.
-func (d *Driver) Forward(ctx context.Context, m *ngserver.Message) (reply ng.Reply, ok bool) {
+func (d *Driver) Forward(ctx context.Context, m *ng.Message) (reply ng.Reply, ok bool) {
 	if d == nil || m.Via != "" || m.CallID == "" || !m.Info().ConcernsCall() {
 		return reply, false
 	}
@@ -110,7 +109,7 @@ func (d *Driver) mirrorHas(ctx context.Context, p *peer, key string) (first uint
 }
 
 // atHome has the home of a call carry out a command, or answers from the mirror.
-func (d *Driver) atHome(ctx context.Context, p *peer, m *ngserver.Message, key string) ng.Reply {
+func (d *Driver) atHome(ctx context.Context, p *peer, m *ng.Message, key string) ng.Reply {
 	l, why := d.reach(p)
 	absent := false
 	if l != nil {
@@ -133,7 +132,7 @@ func (d *Driver) atHome(ctx context.Context, p *peer, m *ngserver.Message, key s
 
 // atHeir has the region that may have adopted a call of a silent one carry out a command, if it knows the call by now; ok is
 // false if that is not so.
-func (d *Driver) atHeir(ctx context.Context, p *peer, m *ngserver.Message, records []regions.Record) (reply ng.Reply, ok bool) {
+func (d *Driver) atHeir(ctx context.Context, p *peer, m *ng.Message, records []regions.Record) (reply ng.Reply, ok bool) {
 	heir := d.peer(regions.HeirOf(p.Name, records))
 	if heir == nil {
 		return reply, false
@@ -153,7 +152,7 @@ func (d *Driver) atHeir(ctx context.Context, p *peer, m *ngserver.Message, recor
 }
 
 // request sends a command to a region and returns the answer.
-func (d *Driver) request(ctx context.Context, l Log, m *ngserver.Message, ifKnown bool) ([]byte, error) {
+func (d *Driver) request(ctx context.Context, l Log, m *ng.Message, ifKnown bool) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, homeTime)
 	defer cancel()
 	left := homeTime
@@ -175,7 +174,7 @@ func (d *Driver) request(ctx context.Context, l Log, m *ngserver.Message, ifKnow
 
 // askAll asks all regions that can be reached whether they know a call that nobody here knows: what began there a moment ago is
 // not in the mirror yet. ok is false if none does.
-func (d *Driver) askAll(ctx context.Context, m *ngserver.Message, key string) (reply ng.Reply, ok bool) {
+func (d *Driver) askAll(ctx context.Context, m *ng.Message, key string) (reply ng.Reply, ok bool) {
 	if d.hadCall(ctx, key, m.CallID) {
 		return reply, false
 	}
@@ -257,7 +256,7 @@ func (d *Driver) sentAgo(head forwarded) int64 {
 }
 
 // parseForwarded reads what request sends.
-func parseForwarded(data []byte, now time.Time, templates ng.Templates) (*ngserver.Message, forwarded, error) {
+func parseForwarded(data []byte, now time.Time, templates ng.Templates) (*ng.Message, forwarded, error) {
 	line, raw, ok := bytes.Cut(data, []byte{'\n'})
 	var head forwarded
 	if !ok {
@@ -277,7 +276,7 @@ func parseForwarded(data []byte, now time.Time, templates ng.Templates) (*ngserv
 	if err != nil {
 		return nil, head, fmt.Errorf("a forwarded command: %w", err)
 	}
-	return &ngserver.Message{Request: req, Encoding: enc, Source: head.Source, Cookie: head.Cookie, Raw: raw, Received: now, Via: head.Via}, head, nil
+	return &ng.Message{Request: req, Encoding: enc, Source: head.Source, Cookie: head.Cookie, Raw: raw, Received: now, Via: head.Via}, head, nil
 }
 
 // hasCall tells whether a call exists in this region.

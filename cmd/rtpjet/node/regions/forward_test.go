@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"rtpjet/events"
-	"rtpjet/ngserver"
 	"rtpjet/ngserver/ng"
 	"rtpjet/projection/history/historytest"
 )
@@ -40,7 +39,7 @@ func callFor(command string) (out []events.Envelope) {
 	return out
 }
 
-func commandOf(t *testing.T, name string) *ngserver.Message {
+func commandOf(t *testing.T, name string) *ng.Message {
 	t.Helper()
 	fields := map[string]any{
 		"command": name, "call-id": "call", "from-tag": "a", "to-tag": "b", "sdp": historytest.SDP("198.51.100.9", 4100), "delete-delay": 0,
@@ -57,7 +56,7 @@ func commandOf(t *testing.T, name string) *ngserver.Message {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &ngserver.Message{Request: req, Encoding: enc, Cookie: "c", Raw: raw, Received: time.Now()}
+	return &ng.Message{Request: req, Encoding: enc, Cookie: "c", Raw: raw, Received: time.Now()}
 }
 
 // TestForwarding: each command of the table for a call of another region goes there if it is about a call, and no other one does.
