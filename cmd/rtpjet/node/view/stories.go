@@ -25,7 +25,8 @@ const (
 	maxStories = 16
 	// maxKept is the most entries of a call that are kept between two looks.
 	maxKept = 5000
-	// wholeEvery is how often the archive is looked at for a call that has ended: another one may have come and gone.
+	// wholeEvery is how often the archive is looked at for a call that has ended: another one may have come and gone. It is less than
+	// the time for which the events of an ended call stay in the stream.
 	wholeEvery = 30 * time.Second
 )
 
@@ -36,6 +37,7 @@ type keptStory struct {
 	mu      sync.Mutex
 	entries []embed.Entry
 	whole   time.Time // when the archive was read
+	looked  time.Time // when the entries were last known to be all
 	callID  string
 	story   *web.Story
 }
@@ -88,15 +90,17 @@ func (s *stories) read(ctx context.Context, callID string) (*web.Story, error) {
 
 // read brings the entries up to date. It tells whether there are new ones.
 func (k *keptStory) read(ctx context.Context, j Journal) (fresh bool, err error) {
+	began := time.Now()
 	if n := len(k.entries); n > 0 {
 		was := k.entries[n-1].Seq
 		more, last, err := j.Since(ctx, k.key, was)
 		switch {
 		case err != nil: // the stream may have begun anew
-		case len(more) > 0 || last == was:
-			k.entries = append(k.entries, more...)
+		case len(more) > 0 && k.precedes(more[0]), len(more) == 0 && last == was:
+			k.entries, k.looked = append(k.entries, more...), began
 			return len(more) > 0, nil
 		case last == 0 && k.ended() && time.Since(k.whole) < wholeEvery:
+			k.looked = began
 			return false, nil // its entries are in the archive alone by now
 		}
 	}
@@ -104,8 +108,19 @@ func (k *keptStory) read(ctx context.Context, j Journal) (fresh bool, err error)
 	if err != nil {
 		return false, err
 	}
-	k.entries, k.whole = entries, time.Now()
+	k.entries, k.whole, k.looked = entries, time.Now(), began
 	return true, nil
+}
+
+// precedes tells whether there is nothing between the entries and the first one that the stream has after them: the end of a call, and
+// whole calls after it, may have left the stream since the last look.
+func (k *keptStory) precedes(next embed.Entry) bool {
+	if k.ended() {
+		return time.Since(k.looked) < wholeEvery
+	}
+	env, _ := events.Decode(next.Data) // what cannot be read begins nothing
+	first, ok := env.Event.(events.Offered)
+	return !ok || first.Owner == ""
 }
 
 // ended tells whether the last entry ends the call.
