@@ -25,18 +25,21 @@ func sealKeys(c *config.Config, log *slog.Logger) ([][]byte, error) {
 	}
 	name := filepath.Join(c.DataDir, config.OwnKeyFile)
 	text, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		var key [32]byte
-		if _, err := rand.Read(key[:]); err != nil {
-			return nil, fmt.Errorf("make a key: %w", err)
-		}
-		text = []byte(hex.EncodeToString(key[:]) + "\n")
-		err = os.WriteFile(name, text, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("cannot write the key for secrets to %s: %w; make the directory writable", name, config.PathReason(err))
-		}
-	} else if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("cannot read the key for secrets from %s: %w; make it readable, or move it away and lose what it sealed", name, config.PathReason(err))
+	}
+	if keys := config.SplitKeys(string(text)); len(keys) > 0 {
+		return keys, nil
+	}
+	// There is none, or a full disk has left an empty file, with which nothing was sealed.
+	var key [32]byte
+	if _, err := rand.Read(key[:]); err != nil {
+		return nil, fmt.Errorf("make a key: %w", err)
+	}
+	text = []byte(hex.EncodeToString(key[:]) + "\n")
+	if err := os.WriteFile(name, text, 0o600); err != nil {
+		_ = os.Remove(name) // the half of a key would be taken for one
+		return nil, fmt.Errorf("cannot write the key for secrets to %s: %w; make the directory writable", name, config.PathReason(err))
 	}
 	return config.SplitKeys(string(text)), nil
 }
