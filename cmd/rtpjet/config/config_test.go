@@ -248,6 +248,7 @@ func TestServeFaults(t *testing.T) {
 		{"serve " + fine + "--nats-cluster-listen 6222", []string{"--nats-cluster-listen", "ADDR:PORT"}},
 		{"serve " + fine + "--nats-cluster-listen 10.0.0.1:6222 --nats-routes 10.0.0.2,10.0.0.3:6222", []string{`--nats-routes is "10.0.0.2"`}},
 		{"serve " + fine + "--nats x:1 --nats-cluster-listen 10.0.0.1:6222", []string{"exclude each other"}},
+		{"serve " + fine + "--nats-listen none --nats-cluster-listen 10.0.0.1:6222", []string{"exclude each other", "127.0.0.1:4222"}},
 		{"serve " + fine + "--nats-tls-cert c", []string{"--nats-tls-key", "belong together"}},
 		{"serve " + fine + "--nats-tls-ca c", []string{"--nats-tls-cert"}},
 		{"serve " + fine + "--nats-replicas 3", []string{"stands alone"}},

@@ -96,6 +96,10 @@ func (d *decoder) cluster(c *Config) {
 	switch {
 	case external && (c.NATSClusterListen != "" || len(c.NATSRoutes) > 0):
 		d.faults.add("--nats and --nats-cluster-listen or --nats-routes exclude each other: the one uses a NATS elsewhere, the others the embedded one")
+	case c.NATSClusterListen != "" && c.NATSListen == "":
+		// nats-server opens its routes once it listens for clients, and waits for that without end, even when it is shut down.
+		d.faults.add("--nats-listen=none and --nats-cluster-listen exclude each other: a NATS server takes the others of its cluster only if it takes clients; "+
+			"give --nats-listen an address that only this machine reaches, such as %s", DefaultNATSListen)
 	case c.NATSClusterListen == "" && len(c.NATSRoutes) > 0:
 		d.faults.add("--nats-routes has no meaning without --nats-cluster-listen; say where the other servers reach this one, such as 192.0.2.1:6222")
 	case c.NATSClusterListen != "" && !fixedPort(c.NATSClusterListen):
