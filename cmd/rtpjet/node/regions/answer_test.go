@@ -311,6 +311,12 @@ func TestNotElsewhere(t *testing.T) {
 		if reply, ok := w.Forward(w.t.Context(), commandOf(t, ng.CommandQuery)); !ok || !strings.Contains(said(reply), `"from":"us"`) {
 			t.Fatalf("%v %s", ok, said(reply))
 		}
+		w.us.take()
+		begins := commandOf(t, ng.CommandOffer)
+		begins.Request.CallID, begins.Request.ToTag = "new", ""
+		if reply, ok := w.Forward(w.t.Context(), begins); ok || len(w.us.take()) > 0 {
+			t.Errorf("a call that begins here: %s", said(reply))
+		}
 		w.server.add(callOf("call", "n1")...)
 		w.host.fold()
 		if reply, ok := w.Forward(w.t.Context(), commandOf(t, ng.CommandQuery)); ok {
@@ -336,7 +342,8 @@ func TestIncompleteMirror(t *testing.T) {
 		if first, ok := w.mirrorHas(w.t.Context(), w.peer("us"), events.Key("over")); ok {
 			t.Errorf("a call that has ended begins at %d", first)
 		}
-		if reply, ok := w.Forward(w.t.Context(), commandOf(t, ng.CommandQuery)); !ok || !strings.Contains(said(reply), `"from":"us"`) || w.is("us").Calls != 0 {
+		reply, ok := w.Forward(w.t.Context(), commandOf(t, ng.CommandQuery))
+		if !ok || !strings.Contains(said(reply), `"from":"us"`) || w.is("us").Calls != 0 || len(w.us.take()) != 1 || len(w.ap.take()) > 0 {
 			t.Errorf("%v %s", ok, said(reply))
 		}
 		w.us.set(func() { w.us.failing = errFake })
@@ -349,9 +356,13 @@ func TestIncompleteMirror(t *testing.T) {
 		if w.is("us").Calls != 1 {
 			t.Errorf("%+v", w.is("us"))
 		}
-		w.us.set(func() { w.us.failing = errFake }) // nobody asks it now
-		if reply, ok := w.Forward(w.t.Context(), commandOf(t, ng.CommandQuery)); !ok || !strings.Contains(said(reply), `"from":"us"`) {
-			t.Errorf("%v %s", ok, said(reply))
+		w.us.looked.take()
+		w.Forward(w.t.Context(), commandOf(t, ng.CommandQuery))
+		other := commandOf(t, ng.CommandQuery)
+		other.Request.CallID = "nobody's"
+		w.Forward(w.t.Context(), other)
+		if looked := w.us.looked.take(); len(looked) > 0 {
+			t.Errorf("a mirror that is read is looked into for %q", looked)
 		}
 	})
 }
@@ -364,7 +375,10 @@ func TestHeir(t *testing.T) {
 			w.ap.answers = replies("ap")
 		}, func(w *world) {
 			query := func() string {
-				reply, _ := w.Forward(w.t.Context(), commandOf(t, ng.CommandQuery))
+				reply, ok := w.Forward(w.t.Context(), commandOf(t, ng.CommandQuery))
+				if !ok {
+					t.Error("the call is said to be this region's")
+				}
 				return said(reply)
 			}
 			w.lose(w.us)

@@ -164,6 +164,7 @@ func encode(env events.Envelope) []byte {
 // fakeRegion is another region: its mirror, and what it answers.
 type fakeRegion struct {
 	journal
+	looked journal // looks into the mirror
 	*stream
 	name string
 
@@ -236,6 +237,7 @@ func (f *fakeRegion) Request(ctx context.Context, tokens string, data []byte) ([
 }
 
 func (f *fakeRegion) Since(_ context.Context, key string, after uint64) ([]embed.Entry, uint64, error) {
+	f.looked.note("%s", key)
 	if _, err := f.state(); err != nil {
 		return nil, 0, err
 	}
