@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"rtpjet/cmd/rtpjet/node/internal/pause"
 	"rtpjet/cmd/rtpjet/node/peers"
 	"rtpjet/events"
 	"rtpjet/projection"
@@ -211,7 +212,7 @@ func (x *effects) nextCarrier(owner, before string) bool {
 	ctx, cancel := context.WithDeadline(x.ctx, x.began.Add(verdictTime))
 	defer cancel()
 	if now := x.c.owners.carrier(owner); now != "" && now == before {
-		return pause(ctx, followPace/2)
+		return pause.For(ctx, followPace/2)
 	}
 	return x.c.floats.Wait(ctx, func() bool { return x.c.owners.carrier(owner) != "" })
 }

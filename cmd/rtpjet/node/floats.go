@@ -3,12 +3,12 @@ package node
 import (
 	"context"
 	"net/netip"
-	"time"
 
 	"rtpjet/cmd/rtpjet/admin"
 	"rtpjet/cmd/rtpjet/config"
 	"rtpjet/cmd/rtpjet/keeper"
 	"rtpjet/cmd/rtpjet/node/floats"
+	"rtpjet/cmd/rtpjet/node/internal/pause"
 	"rtpjet/events"
 	"rtpjet/projection/members"
 )
@@ -84,7 +84,7 @@ func (h floatHost) CatchUp(ctx context.Context, more func() bool) error {
 	if err != nil {
 		return err
 	}
-	for h.n.journal.followed.Load() < head && more() && pause(ctx, followPace/4) {
+	for h.n.journal.followed.Load() < head && more() && pause.For(ctx, followPace/4) {
 	}
 	return nil
 }
@@ -134,16 +134,4 @@ func (o operators) Move(ctx context.Context, req admin.MoveRequest) admin.Reply 
 		return admin.Reply{Error: "the float has not moved yet: node " + target + " is not ready; see rtpjet float list, and the log of both nodes"}
 	}
 	return admin.Reply{Calls: int(calls), Node: n.owners.carrier(owner)}
-}
-
-// pause waits; false if ctx ends meanwhile.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rtpjet/cmd/rtpjet/keeper"
+	"rtpjet/cmd/rtpjet/node/internal/pause"
 	"rtpjet/embed"
 	"rtpjet/projection/floats"
 	"rtpjet/relay/plan"
@@ -237,7 +238,7 @@ func (d *Driver) keepers(ctx context.Context) {
 		d.see(d.vacated())
 		if ctx.Err() == nil {
 			d.log.Error("the keeper of floating addresses has ended; another one follows", "err", k.Err())
-			pause(ctx, keeperAgain)
+			pause.For(ctx, keeperAgain)
 		}
 	}
 }
@@ -258,7 +259,7 @@ func (d *Driver) startKeeper(ctx context.Context) Keeper {
 	k, err := d.cfg.Start(ctx)
 	if err != nil {
 		d.log.Error("a keeper of floating addresses cannot be started; trying again", "err", err)
-		pause(ctx, 5*keeperAgain)
+		pause.For(ctx, 5*keeperAgain)
 		wake(d.needed)
 		return nil
 	}
@@ -342,17 +343,5 @@ func wake(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
-	}
-}
-
-// pause waits; false if ctx ends meanwhile.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"rtpjet/cmd/rtpjet/node/internal/pause"
 	"rtpjet/embed"
 	"rtpjet/projection/floats"
 )
@@ -23,7 +24,7 @@ func (d *Driver) recorder(ctx context.Context) {
 		}
 		for _, f := range d.Known() {
 			if f.own != nil && !d.write(ctx, f) {
-				pause(ctx, recordRetry)
+				pause.For(ctx, recordRetry)
 				wake(d.records)
 			}
 		}

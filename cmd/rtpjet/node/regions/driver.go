@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"rtpjet/cmd/rtpjet/node/internal/pause"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/ngserver/ng"
@@ -231,7 +232,7 @@ func (d *Driver) open(ctx context.Context, p *peer) (Log, error) {
 			return nil, ctx.Err()
 		}
 		d.log.Warn("cannot mirror a region; trying again", "region", p.Name, "err", err)
-		if !pause(ctx, 5*greetEvery) {
+		if !pause.For(ctx, 5*greetEvery) {
 			return nil, ctx.Err()
 		}
 	}
@@ -305,16 +306,4 @@ func (d *Driver) noteLevel(region string, level int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.reads[region] = level
-}
-
-// pause waits; false if ctx ends meanwhile.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

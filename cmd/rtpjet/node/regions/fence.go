@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"rtpjet/cmd/rtpjet/node/internal/pause"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection"
@@ -107,7 +108,7 @@ func (d *Driver) AwaitReturn(ctx context.Context) {
 		if len(silent) == 0 {
 			return
 		}
-		if !pause(ctx, returnPace) {
+		if !pause.For(ctx, returnPace) {
 			d.log.Warn("commands are answered without having heard of other regions: if they have adopted calls of this one, both have them until then",
 				"regions", strings.Join(silent, " "))
 			return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"rtpjet/cmd/rtpjet/node/internal/pause"
 	"rtpjet/embed"
 	"rtpjet/events"
 )
@@ -77,7 +78,7 @@ func (d *Driver) followMirror(ctx context.Context, p *peer, l Log) error {
 		case err != nil:
 			d.log.Warn("cannot follow the mirror of a region; trying again", "region", p.Name, "err", err)
 		}
-		if !pause(ctx, greetEvery) {
+		if !pause.For(ctx, greetEvery) {
 			return nil
 		}
 	}
@@ -92,7 +93,7 @@ const (
 // clean removes from the mirror what the home has removed from its stream, or will soon: the entries of calls that ended more than
 // keepEnded ago. Of the nodes of this region, the one that archives does.
 func (d *Driver) clean(ctx context.Context, p *peer, l Log) error {
-	for pause(ctx, cleanEvery) {
+	for pause.For(ctx, cleanEvery) {
 		d.compareMirror(ctx, p, l)
 		old := time.Now().Add(-2 * d.cfg.KeepEnded)
 		archives := d.host.State().Archives

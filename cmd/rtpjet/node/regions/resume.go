@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"rtpjet/cmd/rtpjet/node/internal/pause"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection"
@@ -18,7 +19,7 @@ const resumeEvery = 10 * time.Second
 // resume brings an adoption to its end that the node where the operator asked for it has not: until then the lost region that comes
 // back keeps its calls. Of the nodes of this region, the one that archives does.
 func (d *Driver) resume(ctx context.Context, p *peer, l Log) error {
-	for pause(ctx, resumeEvery) {
+	for pause.For(ctx, resumeEvery) {
 		rec := d.noted(p.Name)
 		old := d.wall()-rec.At > resumeEvery.Microseconds()
 		if !rec.Unfinished(d.self.Region) || !old || !d.host.State().Archives {
