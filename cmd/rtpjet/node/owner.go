@@ -37,11 +37,10 @@ func (w *owners) of(text string) ownerHere {
 	return o
 }
 
-// carries, keeps, carrier, successor and judge are what [ownerHere] says of an owner that is given by its text.
+// carries, keeps, carrier and judge are what [ownerHere] says of an owner that is given by its text.
 func (w *owners) carries(owner string) bool          { return w.of(owner).carries() }
 func (w *owners) keeps(owner string) bool            { return w.of(owner).keeps() }
 func (w *owners) carrier(owner string) string        { return w.of(owner).carrier() }
-func (w *owners) successor(owner string) string      { return w.of(owner).successor() }
 func (w *owners) judge(owner string) members.Verdict { return w.of(owner).judge() }
 
 // judgeNode says how a node of this region is.

@@ -21,20 +21,26 @@ import (
 // TestClaim: whatever there was of the name, the claim's epoch is one above it.
 func TestClaim(t *testing.T) {
 	for name, tc := range map[string]struct {
-		had  *members.Lease
-		want uint64
+		had     *members.Lease
+		answers bool // somebody answers to the name
+		want    uint64
 	}{
-		"new name":              {nil, 1},
-		"ended as it should":    {&members.Lease{State: members.Down, Epoch: 4}, 5},
-		"declared gone":         {&members.Lease{State: members.Lost, Epoch: 7, By: "n2"}, 8},
-		"does not answer":       {&members.Lease{State: members.Up, Epoch: 1}, 2},
-		"of this very format":   {&members.Lease{State: members.Down, Epoch: 2, Format: events.Version}, 3},
-		"of a time long before": {&members.Lease{State: members.Up}, 1},
+		"new name":                   {nil, false, 1},
+		"ended as it should":         {&members.Lease{State: members.Down, Epoch: 4}, false, 5},
+		"is ending, and answers":     {&members.Lease{State: members.Down, Epoch: 4}, true, 5},
+		"declared gone":              {&members.Lease{State: members.Lost, Epoch: 7, By: "n2"}, false, 8},
+		"declared gone, and answers": {&members.Lease{State: members.Lost, Epoch: 7, By: "n2"}, true, 8},
+		"does not answer":            {&members.Lease{State: members.Up, Epoch: 1}, false, 2},
+		"of this very format":        {&members.Lease{State: members.Down, Epoch: 2, Format: events.Version}, false, 3},
+		"of a time long before":      {&members.Lease{State: members.Up}, false, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(w *world) {
 				if tc.had != nil {
 					w.put("node.n1", tc.had.Encode())
+				}
+				if tc.answers {
+					defer w.listen(embed.HelloTokens("n1"), func(m embed.Msg) { _ = m.Respond(nil) })()
 				}
 				n := w.make("n1", func(c *Config, n *node) {
 					c.Zone, c.Keeper, n.skew = "eu/fra", netip.MustParseAddrPort("192.0.2.1:4000"), time.Second
@@ -221,6 +227,7 @@ func TestClusterKey(t *testing.T) {
 				}
 				w.put("node.n2", leaseOf("n2", 1, members.Up).Encode()) // who has a lease may be gone
 				w.put("node.n1", leaseOf("n1", 1, members.Down).Encode())
+				defer w.listen(embed.HelloTokens("n1"), func(m embed.Msg) { _ = m.Respond(nil) })() // the process before is ending
 				if tc.peer {
 					defer w.listen(embed.HelloTokens("n2"), func(m embed.Msg) { _ = m.Respond(nil) })()
 				}

@@ -415,7 +415,7 @@ func (h *fakeHost) Load() Load {
 }
 
 func (h *fakeHost) Reserve(r Reservation, until int64) ([]netip.AddrPort, error) {
-	h.note("reserve %s of %q: %d at %v, held for %v", r.Key, r.Owner, r.Num, r.Bind, time.UnixMicro(until).Sub(time.Now()))
+	h.note("reserve %s of %q: %d at %v, held for %v", r.Key, r.Owner, r.Num, r.Bind, time.Until(time.UnixMicro(until)))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.ports, h.refused

@@ -154,6 +154,23 @@ func TestOwnLease(t *testing.T) {
 	}
 }
 
+// TestOwnLeaseBefore: news of what this node has written over since is none.
+func TestOwnLeaseBefore(t *testing.T) {
+	play(t, func(w *world) {
+		n := w.join("n1")
+		before := w.rev
+		if err := n.Update(w.t.Context(), func(l *members.Lease) { l.Draining = true }); err != nil {
+			t.Fatal(err)
+		}
+		n.leaseChanged(embed.Lease{Key: "node.n1", Value: leaseOf("n1", 5, members.Lost).Encode(), Revision: before}, false)
+		synctest.Wait()
+		if l, _ := w.lease(t, "n1"); n.Epoch() != 1 || l.Epoch != 1 {
+			t.Errorf("epoch %d, and %d in the bucket", n.Epoch(), l.Epoch)
+		}
+		w.want("log", n.log.take())
+	})
+}
+
 // TestUpdate: a change of our lease comes on top of whatever others changed, and never into the lease of another process.
 func TestUpdate(t *testing.T) {
 	keeper := netip.MustParseAddrPort("192.0.2.1:4000")
@@ -227,22 +244,23 @@ func TestFence(t *testing.T) {
 	for name, tc := range map[string]struct {
 		known   *members.Lease // what this node has heard of the lease
 		has     *members.Lease // what the bucket has, if that is another one
-		deleted bool           // the bucket has nothing
+		deleted bool           // somebody has deleted it before that, and this node has heard so
 		disturb func(verb, key string) error
 		want    *members.Lease // what the bucket has afterwards; nil: what it had
 		err     string
 	}{
-		"gone":           {known: up(3), want: &members.Lease{State: members.Lost, Epoch: 4, By: "n1"}},
-		"gone for long":  {known: lost(4)},
-		"ended":          {known: down(4)},
-		"a peer faster":  {known: up(3), has: lost(4)},
-		"it ended now":   {known: up(3), has: down(3)},
-		"back again":     {known: up(3), has: up(4), err: "node n2 is back: " + transact.ErrConflict.Error()},
-		"never heard of": {has: up(3), want: &members.Lease{State: members.Lost, Epoch: 4, By: "n1"}},
-		"lease deleted":  {known: up(3), deleted: true, want: &members.Lease{State: members.Lost, Epoch: 4, By: "n1"}},
-		"never a lease":  {deleted: true, want: &members.Lease{State: members.Lost, Epoch: 1, By: "n1"}},
-		"not read":       {known: up(3), disturb: failing("get", "node.n2"), err: "no"},
-		"not written":    {known: up(3), disturb: failing("put", "node.n2"), err: "no"},
+		"gone":                   {known: up(3), want: &members.Lease{State: members.Lost, Epoch: 4, By: "n1"}},
+		"gone for long":          {known: lost(4)},
+		"ended":                  {known: down(4)},
+		"a peer faster":          {known: up(3), has: lost(4)},
+		"it ended now":           {known: up(3), has: down(3)},
+		"back again":             {known: up(3), has: up(4), err: "node n2 is back: " + transact.ErrConflict.Error()},
+		"never heard of":         {has: up(3), want: &members.Lease{State: members.Lost, Epoch: 4, By: "n1"}},
+		"lease deleted":          {known: up(3), deleted: true, want: &members.Lease{State: members.Lost, Epoch: 4, By: "n1"}},
+		"deleted, claimed since": {known: up(3), deleted: true, has: up(4), want: &members.Lease{State: members.Lost, Epoch: 5, By: "n1"}},
+		"never a lease":          {deleted: true, want: &members.Lease{State: members.Lost, Epoch: 1, By: "n1"}},
+		"not read":               {known: up(3), disturb: failing("get", "node.n2"), err: "no"},
+		"not written":            {known: up(3), disturb: failing("put", "node.n2"), err: "no"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(w *world) {
@@ -250,18 +268,15 @@ func TestFence(t *testing.T) {
 				if tc.known != nil {
 					w.putLease(*tc.known)
 				}
-				if tc.has != nil || tc.deleted { // this node hears of it later
-					w.bus.mu.Lock()
-					delete(w.leases, "node.n2")
-					if tc.has != nil {
-						w.rev++
-						w.leases["node.n2"] = embed.Lease{Key: "node.n2", Value: tc.has.Encode(), Revision: w.rev}
-					}
-					w.bus.mu.Unlock()
-				}
-				if tc.deleted && tc.known != nil {
+				if tc.deleted {
 					w.remove("node.n2")
 					synctest.Wait()
+				}
+				if tc.has != nil { // this node hears of it later
+					w.bus.mu.Lock()
+					w.rev++
+					w.leases["node.n2"] = embed.Lease{Key: "node.n2", Value: tc.has.Encode(), Revision: w.rev}
+					w.bus.mu.Unlock()
 				}
 				before, _ := w.lease(t, "n2")
 				n.host.take()
