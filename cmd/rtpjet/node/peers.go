@@ -51,21 +51,19 @@ func (h peerHost) Release(key string, ports []netip.AddrPort) {
 func (h peerHost) Stats(local netip.AddrPort) (plan.Stats, bool) { return h.n.engine.Stats(local) }
 
 // Deliver implements [peers.Host]. Before the backlog is folded, an event has to wait for its turn.
-func (h peerHost) Deliver(e peers.Event, inEffect func()) {
+func (h peerHost) Deliver(e peers.Event) (await func(), ok bool) {
 	if !h.n.calls.relaying.Load() {
-		return
+		return nil, false
 	}
 	calls := h.n.calls
 	if calls.deliver(e.Key, replica.Entry{Seq: e.Seq, Data: e.Data, Prev: e.Prev, Early: true}) {
-		inEffect()
-		return
+		return nil, true
 	}
-	go func() { // a command is at work on the call; it folds the event before it lets go
+	return func() { // a command is at work on the call; it folds the event before it lets go
 		if held := calls.acquire(e.Key, false); held != nil {
 			calls.release(held)
 		}
-		inEffect()
-	}()
+	}, true
 }
 
 // NodesChanged implements [peers.Host]: the keeper is told who votes.

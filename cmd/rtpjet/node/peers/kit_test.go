@@ -61,6 +61,7 @@ type bus struct {
 type leaseChange struct {
 	embed.Lease
 	deleted bool
+	through bool // instead of a change: all that there is was told
 }
 
 func newBus() *bus {
@@ -76,7 +77,7 @@ func (b *bus) changeLocked(key string, value []byte, deleted bool) uint64 {
 		b.leases[key] = l
 	}
 	for w := range b.watchers {
-		w <- leaseChange{l, deleted}
+		w <- leaseChange{Lease: l, deleted: deleted}
 	}
 	return b.rev
 }
@@ -297,7 +298,11 @@ func (l *link) FollowLeases(ctx context.Context, entry func(embed.Lease, bool), 
 		case <-ctx.Done():
 			return nil
 		case in := <-w:
-			entry(in.Lease, in.deleted)
+			if in.through {
+				caughtUp()
+			} else {
+				entry(in.Lease, in.deleted)
+			}
 		}
 	}
 }
@@ -399,7 +404,8 @@ type fakeHost struct {
 	ports   []netip.AddrPort // of Reserve
 	refused error            // likewise
 	stats   map[netip.AddrPort]plan.Stats
-	deliver func(e Event, inEffect func())
+	await   func() // of Deliver
+	behind  bool   // events have to wait for the stream
 }
 
 func (h *fakeHost) set(change func(h *fakeHost)) {
@@ -430,16 +436,11 @@ func (h *fakeHost) Stats(local netip.AddrPort) (plan.Stats, bool) {
 	return s, ok
 }
 
-func (h *fakeHost) Deliver(e Event, inEffect func()) {
+func (h *fakeHost) Deliver(e Event) (await func(), ok bool) {
 	h.note("deliver %s %d after %d: %s", e.Key, e.Seq, e.Prev, e.Data)
 	h.mu.Lock()
-	deliver := h.deliver
-	h.mu.Unlock()
-	if deliver == nil {
-		inEffect()
-		return
-	}
-	deliver(e, inEffect)
+	defer h.mu.Unlock()
+	return h.await, !h.behind
 }
 
 func (h *fakeHost) NodesChanged() { h.note("nodes changed") }

@@ -381,8 +381,9 @@ func TestRemadeBucket(t *testing.T) {
 		w.putLease(*up(3))
 		w.bus.mu.Lock()
 		for watcher := range w.watchers {
-			watcher <- leaseChange{embed.Lease{Key: "node.n2"}, true}
-			watcher <- leaseChange{embed.Lease{Key: "node.n2", Value: up(4).Encode(), Revision: 1}, false}
+			watcher <- leaseChange{Lease: embed.Lease{Key: "node.n2"}, deleted: true}
+			watcher <- leaseChange{Lease: embed.Lease{Key: "node.n2", Value: up(4).Encode(), Revision: 1}}
+			watcher <- leaseChange{through: true}
 		}
 		w.bus.mu.Unlock()
 		synctest.Wait()

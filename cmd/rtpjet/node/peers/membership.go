@@ -55,9 +55,9 @@ type Host interface {
 	Release(key string, ports []netip.AddrPort)
 	// Stats is what a socket has counted; false if it is not open here.
 	Stats(local netip.AddrPort) (plan.Stats, bool)
-	// Deliver hands over an event of a call that this node carries, or may have to carry next, ahead of the log's stream. It does not
-	// wait; inEffect is called once the event is in effect, and never if that has to wait for the stream.
-	Deliver(e Event, inEffect func())
+	// Deliver hands over an event of a call that this node carries, or may have to carry next, ahead of the log's stream. await returns
+	// once the event is in effect; nil: it is. If ok is false, the event has to wait for the stream.
+	Deliver(e Event) (await func(), ok bool)
 	// NodesChanged says that the lease of a node, or what it says, is another one.
 	NodesChanged()
 	// OtherLease says that a lease has changed, or was deleted, that is not a node's: a floating address's, or a region's.
@@ -127,6 +127,7 @@ type Membership struct {
 	seen       chan struct{} // closed when the leases that were there at the start are known
 	listening  chan struct{} // closed when the requests of peers are answered
 	ended      chan struct{} // closed when endErr is set
+	awaits     awaits
 }
 
 // peerLease is what the bucket says of a node.
@@ -200,6 +201,7 @@ func (m *Membership) Run(ctx context.Context, meanwhile func(ctx context.Context
 		return m.udp.receive(ctx, func(data []byte) { m.hearBeat(members.UDP, data) })
 	})
 	g.Go(func() error { return meanwhile(ctx, epoch) })
+	defer m.awaits.end()
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():

@@ -3,6 +3,7 @@ package peers
 import (
 	"context"
 	"encoding/binary"
+	"sync"
 	"time"
 
 	"rtpjet/cmd/rtpjet/admin"
@@ -49,9 +50,41 @@ func (m *Membership) Nudge(ctx context.Context, to Carriers, callID string, e Ev
 }
 
 func (m *Membership) serveEntry(msg embed.Msg) {
-	if e, ok := decodeEvent(msg.Data); ok {
-		m.host.Deliver(e, func() { _ = msg.Respond(nil) })
+	e, ok := decodeEvent(msg.Data)
+	if !ok {
+		return
 	}
+	switch await, ok := m.host.Deliver(e); {
+	case !ok:
+	case await == nil:
+		_ = msg.Respond(nil)
+	default:
+		m.awaits.run(func() { await(); _ = msg.Respond(nil) })
+	}
+}
+
+// awaits are goroutines that wait for events to be in effect: the next event must not. The zero awaits has none.
+type awaits struct {
+	mu    sync.Mutex
+	ended bool
+	work  sync.WaitGroup
+}
+
+// run runs f, unless the end has come: a message may be under way when nobody listens any more.
+func (a *awaits) run(f func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.ended {
+		a.work.Go(f)
+	}
+}
+
+// end waits for those that run.
+func (a *awaits) end() {
+	a.mu.Lock()
+	a.ended = true
+	a.mu.Unlock()
+	a.work.Wait()
 }
 
 // encode puts the numbers and the key before the event's bytes.

@@ -40,7 +40,7 @@ func TestNudge(t *testing.T) {
 				var sent journal
 				for _, id := range []string{"n1", "n2", "n3", "n4"} {
 					if id != "n1" {
-						w.join(id).host.set(func(h *fakeHost) { h.deliver = func(_ Event, inEffect func()) { inEffect() } })
+						w.join(id)
 					}
 				}
 				n.link.disturb(func(verb, tokens string) error {
@@ -89,10 +89,9 @@ func TestNudgeWaits(t *testing.T) {
 			play(t, func(w *world) {
 				a, b := w.join("n1"), w.join("n2")
 				b.host.set(func(h *fakeHost) {
-					h.deliver = func(_ Event, inEffect func()) {
-						if tc.effect >= 0 {
-							time.AfterFunc(tc.effect, inEffect)
-						}
+					h.behind = tc.effect < 0
+					if tc.effect > 0 {
+						h.await = func() { time.Sleep(tc.effect) }
 					}
 				})
 				ctx := w.t.Context()
@@ -113,6 +112,37 @@ func TestNudgeWaits(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNudgeInOrder: an event does not wait for the one before to be in effect, and a membership that ends does.
+func TestNudgeInOrder(t *testing.T) {
+	play(t, func(w *world) {
+		n := w.join("n1")
+		n.host.take()
+		effect := make(chan struct{})
+		n.host.set(func(h *fakeHost) { h.await = func() { <-effect } })
+		answered := make(chan string, 10)
+		for i := range uint64(3) {
+			e := Event{Key: "k", Prev: i, Seq: i + 1}
+			w.send("node.n1.entry", e.encode(), func([]byte) error { answered <- e.Key; return nil })
+		}
+		synctest.Wait()
+		w.want("delivered", n.host.take(), "deliver k 1 after 0: ", "deliver k 2 after 1: ", "deliver k 3 after 2: ")
+		if len(answered) > 0 {
+			t.Error("answered before it was in effect")
+		}
+		n.stop()
+		pass(time.Minute)
+		if len(n.done) > 0 {
+			t.Error("it has ended, and something waits yet")
+		}
+		close(effect)
+		if err := n.end(); err != nil || len(answered) != 3 {
+			t.Errorf("%v; %d answers", err, len(answered))
+		}
+		n.awaits.run(func() { t.Error("something runs after the end") })
+		synctest.Wait()
+	})
 }
 
 // TestNudgeMalformed: bytes that are no event are neither delivered nor answered.
