@@ -67,10 +67,14 @@ func TestBeats(t *testing.T) {
 			t.Errorf("at once: %+v", got)
 		}
 		n.link.setCut(true)
+		n.link.disturb(func(verb, what string) error {
+			if verb == "publish" {
+				t.Errorf("without NATS something is published to %s", what)
+			}
+			return nil
+		})
 		pass(time.Second)
-		if got := take(); len(got) != 0 {
-			t.Errorf("without NATS: %+v", got)
-		}
+		n.link.disturb(nil)
 		n.link.setCut(false)
 		if err := n.end(); err != nil {
 			t.Error(err)
@@ -151,6 +155,7 @@ func TestTwoPaths(t *testing.T) {
 		w.net.set(w.net.cut, "n2", true)
 		pass(DefaultTimeout + 2*BeatEvery)
 		is("neither", a, "n2", members.Gone)
+		is("neither, and it cannot know why", b, "n1", members.Silent)
 		if a.CutOff("n2") {
 			t.Error("n2 is cut off")
 		}
@@ -179,6 +184,7 @@ func TestLeaving(t *testing.T) {
 	play(t, func(w *world) {
 		a, b := w.join("n1"), w.join("n2")
 		pass(time.Second)
+		w.putLease(leaseOf("n3", 1, members.Up)) // which hears none by UDP
 		if len(a.beatAddrs()) != 1 || !a.Accompanied() {
 			t.Errorf("beats go to %v", a.beatAddrs())
 		}
@@ -249,6 +255,7 @@ func TestStrangeBeats(t *testing.T) {
 		if got := n.Peers(); len(got) != 0 {
 			t.Errorf("heard of %+v", got)
 		}
+		w.want("of its own clock", having(n.log.take(), "peer=n1"))
 		w.says(members.Beat{Node: "n2", Epoch: 2, Calls: 5, At: time.Now().UnixMicro()})
 		w.says(members.Beat{Node: "n2", Epoch: 1, Calls: 9, At: time.Now().UnixMicro()}) // of a process that is no more
 		if got := n.Peers(); len(got) != 1 || got[0].Calls != 5 || got[0].Heard != [2]int64{0, -1} {

@@ -177,11 +177,13 @@ func (l *link) passes(verb, what string) error {
 	l.mu.Lock()
 	cut, before := l.cut, l.before
 	l.mu.Unlock()
+	if before != nil {
+		if err := before(verb, what); err != nil {
+			return err
+		}
+	}
 	if cut {
 		return errCut
-	}
-	if before != nil {
-		return before(verb, what)
 	}
 	return nil
 }

@@ -318,7 +318,7 @@ func (m *Membership) update(ctx context.Context, change func(l *members.Lease, h
 			m.End(err)
 			return err
 		}
-		mine.State, mine.By, mine.At = members.Up, "", m.wall()
+		mine.At = m.wall() // and it is up, whatever others have made of it
 		change(&mine, old.Epoch)
 		rev, err := m.link.PutLease(ctx, members.LeasePrefix+m.id, mine.Encode(), have.Revision)
 		if errors.Is(err, embed.ErrConflict) {

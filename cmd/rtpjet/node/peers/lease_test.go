@@ -66,10 +66,24 @@ func TestReclaimFails(t *testing.T) {
 		if n.Epoch() != 1 {
 			t.Errorf("epoch %d", n.Epoch())
 		}
-		n.link.disturb(nil)
+		n.link.disturb(func(verb, _ string) error {
+			if verb == "put" {
+				return errHangs
+			}
+			return nil
+		})
 		lost.Epoch = 3
 		w.putLease(lost)
-		if n.Epoch() != 4 {
+		pass(reclaimTime - time.Millisecond)
+		w.want("while it hangs", having(n.log.take(), "level=ERROR"))
+		pass(time.Millisecond)
+		if got := having(n.log.take(), "cannot be claimed anew"); len(got) != 1 {
+			t.Errorf("when it has hung: %q", got)
+		}
+		n.link.disturb(nil)
+		lost.Epoch = 4
+		w.putLease(lost)
+		if n.Epoch() != 5 {
 			t.Errorf("epoch %d after the next change", n.Epoch())
 		}
 	})
@@ -101,18 +115,18 @@ func TestReclaimOnce(t *testing.T) {
 func TestReclaimEnds(t *testing.T) {
 	play(t, func(w *world) {
 		n := w.join("n1")
-		wait := make(chan struct{})
-		n.link.disturb(func(verb, key string) error {
-			if verb == "get" {
-				<-wait
-				return errCut
+		n.link.disturb(func(verb, _ string) error {
+			if verb == "put" {
+				return errHangs
 			}
 			return nil
 		})
 		w.putLease(leaseOf("n1", 2, members.Lost))
-		n.stop()
-		close(wait)
+		began := time.Now()
 		n.end()
+		if took := time.Since(began); took != leaveTime {
+			t.Errorf("it took %v", took)
+		}
 		if got := having(n.log.take(), "level=ERROR"); len(got) > 0 {
 			t.Errorf("logged %q", got)
 		}
@@ -249,18 +263,20 @@ func TestFence(t *testing.T) {
 		want    *members.Lease // what the bucket has afterwards; nil: what it had
 		err     string
 	}{
-		"gone":                   {known: up(3), want: &members.Lease{State: members.Lost, Epoch: 4, By: "n1"}},
-		"gone for long":          {known: lost(4)},
-		"ended":                  {known: down(4)},
-		"a peer faster":          {known: up(3), has: lost(4)},
-		"it ended now":           {known: up(3), has: down(3)},
-		"back again":             {known: up(3), has: up(4), err: "node n2 is back: " + transact.ErrConflict.Error()},
-		"never heard of":         {has: up(3), want: &members.Lease{State: members.Lost, Epoch: 4, By: "n1"}},
-		"lease deleted":          {known: up(3), deleted: true, want: &members.Lease{State: members.Lost, Epoch: 4, By: "n1"}},
-		"deleted, claimed since": {known: up(3), deleted: true, has: up(4), want: &members.Lease{State: members.Lost, Epoch: 5, By: "n1"}},
-		"never a lease":          {deleted: true, want: &members.Lease{State: members.Lost, Epoch: 1, By: "n1"}},
-		"not read":               {known: up(3), disturb: failing("get", "node.n2"), err: "no"},
-		"not written":            {known: up(3), disturb: failing("put", "node.n2"), err: "no"},
+		"gone":                                  {known: up(3), want: &members.Lease{State: members.Lost, Epoch: 4, By: "n1"}},
+		"gone for long":                         {known: lost(4)},
+		"ended":                                 {known: down(4)},
+		"gone for long, and the bucket is away": {known: lost(4), disturb: failing("get", "node.n2")},
+		"ended, and the bucket is away":         {known: down(4), disturb: failing("get", "node.n2")},
+		"a peer faster":                         {known: up(3), has: lost(4)},
+		"it ended now":                          {known: up(3), has: down(3)},
+		"back again":                            {known: up(3), has: up(4), err: "node n2 is back: " + transact.ErrConflict.Error()},
+		"never heard of":                        {has: up(3), want: &members.Lease{State: members.Lost, Epoch: 4, By: "n1"}},
+		"lease deleted":                         {known: up(3), deleted: true, want: &members.Lease{State: members.Lost, Epoch: 4, By: "n1"}},
+		"deleted, claimed since":                {known: up(3), deleted: true, has: up(4), want: &members.Lease{State: members.Lost, Epoch: 5, By: "n1"}},
+		"never a lease":                         {deleted: true, want: &members.Lease{State: members.Lost, Epoch: 1, By: "n1"}},
+		"not read":                              {known: up(3), disturb: failing("get", "node.n2"), err: "no"},
+		"not written":                           {known: up(3), disturb: failing("put", "node.n2"), err: "no"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(w *world) {

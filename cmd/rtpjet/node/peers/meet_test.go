@@ -98,6 +98,36 @@ func TestMeetWaits(t *testing.T) {
 	})
 }
 
+// TestMeetBoth: knowing the leases is not enough, and being answered is not.
+func TestMeetBoth(t *testing.T) {
+	for _, slow := range []string{"follow", "subscribe"} {
+		play(t, func(w *world) {
+			n := w.make("n1", nil)
+			wait := make(chan struct{})
+			n.link.disturb(func(verb, what string) error {
+				if verb == slow && what != "beat" {
+					<-wait
+				}
+				return nil
+			})
+			if slow == "follow" { // the claim of a first node looks at no lease of others
+				w.put("cluster.key", []byte("none"))
+			}
+			n.run()
+			met := make(chan error, 1)
+			go func() { met <- n.Meet(w.t.Context()) }()
+			pass(time.Minute)
+			if len(met) > 0 {
+				t.Errorf("met although it does not %s yet", slow)
+			}
+			close(wait)
+			if err := <-met; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestLevel: what level of events may be written follows the leases of the others.
 func TestLevel(t *testing.T) {
 	play(t, func(w *world) {
