@@ -116,7 +116,7 @@ func TestStoryOfAnEndedCall(t *testing.T) {
 		w.journal.append("c", begins) // another one has come and gone
 		w.journal.append("c", ends)
 		w.journal.retire("c")
-		time.Sleep(3)
+		time.Sleep(3 * time.Nanosecond)
 		if lives := len(w.story("c").Ladder.Lives); lives != 2 {
 			t.Errorf("%d lives", lives)
 		}
