@@ -43,7 +43,7 @@ func (l *Log) Append(ctx context.Context, key string, last uint64, data []byte) 
 			}
 			err = conflict
 		}
-		if !l.again(ctx, err) {
+		if !l.tryAgain(ctx, err) {
 			return 0, err
 		}
 	}
@@ -103,9 +103,9 @@ func (l *Log) writeError(op, what string, f *apiFault) error {
 	return err
 }
 
-// again tells whether to try once more after err, when it is time to. An attempt that went without an answer has waited
+// tryAgain tells whether to try once more after err, when it is time to. An attempt that went without an answer has waited
 // already.
-func (l *Log) again(ctx context.Context, err error) bool {
+func (l *Log) tryAgain(ctx context.Context, err error) bool {
 	if !errors.Is(err, ErrUnavailable) || ctx.Err() != nil || l.nc.IsClosed() {
 		return false
 	}
@@ -140,12 +140,12 @@ type answer struct {
 func (a *answer) fault() *apiFault { return a.Error }
 func (a *answer) reset()           { a.Error = nil }
 
-// ask asks the JetStream API something that may be asked twice, until there is an answer or ctx ends. what is the object of
+// callAPI asks the JetStream API something that may be asked twice, until there is an answer or ctx ends. what is the object of
 // op, in the words of an error.
-func (l *Log) ask(ctx context.Context, op, what, verb string, req []byte, out apiAnswer) error {
+func (l *Log) callAPI(ctx context.Context, op, what, verb string, req []byte, out apiAnswer) error {
 	for {
 		err := l.askOnce(ctx, op, what, verb, req, out)
-		if err == nil || !l.again(ctx, err) {
+		if err == nil || !l.tryAgain(ctx, err) {
 			return err
 		}
 	}

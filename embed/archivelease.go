@@ -75,7 +75,7 @@ func (l *Log) thin(ctx context.Context) error {
 	defer cancel()
 	stream := names.Archive(l.cfg.Region)
 	info := &streamReply{}
-	if err := l.ask(ctx, "read the end of", stream, "STREAM.INFO."+stream, nil, info); err != nil {
+	if err := l.callAPI(ctx, "read the end of", stream, "STREAM.INFO."+stream, nil, info); err != nil {
 		return err
 	}
 	first, last := info.State.FirstSeq, info.State.LastSeq

@@ -37,7 +37,7 @@ func (l *Log) AppendAll(ctx context.Context, key string, last uint64, list [][]b
 	defer cancel()
 	for {
 		seq, err := l.appendBatch(ctx, key, last, list)
-		if err == nil || !l.again(ctx, err) { // what went without an answer has waited until ctx ended
+		if err == nil || !l.tryAgain(ctx, err) { // what went without an answer has waited until ctx ended
 			return seq, err
 		}
 	}

@@ -93,7 +93,7 @@ func archiveState(t *testing.T, l *Log) [2]uint64 {
 	t.Helper()
 	info := &streamReply{}
 	stream := names.Archive(l.cfg.Region)
-	if err := l.ask(t.Context(), "look at", stream, "STREAM.INFO."+stream, nil, info); err != nil {
+	if err := l.callAPI(t.Context(), "look at", stream, "STREAM.INFO."+stream, nil, info); err != nil {
 		t.Fatal(err)
 	}
 	return [2]uint64{info.State.FirstSeq, info.State.LastSeq}

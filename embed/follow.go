@@ -261,7 +261,7 @@ func (r *follow) info(ctx context.Context) (*streamReply, error) {
 	ctx, cancel := context.WithTimeout(ctx, appendTimeout)
 	defer cancel()
 	info := &streamReply{}
-	return info, r.l.ask(ctx, "follow", r.stream, "STREAM.INFO."+r.stream, nil, info)
+	return info, r.l.callAPI(ctx, "follow", r.stream, "STREAM.INFO."+r.stream, nil, info)
 }
 
 // sameStream tells whether the stream is still the one that was followed.
@@ -403,7 +403,7 @@ func (c *consumer) create(ctx context.Context) error {
 			Leader string `json:"leader"`
 		} `json:"cluster"`
 	}
-	if err := c.l.ask(ctx, "follow", c.stream, verb, req, &reply); err != nil {
+	if err := c.l.callAPI(ctx, "follow", c.stream, verb, req, &reply); err != nil {
 		return err
 	}
 	c.atHome = reply.Cluster.Leader == c.l.nc.ConnectedServerName()

@@ -12,7 +12,7 @@ func (l *Log) Keys(ctx context.Context) (map[string]uint64, error) {
 	ctx, cancel := withDeadline(ctx, appendTimeout)
 	defer cancel()
 	return l.pageKeys(func(req []byte, page *streamReply) error {
-		return l.ask(ctx, "list the keys of", l.callsStream(), "STREAM.INFO."+l.callsStream(), req, page)
+		return l.callAPI(ctx, "list the keys of", l.callsStream(), "STREAM.INFO."+l.callsStream(), req, page)
 	})
 }
 

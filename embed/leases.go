@@ -108,7 +108,7 @@ func (l *Log) writeLease(ctx context.Context, key string, value []byte, revision
 				err = fmt.Errorf("write lease %s: %w: %w", key, ErrUnavailable, errInFlight)
 			}
 		}
-		if !l.again(ctx, err) {
+		if !l.tryAgain(ctx, err) {
 			return 0, err
 		}
 	}
@@ -156,7 +156,7 @@ func (l *Log) FollowLeases(ctx context.Context, entry func(lease Lease, deleted 
 				return err
 			}
 			l.log.Warn("the bucket of leases is gone and cannot be made again; trying again", "err", err)
-			if !l.again(ctx, ErrUnavailable) {
+			if !l.tryAgain(ctx, ErrUnavailable) {
 				return ctx.Err()
 			}
 			continue

@@ -47,7 +47,7 @@ func (l *Log) MirrorState(ctx context.Context) (MirrorState, error) {
 	ctx, cancel := withDeadline(ctx, appendTimeout)
 	defer cancel()
 	var info mirrorReply
-	if err := l.ask(ctx, "look at", l.callsStream(), "STREAM.INFO."+l.callsStream(), nil, &info); err != nil {
+	if err := l.callAPI(ctx, "look at", l.callsStream(), "STREAM.INFO."+l.callsStream(), nil, &info); err != nil {
 		return MirrorState{}, err
 	}
 	st := info.State
@@ -76,7 +76,7 @@ func (l *Log) mirrorReplaced(ctx context.Context, name string) (why string, err 
 		return "", err
 	}
 	var here mirrorReply
-	if err := l.ask(ctx, "look at", name, "STREAM.INFO."+name, nil, &here); err != nil {
+	if err := l.callAPI(ctx, "look at", name, "STREAM.INFO."+name, nil, &here); err != nil {
 		return "", err
 	}
 	id := strconv.FormatInt(home.Created.UnixNano(), 10)

@@ -73,7 +73,7 @@ func (l *Log) get(ctx context.Context, key, req string) (stored, error) {
 func (l *Log) getFrom(ctx context.Context, stream, key, req string) (stored, error) {
 	var reply msgReply
 	for {
-		err := l.ask(ctx, "read", key, "STREAM.MSG.GET."+stream, []byte(req), &reply)
+		err := l.callAPI(ctx, "read", key, "STREAM.MSG.GET."+stream, []byte(req), &reply)
 		switch {
 		case err == nil:
 			m := reply.Message
@@ -84,7 +84,7 @@ func (l *Log) getFrom(ctx context.Context, stream, key, req string) (stored, err
 			return stored{}, err
 		}
 		// It is there, since Open has seen to it. A server that has just begun to lead the list of streams may not have read it yet.
-		if err = fmt.Errorf("%w: %w", ErrUnavailable, err); !l.again(ctx, err) {
+		if err = fmt.Errorf("%w: %w", ErrUnavailable, err); !l.tryAgain(ctx, err) {
 			return stored{}, err
 		}
 	}
@@ -160,7 +160,7 @@ func (l *Log) readArchive(ctx context.Context, key string) (entries []Entry, err
 	stream := names.Archive(l.cfg.Region)
 	subject := names.ArchiveSubject(l.cfg.Region, partition(key))
 	info := &streamReply{}
-	if err := l.ask(ctx, "read the end of", stream, "STREAM.INFO."+stream, nil, info); err != nil {
+	if err := l.callAPI(ctx, "read the end of", stream, "STREAM.INFO."+stream, nil, info); err != nil {
 		return nil, err
 	}
 	first, last := info.State.FirstSeq, info.State.LastSeq
@@ -279,7 +279,7 @@ func (l *Log) Head(ctx context.Context) (uint64, error) {
 	ctx, cancel := withDeadline(ctx, appendTimeout)
 	defer cancel()
 	info := &streamReply{}
-	err := l.ask(ctx, "read the end of", l.callsStream(), "STREAM.INFO."+l.callsStream(), nil, info)
+	err := l.callAPI(ctx, "read the end of", l.callsStream(), "STREAM.INFO."+l.callsStream(), nil, info)
 	return info.State.LastSeq, err
 }
 

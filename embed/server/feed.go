@@ -226,7 +226,7 @@ func (d *feed) run() {
 			}
 			d.ahead = 0
 		}
-		d.tell(err)
+		d.warn(err)
 		switch {
 		case err != nil:
 			d.sleep(feedAway)
@@ -241,8 +241,8 @@ func (d *feed) run() {
 	}
 }
 
-// tell logs what is wrong, once. That a region is away is told elsewhere.
-func (d *feed) tell(err error) {
+// warn logs what is wrong, once. That a region is away is told elsewhere.
+func (d *feed) warn(err error) {
 	if err == nil || errors.Is(err, errFeedAway) || errors.Is(err, context.DeadlineExceeded) || d.ctx.Err() != nil {
 		return
 	}

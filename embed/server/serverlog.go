@@ -38,12 +38,12 @@ func (l *serverLog) print(level slog.Level, format string, v []any) {
 	}
 }
 
-// say logs a line in our own words.
-func (l *serverLog) say(level slog.Level, text string) { l.print(level, "%s", []any{text}) }
+// write logs a line in our own words.
+func (l *serverLog) write(level slog.Level, text string) { l.print(level, "%s", []any{text}) }
 
 // Noticef is called at each step of a start and for each connection: of interest to who debugs, not to an operator.
 func (l *serverLog) Noticef(format string, v ...any) {
-	if !strings.Contains(format, " - lid:") || !l.regions.note(fmt.Sprintf(format, v...), l.say) {
+	if !strings.Contains(format, " - lid:") || !l.regions.note(fmt.Sprintf(format, v...), l.write) {
 		l.print(slog.LevelDebug, format, v)
 	}
 }
@@ -53,7 +53,7 @@ func (l *serverLog) Warnf(format string, v ...any) {
 	case strings.HasPrefix(format, "Plaintext passwords"):
 		return // ours are keys of 256 bits, in memory only: there is nothing to guess
 	case strings.HasPrefix(format, mirrorRefused):
-		l.regions.mirror(fmt.Sprintf(format, v...), l.say)
+		l.regions.mirror(fmt.Sprintf(format, v...), l.write)
 		return
 	}
 	l.print(slog.LevelWarn, format, v)
@@ -61,7 +61,7 @@ func (l *serverLog) Warnf(format string, v ...any) {
 
 func (l *serverLog) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
-	if l.noteRefusal(text) || l.regions.note(text, l.say) {
+	if l.noteRefusal(text) || l.regions.note(text, l.write) {
 		return
 	}
 	l.print(slog.LevelError, format, v)

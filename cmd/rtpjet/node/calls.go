@@ -95,7 +95,7 @@ func (c *calls) bring(e *entry) {
 
 // route is bring whether something was folded or not; fresh says that some of it happened a moment ago.
 func (c *calls) route(e *entry, fresh bool) {
-	if !e.Call.Live() || !c.owners.keeps(e.Call.Owner) {
+	if !e.Call.Live() || !c.owners.opensFor(e.Call.Owner) {
 		c.engine.Drop(e.key)
 		return
 	}

@@ -37,9 +37,9 @@ func (w *owners) of(text string) ownerHere {
 	return o
 }
 
-// carries, keeps, carrier and judge are what [ownerHere] says of an owner that is given by its text.
+// carries, opensFor, carrier and judge are what [ownerHere] says of an owner that is given by its text.
 func (w *owners) carries(owner string) bool          { return w.of(owner).carries() }
-func (w *owners) keeps(owner string) bool            { return w.of(owner).keeps() }
+func (w *owners) opensFor(owner string) bool         { return w.of(owner).opensFor() }
 func (w *owners) carrier(owner string) string        { return w.of(owner).carrier() }
 func (w *owners) judge(owner string) members.Verdict { return w.of(owner).judge() }
 
@@ -62,8 +62,8 @@ func (o ownerHere) carries() bool {
 	return o.Kind == events.OwnerNode && o.Name == o.by.self
 }
 
-// keeps tells whether the sockets of the owner's calls have to be open here: where it is carried, and where it may have to be.
-func (o ownerHere) keeps() bool { return o.carries() || o.float != nil && o.float.Warm() }
+// opensFor tells whether the sockets of the owner's calls have to be open here: where it is carried, and where it may have to be.
+func (o ownerHere) opensFor() bool { return o.carries() || o.float != nil && o.float.Warm() }
 
 // carrier returns the node that carries the owner's calls; empty if nobody does at the moment, as of an owner in a region that is
 // lost.

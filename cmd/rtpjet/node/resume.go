@@ -49,7 +49,7 @@ func (c *calls) resumeCall(e *entry) (own bool) {
 	}
 	c.inherit(e, batch)
 	e.Routed() // here, and the end of the backlog has nothing to add
-	if !e.Call.Live() || !c.owners.keeps(e.Call.Owner) {
+	if !e.Call.Live() || !c.owners.opensFor(e.Call.Owner) {
 		return false
 	}
 	c.route(e, false)

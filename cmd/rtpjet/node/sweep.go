@@ -97,8 +97,8 @@ type over struct {
 	last uint64 // sequence of its last event
 }
 
-// keep notes that the events from first on have to stay.
-func (r *round) keep(first uint64) {
+// retain notes that the events from first on have to stay.
+func (r *round) retain(first uint64) {
 	if first > 0 && first < r.below {
 		r.below = first
 	}
@@ -106,7 +106,7 @@ func (r *round) keep(first uint64) {
 
 func (s sweeper) sweepCall(ctx context.Context, e *entry, again bool, r *round) {
 	if !e.mu.TryLock() {
-		r.keep(e.first.Load())
+		r.retain(e.first.Load())
 		if again {
 			s.retry.add(e.key)
 		}
@@ -122,8 +122,8 @@ func (s sweeper) sweepCall(ctx context.Context, e *entry, again bool, r *round) 
 		r.over = append(r.over, over{e, e.Call.ID, e.Call.Seq})
 		return
 	}
-	r.keep(e.first.Load())
-	if again && e.Call.Live() && s.owners.keeps(e.Call.Owner) {
+	r.retain(e.first.Load())
+	if again && e.Call.Live() && s.owners.opensFor(e.Call.Owner) {
 		s.route(e, false)
 	}
 	if !e.Call.Live() || r.logAway {

@@ -188,8 +188,8 @@ func (d *Driver) setKeeper(k Keeper) {
 	d.keeper = k
 }
 
-// tell has the keeper told something, if there is one. What it does not hear because it has just ended, the next one is told.
-func (d *Driver) tell(what func(k Keeper) error) {
+// toKeeper has the keeper told something, if there is one. What it does not hear because it has just ended, the next one is told.
+func (d *Driver) toKeeper(what func(k Keeper) error) {
 	k := d.current()
 	if k == nil {
 		return
@@ -204,7 +204,7 @@ func (d *Driver) tell(what func(k Keeper) error) {
 func (d *Driver) Run(ctx context.Context, began uint64) error {
 	d.began = began
 	unsubscribe, err := d.cfg.Link.Subscribe("pulse", func(m embed.Msg) {
-		d.tell(func(k Keeper) error { return k.Heard(m.Data) })
+		d.toKeeper(func(k Keeper) error { return k.Heard(m.Data) })
 	})
 	if err != nil {
 		return err
@@ -317,14 +317,14 @@ func (d *Driver) alive(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			d.tell(Keeper.Alive)
+			d.toKeeper(Keeper.Alive)
 		}
 	}
 }
 
 // Ready says that the calls are known.
 func (d *Driver) Ready() {
-	d.tell(Keeper.Ready)
+	d.toKeeper(Keeper.Ready)
 	for _, f := range d.Known() {
 		wake(f.wakeCalls)
 	}
@@ -336,7 +336,7 @@ func (d *Driver) NodesChanged() {
 	if len(peers) > 0 {
 		wake(d.needed)
 	}
-	d.tell(func(k Keeper) error { return k.Nodes(voters, peers) })
+	d.toKeeper(func(k Keeper) error { return k.Nodes(voters, peers) })
 }
 
 func wake(c chan struct{}) {

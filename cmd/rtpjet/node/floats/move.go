@@ -31,7 +31,7 @@ func (d *Driver) Drain(on bool) {
 	d.mu.Lock()
 	d.drain = on
 	d.mu.Unlock()
-	d.tell(func(k Keeper) error { return k.Drain(on) })
+	d.toKeeper(func(k Keeper) error { return k.Drain(on) })
 }
 
 // Move begins to give a float to another node, the one with the least to do if to is empty, and returns to which.

@@ -81,7 +81,7 @@ func (d *Driver) Recorded(l embed.Lease, deleted bool) {
 	}
 	if d.keepRecord(id, r, l.Revision, deleted) {
 		wake(d.needed)
-		d.tell(func(k Keeper) error { return k.Record(r) })
+		d.toKeeper(func(k Keeper) error { return k.Record(r) })
 	}
 }
 

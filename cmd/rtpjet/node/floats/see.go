@@ -127,7 +127,7 @@ func (d *Driver) attendCalls(ctx context.Context, f *Float) {
 		done := keep == f.keep.Load() && !f.fresh
 		d.mu.Unlock()
 		if done {
-			d.tell(func(k Keeper) error { return k.Warm(f.id, keep) })
+			d.toKeeper(func(k Keeper) error { return k.Warm(f.id, keep) })
 		} else {
 			wake(f.wakeCalls)
 		}
