@@ -52,10 +52,10 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			start(t, func(w *world, _ *Config) {
-				w.leases.put(regions.Record{Region: "us", Instance: "us1"})
+				w.leases.put(regions.Record{Region: "us", Instance: "us1", Level: events.Level})
+				w.us.greeting.Level = events.LevelFirst
 				c.says(&w.us.greeting)
 			}, func(w *world) {
-				w.Recorded(w.leases.leases[regions.RecordKey("us")], false)
 				w.pass(2 * time.Second)
 				if s := w.is("us"); s.State != c.state || !strings.Contains(s.Reason, c.why) {
 					t.Errorf("%s: %s", s.State, s.Reason)
@@ -65,6 +65,9 @@ func TestRefused(t *testing.T) {
 				}
 				if r := w.leases.record(t, "us"); r.Instance != "us1" {
 					t.Errorf("the bucket has %+v", r)
+				}
+				if _, who := w.Level(events.Level); (who == "us") != (c.state == regions.Up) {
+					t.Errorf("events are written for %q, which is %s", who, c.state)
 				}
 				if n := w.logged(c.why); n != 1 {
 					t.Errorf("it is logged %d times", n)

@@ -126,6 +126,12 @@ func TestIndexPurged(t *testing.T) {
 	if len(x.over) != 0 || !x.has("long") {
 		t.Errorf("left: %v, live: %v", x.over, x.first)
 	}
+	indexScript(x, time.Unix(2000, 0), "a", "-a", "a", "-a") // the same call-id twice, and again when nothing of it is left
+	x.purged("a", 7)
+	indexScript(x, time.Unix(3000, 0), "a")
+	if first, ok := x.began("a"); !ok || first != 8 {
+		t.Errorf("the call begins at %d", first)
+	}
 }
 
 func TestIndexVanished(t *testing.T) {

@@ -69,6 +69,9 @@ func start(t *testing.T, change func(w *world, cfg *Config), f func(w *world)) {
 			change(w, &cfg)
 		}
 		w.Driver = New(cfg)
+		for _, lease := range w.leases.leases { // what the bucket has is known before anybody answers
+			w.Recorded(lease, false)
+		}
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- w.Run(ctx) }()
