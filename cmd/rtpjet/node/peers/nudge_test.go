@@ -174,6 +174,11 @@ func TestNudgeBytes(t *testing.T) {
 	if got, want := string(empty.encode()), "\x00\x00\x00"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	for _, e := range []Event{empty, {Key: "k"}, {Data: []byte("data")}} {
+		if got, ok := decodeEvent(e.encode()); !ok || got.Key != e.Key || string(got.Data) != string(e.Data) {
+			t.Errorf("%+v became %+v %v", e, got, ok)
+		}
+	}
 }
 
 // FuzzNudge: what is decoded is encoded to the same event, and nothing else is decoded.
