@@ -10,8 +10,18 @@ import (
 const unknown = "unknown"
 
 // Text is the module's version, the commit that the binary was built from, and that of Go, for people.
-func Text() string {
-	info, ok := debug.ReadBuildInfo()
+func Text() string { return text(debug.ReadBuildInfo()) }
+
+// Short is the commit, or else the version: how a node names its build to its peers.
+func Short() string {
+	v, r := Parts()
+	return cmp.Or(r, v)
+}
+
+// Parts are the module's version, and the commit that the binary was built from; that is empty if it is not known.
+func Parts() (version, commit string) { return parts(debug.ReadBuildInfo()) }
+
+func text(info *debug.BuildInfo, ok bool) string {
 	if !ok {
 		return "(unknown)"
 	}
@@ -22,15 +32,7 @@ func Text() string {
 	return v + " " + info.GoVersion
 }
 
-// Short is the commit, or else the version: how a node names its build to its peers.
-func Short() string {
-	v, r := Parts()
-	return cmp.Or(r, v)
-}
-
-// Parts are the module's version, and the commit that the binary was built from; that is empty if it is not known.
-func Parts() (version, commit string) {
-	info, ok := debug.ReadBuildInfo()
+func parts(info *debug.BuildInfo, ok bool) (version, commit string) {
 	if !ok {
 		return unknown, ""
 	}
