@@ -125,10 +125,13 @@ func TestFrontLimits(t *testing.T) {
 				for range limit {
 					go f.ServeHTTP(&blocked{header: http.Header{}, at: at, goOn: goOn}, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
 				}
+				began := time.Now()
 				for range limit {
 					<-at
 				}
-				began := time.Now()
+				if took := time.Since(began); took != 0 {
+					t.Errorf("%d at once are answered after %v", limit, took)
+				}
 				w := request(t, f, http.MethodGet, path)
 				if w.Code != http.StatusServiceUnavailable || w.Body.String() != "too many requests at once\n" || time.Since(began) != 2*time.Second {
 					t.Errorf("one too many is answered with %d %q after %v", w.Code, w.Body, time.Since(began))

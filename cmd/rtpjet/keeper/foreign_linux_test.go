@@ -111,6 +111,10 @@ func TestProbeFindsStranger(t *testing.T) {
 	b.disable(b.units[0], 0)
 	b.machine.Ready()
 	found := map[netip.Addr]net.HardwareAddr{netip.MustParseAddr(float1): strangersMAC}
+	b.asked(b.provider.(prober), b.units[0], found, nil, now()-foreignTime/2)
+	if all := b.fatal(); len(all) != 0 {
+		t.Errorf("too soon: %q", all)
+	}
 	b.asked(b.provider.(prober), b.units[0], found, nil, now()-foreignTime)
 	all := b.fatal()
 	want := "the floating address 192.0.2.100 is in use: a host with the hardware address 02:00:00:00:00:09 answers for it, and is no node of this " +

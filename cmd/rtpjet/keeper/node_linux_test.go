@@ -208,7 +208,10 @@ func TestNodeSilent(t *testing.T) {
 		t.Fatalf("not given up: %+v", s)
 	}
 	b.say(order{Ready: true}) // which it may have said long ago, and the socket has it only now
-	b.silent = true
+	if b.state(float1).Carry || b.holds(0) {
+		t.Error("a node that is silent holds a float again")
+	}
+	b.heardAt = limit - b.cfg.NodeSilence.Microseconds()
 	b.watchNode(limit + 1)
 	if b.log.count("level=WARN", "the node is silent", "stopped=false") != 1 {
 		t.Errorf("%s", &b.log)
