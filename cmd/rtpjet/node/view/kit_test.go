@@ -282,9 +282,10 @@ func (j *journal) counts() (histories, reads int) {
 }
 
 var (
-	begins = events.Offered{Signalling: events.Signalling{Owner: "n1", Parties: []events.Party{{Tag: "a"}, {ID: 1}}, To: 1}}
-	goesOn = events.DeletionScheduled{At: 1_785_578_400_000_000}
-	ends   = events.Ended{Reason: events.ReasonDeleted}
+	begins      = events.Offered{Signalling: events.Signalling{Owner: "n1", Parties: []events.Party{{Tag: "a"}, {ID: 1}}, To: 1}}
+	offersAgain = events.Offered{Signalling: events.Signalling{Parties: begins.Parties, To: 1}}
+	goesOn      = events.DeletionScheduled{At: 1_785_578_400_000_000}
+	ends        = events.Ended{Reason: events.ReasonDeleted}
 )
 
 // link leads to nodes that answer what a test says; others do not run. It is safe for concurrent use.

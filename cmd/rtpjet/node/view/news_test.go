@@ -82,6 +82,8 @@ func TestWatch(t *testing.T) {
 			{func() { w.news.TakenOver("c", "n2", "n1", "gone") }, []string{"n1 took over a call of n2: gone"}},
 			{func() {}, nil},
 			{func() { h.nodes[2].Verdict, h.nodes[2].State = members.Down, members.Down }, []string{"n3 has ended as it should"}},
+			{func() { h.nodes[2] = up("n3", members.Alive) }, []string{"n3 is back"}},
+			{func() { h.nodes[2].Verdict, h.nodes[2].State = members.Lost, members.Lost }, []string{"n3 is gone"}},
 		} {
 			h.mu.Lock()
 			step.change()

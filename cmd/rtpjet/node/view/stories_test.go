@@ -68,8 +68,8 @@ func TestStoryGrows(t *testing.T) {
 			t.Error("nothing has happened, and the story is another one")
 		}
 		w.reads("with nothing new", 0, 1)
-		for range 3 {
-			w.journal.append("c", goesOn)
+		for _, ev := range []events.Event{offersAgain, goesOn, goesOn} {
+			w.journal.append("c", ev)
 			time.Sleep(time.Hour)
 		}
 		grown := w.story("c")
