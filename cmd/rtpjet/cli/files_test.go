@@ -27,7 +27,11 @@ func TestExportedFile(t *testing.T) {
 	if out, err := r.run("call export two@example.com -o " + name); err != nil || out != name+": 9 events; its keys are replaced\n" {
 		t.Fatalf("%s %v", out, err)
 	}
-	info, err := os.Stat(name)
+	fresh := filepath.Join(dir, "new.rtpjet")
+	if out, err := r.run("call export two@example.com -o " + fresh); err != nil {
+		t.Fatalf("%s %v", out, err)
+	}
+	info, err := os.Stat(fresh)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v", info, err)
 	}

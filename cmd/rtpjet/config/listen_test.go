@@ -58,7 +58,7 @@ func TestListenNames(t *testing.T) {
 			return tt.addrs, tt.err
 		}
 		cmd, err := ParseArgs(t.Context(), strings.Fields("serve -i 10.0.0.1 --listen-ng h:2223"), env)
-		got := ""
+		var got string
 		if err != nil {
 			got = err.Error()
 		} else {
@@ -116,7 +116,7 @@ func TestDevPorts(t *testing.T) {
 	if c.NATSListen != "127.0.0.1:4333" || c.ListenHTTP[0] != "8081" || c.Listen[0] != "2224" || asked != nil {
 		t.Errorf("NATS %s, HTTP %v, NG %v, asked for %q", c.NATSListen, c.ListenHTTP, c.Listen, asked)
 	}
-	if c = mustParse(t, env, "dev --nats x:1"); strings.Contains(strings.Join(asked, " "), "4222") {
+	if mustParse(t, env, "dev --nats x:1"); strings.Contains(strings.Join(asked, " "), "4222") {
 		t.Errorf("with a NATS elsewhere: asked for %q", asked)
 	}
 	if c = mustParse(t, env, "serve -i 10.0.0.1 -n 2223"); c.NATSListen != DefaultNATSListen || c.ListenHTTP != nil {
