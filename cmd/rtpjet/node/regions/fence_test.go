@@ -110,6 +110,7 @@ func TestNoFence(t *testing.T) {
 		start(t, func(w *world, _ *Config) {
 			w.us.greeting.Records = []regions.Record{r}
 			w.us.add(callOf("call", "n9")...)
+			w.ap.add(callOf("call", "n9")...)
 			w.server.add(callOf("call", "n1")...)
 			w.host.fold()
 		}, func(w *world) {
@@ -133,6 +134,9 @@ func TestAwaitReturn(t *testing.T) {
 		w.host.is.Folded = false
 		w.ap.slowHello = 500 * time.Millisecond
 	}, func(w *world) {
+		if got := append(w.host.take(), w.us.take()...); len(got) > 0 {
+			t.Errorf("the calls are not known yet, and %q", got)
+		}
 		w.host.fold()
 		w.host.set(func() { w.host.is.Folded = true })
 		took := await(w)
