@@ -215,3 +215,8 @@ func eventually(t testing.TB, what string, cond func() bool) {
 		}
 	}
 }
+
+// sysctl sets a value of the namespace.
+func (s *space) sysctl(name, value string) error {
+	return s.do(func() error { return os.WriteFile("/proc/sys/"+name, []byte(value), 0o644) })
+}
