@@ -322,7 +322,7 @@ func TestCloseOfStuck(t *testing.T) {
 			if !open() {
 				t.Error("it is cut off too soon")
 			}
-			time.Sleep(2)
+			time.Sleep(2 * time.Nanosecond)
 			if open() {
 				t.Error("it is not cut off")
 			}

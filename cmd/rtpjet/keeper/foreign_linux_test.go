@@ -149,7 +149,7 @@ func TestProbeAgain(t *testing.T) {
 			synctest.Wait()
 			b.finish()
 			b.calls()
-			time.Sleep(1)
+			time.Sleep(1 * time.Nanosecond)
 			synctest.Wait()
 			b.finish() // which asks
 			synctest.Wait()
