@@ -62,3 +62,36 @@ func Example() {
 	// 2 call-1: answer by b
 	// context canceled
 }
+
+// A handler of requests, tested without a server.
+func ExampleNewMsg() {
+	echo := func(m embed.Msg) error { return m.RespondJSON(map[string]string{m.Tokens: string(m.Data)}) }
+	m := embed.NewMsg("node.n1.hello", []byte("eu"), func(answer []byte) error {
+		fmt.Printf("%s\n", answer)
+		return nil
+	})
+	fmt.Println(echo(m))
+	// Output:
+	// {"node.n1.hello":"eu"}
+	// <nil>
+}
+
+// Names of nodes and regions are tokens of NATS subjects.
+func ExampleValidName() {
+	for _, name := range []string{"eu-1", "eu.1", "", "köln"} {
+		fmt.Println(embed.ValidName(name))
+	}
+	// Output:
+	// true
+	// false
+	// false
+	// false
+}
+
+// A writer that was too late learns where the key ends.
+func ExampleConflictError() {
+	err := fmt.Errorf("answer the offer: %w", &embed.ConflictError{Key: "call-1", Last: 712})
+	var conflict *embed.ConflictError
+	fmt.Println(errors.Is(err, embed.ErrConflict), errors.As(err, &conflict), conflict.Last)
+	// Output: true true 712
+}
