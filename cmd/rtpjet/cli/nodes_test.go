@@ -142,13 +142,15 @@ func TestWhyAlive(t *testing.T) {
 	r.join(n1)
 	lines := []string{"call why-alive call", "call why-alive floating"}
 	text := r.transcript(lines...)
-	n1.why.Timeouts = projection.Timeouts{}
+	n1.now(func() { n1.why.Timeouts = projection.Timeouts{} })
 	text += r.transcript(lines[0])
-	n1.why.Carried = false
+	n1.now(func() { n1.why.Carried = false })
 	text += r.transcript(lines[0])
-	n1.why.Unknown = true
+	n1.now(func() { n1.why.Unknown = true })
 	text += r.transcript(lines[0])
-	n1.status.Floats = []admin.FloatStatus{{Float: "192.0.2.100", Holder: "n1", Holding: true, Epoch: 2}}
+	n1.now(func() {
+		n1.status.Floats = []admin.FloatStatus{{Float: "192.0.2.100", Holder: "n1", Holding: true, Epoch: 2}}
+	})
 	text += r.transcript(lines[1])
 	golden(t, "why.txt", text)
 

@@ -144,7 +144,7 @@ type peer struct {
 	reply  admin.Reply
 	asks   func() // called when the node is asked how it is
 
-	mu sync.Mutex // of status
+	mu sync.Mutex // of status and why
 }
 
 func (p *peer) Status(context.Context) admin.Status {
@@ -157,7 +157,18 @@ func (p *peer) Status(context.Context) admin.Status {
 	s.Node = p.lease.Node
 	return s
 }
-func (p *peer) Why(admin.WhyRequest) admin.WhyReply { return p.why }
+func (p *peer) Why(admin.WhyRequest) admin.WhyReply {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.why
+}
+
+// now changes what a node that runs says.
+func (p *peer) now(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
+}
 func (p *peer) Drain(_ context.Context, req admin.DrainRequest, answer func(admin.Reply)) {
 	p.mu.Lock()
 	p.status.Draining = req.On
