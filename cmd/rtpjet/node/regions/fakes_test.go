@@ -3,7 +3,6 @@ package regions
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -19,27 +18,6 @@ import (
 	"rtpjet/projection/regions"
 	"rtpjet/projection/transact"
 )
-
-// journal is what somebody was asked to do, in order, as lines. It is safe for concurrent use.
-type journal struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (j *journal) note(format string, args ...any) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.lines = append(j.lines, fmt.Sprintf(format, args...))
-}
-
-// take returns the lines since the last time.
-func (j *journal) take() []string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	out := j.lines
-	j.lines = nil
-	return out
-}
 
 // stream is a log in memory. It is safe for concurrent use.
 type stream struct {

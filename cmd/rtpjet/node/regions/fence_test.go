@@ -134,9 +134,6 @@ func TestAwaitReturn(t *testing.T) {
 		w.host.is.Folded = false
 		w.ap.slowHello = 500 * time.Millisecond
 	}, func(w *world) {
-		if got := append(w.host.take(), w.us.take()...); len(got) > 0 {
-			t.Errorf("the calls are not known yet, and %q", got)
-		}
 		w.host.fold()
 		w.host.set(func() { w.host.is.Folded = true })
 		took := await(w)
@@ -152,6 +149,10 @@ func TestAwaitReturn(t *testing.T) {
 		w.server.add(callOf("call", "n1")...)
 		w.host.is.Folded = false
 	}, func(w *world) {
+		w.pass(1500 * time.Millisecond)
+		if got := append(w.host.take(), w.us.take()...); len(got) > 0 {
+			t.Errorf("the calls are not known yet, and %q", got)
+		}
 		w.host.fold()
 		w.host.set(func() { w.host.is.Folded = true })
 		if took := await(w); took != returnTime {

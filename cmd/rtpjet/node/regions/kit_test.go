@@ -3,6 +3,7 @@ package regions
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -19,6 +20,27 @@ import (
 	"rtpjet/projection/regions"
 	"rtpjet/projection/transact"
 )
+
+// journal is what somebody was asked to do, in order, as lines. It is safe for concurrent use.
+type journal struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (j *journal) note(format string, args ...any) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, fmt.Sprintf(format, args...))
+}
+
+// take returns the lines since the last time.
+func (j *journal) take() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	out := j.lines
+	j.lines = nil
+	return out
+}
 
 // world is a driver of node n1 in region eu, with all that is around it: the regions us and ap.
 type world struct {
