@@ -38,15 +38,23 @@ func (n *ng) do(req dict) dict {
 	return reply
 }
 
-// ok sends a command that must succeed. A machine that is busy with something else may hold the log up for longer than a command may
-// take, which is short of a client's resending after a second: then a proxy asks again, and so does this.
-func (n *ng) ok(req dict) dict {
+// settled sends a command until its reply does not depend on how fast the log is. A machine that is busy with something else may hold
+// the log up for longer than a command may take, which is short of a client's resending after a second: then a proxy asks again, and so
+// does this.
+func (n *ng) settled(req dict) dict {
 	n.t.Helper()
 	reply := n.do(req)
 	for try := 0; reply["error-reason"] == logAway && try < 3; try++ {
 		n.t.Logf("%v: %v; once more", req["command"], logAway)
 		reply = n.do(req)
 	}
+	return reply
+}
+
+// ok sends a command that must succeed.
+func (n *ng) ok(req dict) dict {
+	n.t.Helper()
+	reply := n.settled(req)
 	if reply["result"] != "ok" {
 		n.t.Fatalf("%v: %v", req["command"], reply)
 	}
