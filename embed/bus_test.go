@@ -136,3 +136,29 @@ func TestMsg(t *testing.T) {
 		t.Errorf("no request: %v", err)
 	}
 }
+
+// TestBusClosed: without a connection everything of the bus is unavailable, and a question that is given up is that and no more.
+func TestBusClosed(t *testing.T) {
+	t.Parallel()
+	l, s := newScript(t, Config{})
+	s.on(t, l, "rtpjet.r.ask", silence)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Request(ctx, "ask", nil); !errors.Is(err, context.Canceled) || len(matches(err)) > 0 {
+		t.Errorf("given up: %v", err)
+	}
+	l.nc.Close()
+	_, asked := l.Request(t.Context(), "ask", nil)
+	_, subscribed := l.Subscribe("ask", func(Msg) {})
+	_, queued := l.SubscribeQueue("ask", func(Msg) {})
+	for what, err := range map[string]error{
+		"send to ask": l.Publish("ask", nil), "subscribe to ask": subscribed, "ask ask": asked,
+	} {
+		if !errors.Is(err, ErrUnavailable) || err.Error() != what+": the event log does not answer: nats: connection closed" {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if !errors.Is(queued, ErrUnavailable) || l.Connected() {
+		t.Errorf("%v, connected %v", queued, l.Connected())
+	}
+}
