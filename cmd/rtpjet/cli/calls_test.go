@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	"rtpjet/projection"
 	"rtpjet/projection/history"
 	"rtpjet/projection/history/historytest"
+	"rtpjet/tests/procs"
 )
 
 // TestCalls: what operators see of calls in the log.
@@ -165,22 +165,7 @@ func TestFollow(t *testing.T) {
 }
 
 // lines are what a command has printed so far.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
+type lines struct{ procs.Output }
 
 // await waits until a word was printed.
 func (l *lines) await(t *testing.T, word string) {

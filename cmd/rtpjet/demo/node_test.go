@@ -13,6 +13,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"rtpjet/tests/procs"
 )
 
 // sleeper is a node whose process is this test program without a cluster: it says so in its log, and ends with 3.
@@ -135,7 +137,7 @@ func TestWriteTail(t *testing.T) {
 // TestStay: what an operator is left with, and that he hears of a node that ends meanwhile.
 func TestStay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var out lockedBuffer
+		var out procs.Output
 		d := &demo{out: teller{w: &out, began: time.Now()}, dir: "/tmp/rtpjet-demo-1", calls: []*call{{id: "demo-7-1"}}}
 		for i := range byte(nodeCount) {
 			d.nodes = append(d.nodes, &node{

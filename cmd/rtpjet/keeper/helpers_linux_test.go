@@ -1,7 +1,6 @@
 package keeper
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"rtpjet/cmd/rtpjet/keeper/netaddr"
 	"rtpjet/projection/floats"
 	"rtpjet/relay/eventfd"
+	"rtpjet/tests/procs"
 )
 
 // patience is how long something that must happen may take before a test gives up.
@@ -42,22 +42,7 @@ func must(t testing.TB, err error) {
 }
 
 // lines is where a logger writes to.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
+type lines struct{ procs.Output }
 
 // count is how many lines have all of these words.
 func (l *lines) count(words ...string) (n int) {

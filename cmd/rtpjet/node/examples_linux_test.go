@@ -16,6 +16,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"rtpjet/events"
+	"rtpjet/tests/procs"
 )
 
 // The programs in examples that follow the events of a real node.
@@ -32,7 +33,7 @@ func missing(t *testing.T, format string, args ...any) {
 // follower is a running example.
 type follower struct {
 	cmd            *exec.Cmd
-	stdout, stderr output
+	stdout, stderr procs.Output
 	done           chan struct{}
 }
 

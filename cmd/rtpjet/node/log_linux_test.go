@@ -15,6 +15,7 @@ import (
 	"rtpjet/embed"
 	"rtpjet/embed/server"
 	"rtpjet/events"
+	"rtpjet/tests/procs"
 )
 
 const logAway = "Event log unavailable"
@@ -170,7 +171,7 @@ func TestLogSlowOwnEvents(t *testing.T) {
 func TestLogUnreadable(t *testing.T) {
 	t.Parallel()
 	s, host := newStore(t), newHost()
-	var text output
+	var text procs.Output
 	begin := func() *testNode {
 		return startNode(t, func(o *settings) {
 			o.store, o.host = s, host

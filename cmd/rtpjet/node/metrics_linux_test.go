@@ -26,6 +26,7 @@ import (
 	"rtpjet/embed"
 	"rtpjet/ngserver/ngtest"
 	"rtpjet/relay"
+	"rtpjet/tests/procs"
 )
 
 // scrape is what a /metrics says, by name.
@@ -478,7 +479,7 @@ func scrapeRTPEngine(t *testing.T) scrape {
 	host := newHost().String()
 	cmd := exec.CommandContext(t.Context(), path, "--config-file=none", "--interface="+host, "--listen-ng="+host+":2223", "--listen-http="+host+":8080",
 		"--table=-1", "--foreground", "--log-stderr", "--log-level=3", "--port-min=30000", "--port-max=30099")
-	out := &output{}
+	out := &procs.Output{}
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package node_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -9,7 +8,6 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -18,33 +16,16 @@ import (
 
 	"rtpjet/embed"
 	"rtpjet/events"
+	"rtpjet/tests/procs"
 	"rtpjet/tests/rerun"
 )
-
-// output collects what a process writes.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
 
 // process is a running program.
 type process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
-	stdout output
-	stderr output
+	stdout procs.Output
+	stderr procs.Output
 	done   chan struct{}
 	err    error // of Wait, once done is closed
 }

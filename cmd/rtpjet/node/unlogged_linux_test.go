@@ -19,6 +19,7 @@ import (
 	"rtpjet/embed"
 	"rtpjet/embed/server"
 	"rtpjet/events"
+	"rtpjet/tests/procs"
 )
 
 // Calls that are served while the log is away (--log-loss=serve).
@@ -261,7 +262,7 @@ func TestUnloggedOvertaken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var text output
+			var text procs.Output
 			n := startNode(t, serving, func(o *settings) { o.Logger = slog.New(slog.NewTextHandler(&text, nil)) })
 			var x *call
 			if c.fresh {
@@ -395,7 +396,7 @@ func TestUnloggedFullDisk(t *testing.T) {
 			t.Errorf("unmount: %v", err)
 		}
 	})
-	var text output
+	var text procs.Output
 	n := startNode(t, serving, func(o *settings) {
 		o.UnloggedDir, o.Logger = dir, slog.New(slog.NewTextHandler(&text, nil))
 	})

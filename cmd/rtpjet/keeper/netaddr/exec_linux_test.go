@@ -12,42 +12,26 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"rtpjet/tests/procs"
 )
 
 // scripted is an exec provider with a script of the test.
 type scripted struct {
 	*Exec
 	dir string
-	log *syncBuffer
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
+	log *procs.Output
 }
 
 // newScripted writes a script that notes its arguments in the file calls, and then does what body says.
 func newScripted(t *testing.T, body string, timeout time.Duration) *scripted {
 	t.Helper()
-	s := &scripted{dir: t.TempDir(), log: new(syncBuffer)}
+	s := &scripted{dir: t.TempDir(), log: new(procs.Output)}
 	script := filepath.Join(s.dir, "float")
 	text := "#!/bin/sh\ncd " + s.dir + "\necho \"$@\" >> calls\n" + body + "\n"
 	must(t, os.WriteFile(script, []byte(text), 0o755))
@@ -206,7 +190,7 @@ func TestExecExample(t *testing.T) {
 	must(t, err)
 	w := newWorld(t)
 	n := w.nodes[0]
-	log := new(syncBuffer)
+	log := new(procs.Output)
 	p, err := OpenExec(script, Config{Log: slog.New(slog.NewTextHandler(log, nil))})
 	must(t, err)
 	defer p.Close()

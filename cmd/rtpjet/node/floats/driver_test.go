@@ -23,11 +23,11 @@ func TestKeeperIsTold(t *testing.T) {
 	start(t, func(_ *driver.Config, w *world) {
 		w.host.peers = map[string]netip.AddrPort{"n2": keeperAddr}
 	}, func(w *world) {
-		got := w.k.take()
+		got := w.k.Take()
 		w.want("the keeper is told", got[:4], "begin 70001", "nodes [n1 n2], keepers of [n2]", "drain false", "ready")
 		slices.Sort(got[4:])
 		w.want("and then", got[4:], "warm "+one+" false", "warm "+two+" false")
-		calls := w.host.take()
+		calls := w.host.Take()
 		slices.Sort(calls)
 		w.want("calls", calls, "attend float."+one+" false", "attend float."+two+" false")
 		if w.Addr() != keeperAddr {
@@ -35,33 +35,33 @@ func TestKeeperIsTold(t *testing.T) {
 		}
 
 		w.link.listen(embed.Msg{Data: []byte("pulse of n2")})
-		w.want("a pulse by NATS", w.k.take(), "heard pulse of n2")
+		w.want("a pulse by NATS", w.k.Take(), "heard pulse of n2")
 		w.k.reports <- keeper.Report{Pulse: []byte("beat")}
 		synctest.Wait()
-		w.want("its own pulse", w.link.take(), "pulse beat")
+		w.want("its own pulse", w.link.Take(), "pulse beat")
 		w.link.cut = true
 		w.k.reports <- keeper.Report{Pulse: []byte("beat")}
 		synctest.Wait()
-		w.want("its own pulse without NATS", w.link.take())
+		w.want("its own pulse without NATS", w.link.Take())
 
 		w.k.reports <- keeper.Report{Fatal: "the address is gone"}
 		synctest.Wait()
-		w.want("the end", w.host.take(), "end: the address is gone")
+		w.want("the end", w.host.Take(), "end: the address is gone")
 	})
 }
 
 // Before the backlog of the log is read there is nothing to attend to. Then all floats are.
 func TestReady(t *testing.T) {
 	start(t, func(_ *driver.Config, w *world) { w.host.notReady = true }, func(w *world) {
-		w.want("at the start", w.k.take(), "begin 70001", "nodes [n1], keepers of []", "drain false")
+		w.want("at the start", w.k.Take(), "begin 70001", "nodes [n1], keepers of []", "drain false")
 		w.says(holds(one, 1))
-		w.want("calls before", w.host.take())
+		w.want("calls before", w.host.Take())
 		w.host.mu.Lock()
 		w.host.notReady = false
 		w.host.mu.Unlock()
 		w.Ready()
 		synctest.Wait()
-		got := w.k.take()
+		got := w.k.Take()
 		slices.Sort(got)
 		w.want("the keeper is told", got, "ready", "warm "+one+" true", "warm "+two+" false")
 	})
@@ -74,22 +74,22 @@ func TestHolder(t *testing.T) {
 		if f.Owner() != ownerOf(one) || f.ID() != one || f.Own() == nil || f.Interfaces() != f.Own() {
 			t.Errorf("%+v", f)
 		}
-		w.k.take()
-		w.host.take()
+		w.k.Take()
+		w.host.Take()
 		w.says(floats.State{Float: one, Epoch: 1, Holder: "n2", Live: true, Successor: "n1", Keep: true})
 		if f.Holding() || !f.Warm() || f.Holder() != "n2" || f.Successor() != "n1" || f.Since() != 0 {
 			t.Errorf("the next holder: %v %v %q %q %d", f.Holding(), f.Warm(), f.Holder(), f.Successor(), f.Since())
 		}
-		w.want("the next holder", w.host.take(), "attend float."+one+" false")
-		w.want("the next holder's keeper", w.k.take(), "warm "+one+" true")
+		w.want("the next holder", w.host.Take(), "attend float."+one+" false")
+		w.want("the next holder's keeper", w.k.Take(), "warm "+one+" true")
 
 		now := time.Now().UnixMicro()
 		w.says(holds(one, 2))
 		if !f.Holding() || !f.Warm() || f.Holder() != "n1" || f.Since() != now || !f.Settled() || len(w.Held()) != 1 {
 			t.Errorf("the holder: %v %v %q %d, settled %v", f.Holding(), f.Warm(), f.Holder(), f.Since(), f.Settled())
 		}
-		w.want("moves", w.moves.take(), one+" free 41ms")
-		w.want("the holder's calls are open already", w.host.take())
+		w.want("moves", w.moves.Take(), one+" free 41ms")
+		w.want("the holder's calls are open already", w.host.Take())
 		if r := w.link.record(t, one); r.Holder != "n1" || r.Epoch != 2 || r.At != now || len(r.Interfaces) != 1 {
 			t.Errorf("the bucket has %+v", r)
 		}
@@ -98,7 +98,7 @@ func TestHolder(t *testing.T) {
 		if f.Holding() || f.Warm() || f.Holder() != "n3" {
 			t.Errorf("the holder before: %v %v %q", f.Holding(), f.Warm(), f.Holder())
 		}
-		closed := w.host.take() // it may look again, with nothing more to close
+		closed := w.host.Take() // it may look again, with nothing more to close
 		w.want("sockets of the holder before", closed[:1], "attend float."+one+" true")
 		if slices.Contains(closed[1:], closed[0]) {
 			t.Errorf("they are closed twice: %q", closed)
@@ -107,7 +107,7 @@ func TestHolder(t *testing.T) {
 			t.Errorf("the bucket has %+v, which is the next holder's to write", r)
 		}
 		w.says(holds(one, 4))
-		w.want("held again", w.host.take(), "attend float."+one+" false")
+		w.want("held again", w.host.Take(), "attend float."+one+" false")
 		if log := w.log.String(); strings.Count(log, "holds a float now") != 2 || strings.Count(log, "no longer holds a float") != 1 || !strings.Contains(log, "calls=3") {
 			t.Error(log)
 		}
@@ -171,19 +171,19 @@ func TestKeeperEnds(t *testing.T) {
 		if f := w.Float(one); f.Holding() || f.Holder() != "" || w.Addr().IsValid() {
 			t.Errorf("without a keeper: held %v, by %q, keeper at %v", f.Holding(), f.Holder(), w.Addr())
 		}
-		w.host.take()
+		w.host.Take()
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		if next == nil {
 			t.Fatal("no other keeper follows")
 		}
-		got := next.take()
+		got := next.Take()
 		w.want("the next keeper is told", got[:2], "begin 70002", "nodes [n1], keepers of []")
 		records := slices.Clone(got[2:4])
 		slices.Sort(records)
 		w.want("records", records, "record "+one+" 1 n1", "record "+two+" 5 n2")
 		w.want("and then", got[4:6], "drain true", "ready")
-		if calls := w.host.take(); !slices.Contains(calls, "announce "+keeperAddr.String()) {
+		if calls := w.host.Take(); !slices.Contains(calls, "announce "+keeperAddr.String()) {
 			t.Errorf("the others are not told: %q", calls)
 		}
 		for _, line := range []string{"has ended; another one follows", "no room"} {

@@ -2,7 +2,6 @@ package floats_test
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -15,6 +14,7 @@ import (
 
 	"rtpjet/cmd/rtpjet/keeper"
 	driver "rtpjet/cmd/rtpjet/node/floats"
+	"rtpjet/cmd/rtpjet/node/notetest"
 	"rtpjet/embed"
 	"rtpjet/projection/floats"
 	"rtpjet/relay/plan"
@@ -37,30 +37,9 @@ func table(addr string) *plan.Interfaces {
 	return t
 }
 
-// journal is what a driver did, in order, as lines. It is safe for concurrent use.
-type journal struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (j *journal) note(format string, args ...any) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.lines = append(j.lines, fmt.Sprintf(format, args...))
-}
-
-// take returns the lines since the last time.
-func (j *journal) take() []string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	out := j.lines
-	j.lines = nil
-	return out
-}
-
 // fakeKeeper notes what it is told and reports what a test says.
 type fakeKeeper struct {
-	journal
+	notetest.Journal
 	name    string
 	reports chan keeper.Report
 	moved   func(float, to string) (string, error)
@@ -77,36 +56,36 @@ func (k *fakeKeeper) Addr() netip.AddrPort          { return keeperAddr }
 func (k *fakeKeeper) Runs() []string                { return []string{k.name} }
 func (k *fakeKeeper) Reports() <-chan keeper.Report { return k.reports }
 func (k *fakeKeeper) Err() error                    { return keeper.ErrEnded }
-func (k *fakeKeeper) Begin(run uint64) error        { k.note("begin %x", run); return nil }
+func (k *fakeKeeper) Begin(run uint64) error        { k.Note("begin %x", run); return nil }
 func (k *fakeKeeper) Alive() error                  { return nil }
-func (k *fakeKeeper) Ready() error                  { k.note("ready"); return nil }
-func (k *fakeKeeper) Drain(on bool) error           { k.note("drain %v", on); return nil }
-func (k *fakeKeeper) Heard(pulse []byte) error      { k.note("heard %s", pulse); return nil }
+func (k *fakeKeeper) Ready() error                  { k.Note("ready"); return nil }
+func (k *fakeKeeper) Drain(on bool) error           { k.Note("drain %v", on); return nil }
+func (k *fakeKeeper) Heard(pulse []byte) error      { k.Note("heard %s", pulse); return nil }
 func (k *fakeKeeper) Close() error                  { k.once.Do(func() { close(k.reports) }); return nil }
 
 func (k *fakeKeeper) Nodes(voters []string, peers map[string]netip.AddrPort) error {
-	k.note("nodes %v, keepers of %v", voters, slices.Sorted(maps.Keys(peers)))
+	k.Note("nodes %v, keepers of %v", voters, slices.Sorted(maps.Keys(peers)))
 	return nil
 }
 
 func (k *fakeKeeper) Warm(float string, on bool) error {
-	k.note("warm %s %v", float, on)
+	k.Note("warm %s %v", float, on)
 	return nil
 }
 
 func (k *fakeKeeper) Record(r floats.Record) error {
-	k.note("record %s %d %s", r.Float, r.Epoch, r.Holder)
+	k.Note("record %s %d %s", r.Float, r.Epoch, r.Holder)
 	return nil
 }
 
 func (k *fakeKeeper) Move(_ context.Context, float, to string) (string, error) {
-	k.note("move %s %q", float, to)
+	k.Note("move %s %q", float, to)
 	return k.moved(float, to)
 }
 
 // fakeHost is a node whose calls are in effect, and whose log has nothing that it does not know.
 type fakeHost struct {
-	journal
+	notetest.Journal
 	mu       sync.Mutex
 	notReady bool
 	calls    map[string]int64
@@ -129,7 +108,7 @@ func (h *fakeHost) Calls(owner string) int64 {
 }
 
 func (h *fakeHost) Attend(_ context.Context, owner string, fresh bool) {
-	h.note("attend %s %v", owner, fresh)
+	h.Note("attend %s %v", owner, fresh)
 }
 
 func (h *fakeHost) CatchUp(ctx context.Context, more func() bool) error {
@@ -155,7 +134,7 @@ func (h *fakeHost) Voters() ([]string, map[string]netip.AddrPort) {
 }
 
 func (h *fakeHost) Announce(_ context.Context, keeper netip.AddrPort) error {
-	h.note("announce %v", keeper)
+	h.Note("announce %v", keeper)
 	return nil
 }
 
@@ -165,11 +144,11 @@ func (h *fakeHost) Alive(node string) bool {
 	return !h.silent[node]
 }
 
-func (h *fakeHost) End(err error) { h.note("end: %v", err) }
+func (h *fakeHost) End(err error) { h.Note("end: %v", err) }
 
 // fakeLink is a bucket of leases, and a bus to which nobody else listens.
 type fakeLink struct {
-	journal
+	notetest.Journal
 	mu     sync.Mutex
 	leases map[string]embed.Lease
 	rev    uint64
@@ -184,7 +163,7 @@ func (l *fakeLink) Connected() bool {
 }
 
 func (l *fakeLink) Publish(tokens string, data []byte) error {
-	l.note("%s %s", tokens, data)
+	l.Note("%s %s", tokens, data)
 	return nil
 }
 
@@ -192,7 +171,7 @@ func (l *fakeLink) Subscribe(_ string, f func(embed.Msg)) (func(), error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.listen = f
-	return func() { l.note("unsubscribed") }, nil
+	return func() { l.Note("unsubscribed") }, nil
 }
 
 func (l *fakeLink) GetLease(_ context.Context, key string) (embed.Lease, error) {
@@ -247,7 +226,7 @@ type world struct {
 	k     *fakeKeeper // the one that runs; nil: none did
 	host  *fakeHost
 	link  *fakeLink
-	moves journal
+	moves notetest.Journal
 	log   strings.Builder
 }
 
@@ -260,7 +239,7 @@ func start(t *testing.T, change func(*driver.Config, *world), f func(w *world)) 
 		cfg := driver.Config{
 			Node: "n1", Own: []driver.Own{{ID: one, Interfaces: table(one)}, {ID: two, Interfaces: table(two)}},
 			Host: w.host, Link: w.link, Keeper: w.k, Clock: time.Now, Logger: slog.New(slog.NewTextHandler(&w.log, nil)),
-			Moved: func(float, why string, silence time.Duration) { w.moves.note("%s %s %v", float, why, silence) },
+			Moved: func(float, why string, silence time.Duration) { w.moves.Note("%s %s %v", float, why, silence) },
 		}
 		if change != nil {
 			change(&cfg, w)
@@ -278,7 +257,7 @@ func start(t *testing.T, change func(*driver.Config, *world), f func(w *world)) 
 		if held := w.Held(); len(held) > 0 {
 			t.Errorf("the driver has ended and holds %d floats", len(held))
 		}
-		if got := w.link.take(); !slices.Contains(got, "unsubscribed") {
+		if got := w.link.Take(); !slices.Contains(got, "unsubscribed") {
 			t.Errorf("the driver listens yet: %q", got)
 		}
 	})

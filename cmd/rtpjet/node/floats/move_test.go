@@ -19,7 +19,7 @@ import (
 func TestHandOver(t *testing.T) {
 	start(t, nil, func(w *world) {
 		w.says(holds(one, 1), holds(two, 1))
-		w.k.take()
+		w.k.Take()
 		w.k.moved = func(float, _ string) (string, error) {
 			go func() {
 				time.Sleep(100 * time.Millisecond)
@@ -32,14 +32,14 @@ func TestHandOver(t *testing.T) {
 			t.Errorf("%d floats left after %v", left, time.Since(began))
 		}
 		synctest.Wait()
-		got := w.k.take()
+		got := w.k.Take()
 		for _, line := range []string{"drain true", "move " + one + ` ""`, "move " + two + ` ""`} {
 			if !slices.Contains(got, line) {
 				t.Errorf("the keeper is told %q, and not %q", got, line)
 			}
 		}
 		w.Drain(false)
-		if got := w.k.take(); !slices.Contains(got, "drain false") {
+		if got := w.k.Take(); !slices.Contains(got, "drain false") {
 			t.Errorf("the keeper is told %q", got)
 		}
 	})

@@ -14,11 +14,11 @@ import (
 // What others write of a float is known here, and its addresses are if this node does not have them itself.
 func TestRecorded(t *testing.T) {
 	start(t, func(c *driver.Config, _ *world) { c.Own = c.Own[:1] }, func(w *world) {
-		w.k.take()
+		w.k.Take()
 		r := floats.Record{Float: two, Epoch: 4, Holder: "n2"}
 		r.Describe(table(two))
 		w.Recorded(w.link.put(r), false)
-		w.want("the keeper", w.k.take(), "record "+two+" 4 n2")
+		w.want("the keeper", w.k.Take(), "record "+two+" 4 n2")
 		f := w.Float(two)
 		if f == nil || f.Own() != nil || f.Interfaces() == nil || f.Interfaces().All()[0].Addr.String() != two {
 			t.Fatalf("%+v", f)
@@ -30,13 +30,13 @@ func TestRecorded(t *testing.T) {
 		if w.Float(one).Interfaces() != own {
 			t.Error("a record gives this node's own float other addresses")
 		}
-		w.k.take()
+		w.k.Take()
 
 		old := embed.Lease{Key: floats.RecordPrefix + two, Value: floats.Record{Float: two, Epoch: 1, Holder: "n9"}.Encode(), Revision: 1}
 		w.Recorded(old, false)
 		w.Recorded(embed.Lease{Key: "node.n2", Value: []byte("{}"), Revision: 99}, false)
 		w.Recorded(embed.Lease{Key: floats.RecordPrefix + two, Value: []byte("noise"), Revision: 100}, false)
-		w.want("what is old, of others, or noise", w.k.take())
+		w.want("what is old, of others, or noise", w.k.Take())
 		if !strings.Contains(w.log.String(), "cannot be read") {
 			t.Error(w.log.String())
 		}

@@ -255,7 +255,7 @@ func TestStrangeBeats(t *testing.T) {
 		if got := n.Peers(); len(got) != 0 {
 			t.Errorf("heard of %+v", got)
 		}
-		w.want("of its own clock", having(n.log.take(), "peer=n1"))
+		w.want("of its own clock", having(n.log.Take(), "peer=n1"))
 		w.says(members.Beat{Node: "n2", Epoch: 2, Calls: 5, At: time.Now().UnixMicro()})
 		w.says(members.Beat{Node: "n2", Epoch: 1, Calls: 9, At: time.Now().UnixMicro()}) // of a process that is no more
 		if got := n.Peers(); len(got) != 1 || got[0].Calls != 5 || got[0].Heard != [2]int64{0, -1} {
@@ -277,15 +277,15 @@ func TestSkew(t *testing.T) {
 		}
 		say("n2", maxSkew)
 		say("n2", -maxSkew)
-		w.want("near", n.log.take())
+		w.want("near", n.log.Take())
 		say("n2", 7*time.Second)
 		say("n2", 7*time.Second)
 		say("n3", -maxSkew-time.Millisecond)
-		w.want("far", n.log.take(), text("n2", "7s"), text("n3", "-5.001s"))
+		w.want("far", n.log.Take(), text("n2", "7s"), text("n3", "-5.001s"))
 		n.hearBeat(members.UDP, encodeBeat(members.Beat{Node: "n4", Epoch: 1, At: 1}))
-		w.want("by UDP, which may be late", n.log.take())
+		w.want("by UDP, which may be late", n.log.Take())
 		pass(warnEvery)
 		say("n2", 7*time.Second)
-		w.want("a minute later", n.log.take(), text("n2", "7s"))
+		w.want("a minute later", n.log.Take(), text("n2", "7s"))
 	})
 }

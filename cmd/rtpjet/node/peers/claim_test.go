@@ -252,7 +252,7 @@ func TestClusterKey(t *testing.T) {
 				if have := string(w.leases["cluster.key"].Value); have != fingerprint(tc.after) {
 					t.Errorf("the log's fingerprint is %s, want %s", have, fingerprint(tc.after))
 				}
-				changed := having(n.log.take(), "the cluster key is another one from now on")
+				changed := having(n.log.Take(), "the cluster key is another one from now on")
 				if want := tc.log != "-" && tc.log != tc.after; len(changed) > 0 != want {
 					t.Errorf("logged: %q", changed)
 				}

@@ -3,7 +3,6 @@ package peers
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
@@ -15,38 +14,12 @@ import (
 	"time"
 
 	"rtpjet/cmd/rtpjet/admin"
+	"rtpjet/cmd/rtpjet/node/notetest"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection/members"
 	"rtpjet/relay/plan"
 )
-
-// journal is what somebody did, in order, as lines. It is safe for concurrent use.
-type journal struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (j *journal) note(format string, args ...any) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.lines = append(j.lines, fmt.Sprintf(format, args...))
-}
-
-// Write is for a logger.
-func (j *journal) Write(line []byte) (int, error) {
-	j.note("%s", strings.TrimSpace(string(line)))
-	return len(line), nil
-}
-
-// take returns the lines since the last time.
-func (j *journal) take() []string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	out := j.lines
-	j.lines = nil
-	return out
-}
 
 // network carries heartbeats by UDP.
 type network struct {
@@ -139,7 +112,7 @@ func (d *datagrams) closed() bool {
 
 // fakeHost is a node that notes what it is told, and says what a test says.
 type fakeHost struct {
-	journal
+	notetest.Journal
 	mu      sync.Mutex
 	load    Load
 	ports   []netip.AddrPort // of Reserve
@@ -162,13 +135,13 @@ func (h *fakeHost) Load() Load {
 }
 
 func (h *fakeHost) Reserve(r Reservation, until int64) ([]netip.AddrPort, error) {
-	h.note("reserve %s of %q: %d at %v, held for %v", r.Key, r.Owner, r.Num, r.Bind, time.Until(time.UnixMicro(until)))
+	h.Note("reserve %s of %q: %d at %v, held for %v", r.Key, r.Owner, r.Num, r.Bind, time.Until(time.UnixMicro(until)))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.ports, h.refused
 }
 
-func (h *fakeHost) Release(key string, ports []netip.AddrPort) { h.note("release %s %v", key, ports) }
+func (h *fakeHost) Release(key string, ports []netip.AddrPort) { h.Note("release %s %v", key, ports) }
 
 func (h *fakeHost) Stats(local netip.AddrPort) (plan.Stats, bool) {
 	h.mu.Lock()
@@ -178,16 +151,16 @@ func (h *fakeHost) Stats(local netip.AddrPort) (plan.Stats, bool) {
 }
 
 func (h *fakeHost) Deliver(e Event) (await func(), ok bool) {
-	h.note("deliver %s %d after %d: %s", e.Key, e.Seq, e.Prev, e.Data)
+	h.Note("deliver %s %d after %d: %s", e.Key, e.Seq, e.Prev, e.Data)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.await, !h.behind
 }
 
-func (h *fakeHost) NodesChanged() { h.note("nodes changed") }
+func (h *fakeHost) NodesChanged() { h.Note("nodes changed") }
 
 func (h *fakeHost) OtherLease(l embed.Lease, deleted bool) {
-	h.note("other lease %s %s %v", l.Key, l.Value, deleted)
+	h.Note("other lease %s %s %v", l.Key, l.Value, deleted)
 }
 
 // answers is a node as operators ask it.
@@ -213,7 +186,7 @@ type node struct {
 	host  *fakeHost
 	link  *link
 	wire  *datagrams
-	log   *journal
+	log   *notetest.Journal
 	stop  context.CancelFunc // nil: it does not run
 	done  chan error
 	skew  time.Duration // of its clock; constant
@@ -268,7 +241,7 @@ const budget = 2500 * time.Millisecond
 // make makes a node, which has not claimed its lease yet.
 func (w *world) make(id string, change func(*Config, *node)) *node {
 	n := &node{
-		w: w, host: &fakeHost{load: Load{Room: -1}}, link: &link{bus: w.bus}, log: &journal{}, wire: w.net.open(id, at(id)),
+		w: w, host: &fakeHost{load: Load{Room: -1}}, link: &link{bus: w.bus}, log: &notetest.Journal{}, wire: w.net.open(id, at(id)),
 		epoch: make(chan uint64, 1), done: make(chan error, 1),
 	}
 	cfg := Config{

@@ -25,7 +25,7 @@ func TestReclaim(t *testing.T) {
 		if got.State != members.Up || got.By != "" || got.Epoch != 3 || got.Instance != lost.Instance || n.Epoch() != 3 {
 			t.Errorf("the lease is %+v; the epoch here is %d", got, n.Epoch())
 		}
-		w.want("log", having(n.log.take(), "peers took"),
+		w.want("log", having(n.log.Take(), "peers took"),
 			`level=WARN msg="peers took this node for gone; it claims its lease anew, and gives up the calls that they took over" "declared by"=n2`)
 		lost.Epoch = 9 // and again
 		w.putLease(lost)
@@ -51,7 +51,7 @@ func TestReclaimDeleted(t *testing.T) {
 		if !ok || got.State != members.Up || got.Epoch != 2 || n.Epoch() != 2 {
 			t.Errorf("the lease is %+v; the epoch here is %d", got, n.Epoch())
 		}
-		w.want("log", n.log.take(), `level=WARN msg="the lease of this node was deleted; it is written again"`)
+		w.want("log", n.log.Take(), `level=WARN msg="the lease of this node was deleted; it is written again"`)
 	})
 }
 
@@ -62,7 +62,7 @@ func TestReclaimFails(t *testing.T) {
 		n.link.disturb(failing("put", "node.n1"))
 		lost := leaseOf("n1", 2, members.Lost)
 		w.putLease(lost)
-		w.want("log", having(n.log.take(), "level=ERROR"), `level=ERROR msg="the lease of this node cannot be claimed anew; its next restart will" err=no`)
+		w.want("log", having(n.log.Take(), "level=ERROR"), `level=ERROR msg="the lease of this node cannot be claimed anew; its next restart will" err=no`)
 		if n.Epoch() != 1 {
 			t.Errorf("epoch %d", n.Epoch())
 		}
@@ -75,9 +75,9 @@ func TestReclaimFails(t *testing.T) {
 		lost.Epoch = 3
 		w.putLease(lost)
 		pass(reclaimTime - time.Millisecond)
-		w.want("while it hangs", having(n.log.take(), "level=ERROR"))
+		w.want("while it hangs", having(n.log.Take(), "level=ERROR"))
 		pass(time.Millisecond)
-		if got := having(n.log.take(), "cannot be claimed anew"); len(got) != 1 {
+		if got := having(n.log.Take(), "cannot be claimed anew"); len(got) != 1 {
 			t.Errorf("when it has hung: %q", got)
 		}
 		n.link.disturb(nil)
@@ -105,7 +105,7 @@ func TestReclaimOnce(t *testing.T) {
 		}
 		close(wait)
 		synctest.Wait()
-		if got := having(n.log.take(), "peers took this node"); len(got) != 1 || n.Epoch() != 5 {
+		if got := having(n.log.Take(), "peers took this node"); len(got) != 1 || n.Epoch() != 5 {
 			t.Errorf("epoch %d, %d times", n.Epoch(), len(got))
 		}
 	})
@@ -127,7 +127,7 @@ func TestReclaimEnds(t *testing.T) {
 		if took := time.Since(began); took != leaveTime {
 			t.Errorf("it took %v", took)
 		}
-		if got := having(n.log.take(), "level=ERROR"); len(got) > 0 {
+		if got := having(n.log.Take(), "level=ERROR"); len(got) > 0 {
 			t.Errorf("logged %q", got)
 		}
 	})
@@ -181,7 +181,7 @@ func TestOwnLeaseBefore(t *testing.T) {
 		if l, _ := w.lease(t, "n1"); n.Epoch() != 1 || l.Epoch != 1 {
 			t.Errorf("epoch %d, and %d in the bucket", n.Epoch(), l.Epoch)
 		}
-		w.want("log", n.log.take())
+		w.want("log", n.log.Take())
 	})
 }
 
@@ -295,8 +295,8 @@ func TestFence(t *testing.T) {
 					w.bus.mu.Unlock()
 				}
 				before, _ := w.lease(t, "n2")
-				n.host.take()
-				n.log.take()
+				n.host.Take()
+				n.log.Take()
 				n.link.disturb(tc.disturb)
 				err := n.Fence(w.t.Context(), "n2")
 				if tc.err != "" {
@@ -317,9 +317,9 @@ func TestFence(t *testing.T) {
 				if tc.known != nil && len(got.Interfaces) != 1 {
 					t.Errorf("its addresses are now %+v", got.Interfaces)
 				}
-				w.want("log", having(n.log.take(), "level=WARN"),
+				w.want("log", having(n.log.Take(), "level=WARN"),
 					`level=WARN msg="a node is gone; its calls get other owners as they are asked for" peer=n2 "declared by"=n1`)
-				if len(n.host.take()) == 0 {
+				if len(n.host.Take()) == 0 {
 					t.Error("the node is not told")
 				}
 				if err := n.Fence(w.t.Context(), "n2"); err != nil {
@@ -429,7 +429,7 @@ func TestFenced(t *testing.T) {
 		if l, _ := w.lease(t, "n2"); l.State != members.Up || l.Epoch != 3 || b.Epoch() != 3 {
 			t.Errorf("the lease is %+v; the epoch there is %d", l, b.Epoch())
 		}
-		w.want("log", having(a.log.take(), "peer=n2"),
+		w.want("log", having(a.log.Take(), "peer=n2"),
 			`level=WARN msg="a node is gone; its calls get other owners as they are asked for" peer=n2 "declared by"=n1`,
 			`level=INFO msg="a node is back" peer=n2 epoch=3`)
 	})
@@ -442,18 +442,18 @@ func TestLeaseChanges(t *testing.T) {
 		n := w.join("n1")
 		log := func(want ...string) {
 			t.Helper()
-			w.want("log", n.log.take(), want...)
+			w.want("log", n.log.Take(), want...)
 		}
-		w.want("at the start", n.host.take(), "other lease cluster.key none false", "nodes changed", "other lease region.eu there before false")
+		w.want("at the start", n.host.Take(), "other lease cluster.key none false", "nodes changed", "other lease region.eu there before false")
 		w.put("float.a", []byte("x"))
 		w.remove("float.a")
 		w.put("node.", []byte("y"))
 		synctest.Wait()
-		w.want("of others", n.host.take(), "other lease float.a x false", "other lease float.a  true", "other lease node. y false")
+		w.want("of others", n.host.Take(), "other lease float.a x false", "other lease float.a  true", "other lease node. y false")
 		log()
 
 		w.putLease(*up(1))
-		w.want("a node", n.host.take(), "nodes changed")
+		w.want("a node", n.host.Take(), "nodes changed")
 		log()
 		if n.Interfaces("n2") == nil || n.Interfaces("n3") != nil {
 			t.Errorf("addresses of n2 %v, of n3 %v", n.Interfaces("n2"), n.Interfaces("n3"))
@@ -466,12 +466,12 @@ func TestLeaseChanges(t *testing.T) {
 		log()
 		w.putLease(*up(3))
 		log(`level=INFO msg="a node is back" peer=n2 epoch=3`)
-		n.host.take()
+		n.host.Take()
 
 		w.remove("node.n2")
 		w.remove("node.n3") // never heard of
 		synctest.Wait()
-		w.want("deleted", n.host.take(), "nodes changed", "nodes changed")
+		w.want("deleted", n.host.Take(), "nodes changed", "nodes changed")
 		if n.Interfaces("n2") == nil || len(n.Nodes()) != 2 {
 			t.Error("the addresses of a node whose lease was deleted are not known any more")
 		}
@@ -483,20 +483,20 @@ func TestLeaseChanges(t *testing.T) {
 func TestStrangeLeases(t *testing.T) {
 	play(t, func(w *world) {
 		n := w.join("n1")
-		n.host.take()
+		n.host.Take()
 		w.put("node.n2", []byte("{"))
 		synctest.Wait()
-		w.want("unreadable", n.log.take(), `level=ERROR msg="a lease cannot be read; it is left alone" key=node.n2 err="lease: unexpected end of JSON input"`)
+		w.want("unreadable", n.log.Take(), `level=ERROR msg="a lease cannot be read; it is left alone" key=node.n2 err="lease: unexpected end of JSON input"`)
 		if len(n.Nodes()) != 1 || n.HasPeers() {
 			t.Errorf("the nodes are %+v", n.Nodes())
 		}
-		w.want("the node", n.host.take(), "nodes changed")
+		w.want("the node", n.host.Take(), "nodes changed")
 
 		twice := *up(1)
 		twice.Interfaces = append(twice.Interfaces, twice.Interfaces[0])
 		_, err := twice.Table()
 		w.putLease(twice)
-		w.want("useless addresses", n.log.take(), fmt.Sprintf(`level=ERROR msg="the media addresses of a peer cannot be used; it gets no calls from here" peer=n2 err=%q`, err))
+		w.want("useless addresses", n.log.Take(), fmt.Sprintf(`level=ERROR msg="the media addresses of a peer cannot be used; it gets no calls from here" peer=n2 err=%q`, err))
 		if err == nil || n.Interfaces("n2") != nil || !n.HasPeers() {
 			t.Errorf("%v; the addresses are %v", err, n.Interfaces("n2"))
 		}
@@ -508,8 +508,8 @@ func TestStrangeLeases(t *testing.T) {
 			time.Sleep(20 * time.Second)
 		}
 		text := `level=ERROR msg="a peer writes events that this build cannot read: update this node" peer=n2 "its version"=2 ours=1`
-		w.want("newer, three times", n.log.take(), text)
+		w.want("newer, three times", n.log.Take(), text)
 		w.putLease(newer)
-		w.want("a minute later", n.log.take(), text)
+		w.want("a minute later", n.log.Take(), text)
 	})
 }

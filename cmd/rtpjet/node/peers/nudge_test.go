@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rtpjet/cmd/rtpjet/node/notetest"
 	"rtpjet/embed"
 )
 
@@ -37,7 +38,7 @@ func TestNudge(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			play(t, func(w *world) {
 				n := w.join("n1")
-				var sent journal
+				var sent notetest.Journal
 				for _, id := range []string{"n1", "n2", "n3", "n4"} {
 					if id != "n1" {
 						w.join(id)
@@ -49,18 +50,18 @@ func TestNudge(t *testing.T) {
 						if verb == "request" {
 							id += "!"
 						}
-						sent.note("%s", id)
+						sent.Note("%s", id)
 					}
 					return nil
 				})
 				for _, m := range w.nodes {
-					m.host.take()
+					m.host.Take()
 				}
 				n.Nudge(w.t.Context(), tc.to, "call", event)
-				w.want("sent to", sent.take(), strings.Fields(tc.want)...)
+				w.want("sent to", sent.Take(), strings.Fields(tc.want)...)
 				synctest.Wait()
 				for _, m := range w.nodes {
-					got := m.host.take()
+					got := m.host.Take()
 					if strings.Contains(tc.want, m.id) {
 						w.want(m.id, got, "deliver k 300 after 7: data")
 					} else {
@@ -105,7 +106,7 @@ func TestNudgeWaits(t *testing.T) {
 				if took := time.Since(began); took != tc.takes {
 					t.Errorf("it took %v", took)
 				}
-				got := having(a.log.take(), `level=DEBUG msg="the owner of a call has to wait for an event" call-id=call owner=n2 seq=300 err=`)
+				got := having(a.log.Take(), `level=DEBUG msg="the owner of a call has to wait for an event" call-id=call owner=n2 seq=300 err=`)
 				if (len(got) == 1) != tc.fails {
 					t.Errorf("logged %q", got)
 				}
@@ -118,7 +119,7 @@ func TestNudgeWaits(t *testing.T) {
 func TestNudgeInOrder(t *testing.T) {
 	play(t, func(w *world) {
 		n := w.join("n1")
-		n.host.take()
+		n.host.Take()
 		effect := make(chan struct{})
 		n.host.set(func(h *fakeHost) { h.await = func() { <-effect } })
 		answered := make(chan string, 10)
@@ -127,7 +128,7 @@ func TestNudgeInOrder(t *testing.T) {
 			w.send("node.n1.entry", e.encode(), func([]byte) error { answered <- e.Key; return nil })
 		}
 		synctest.Wait()
-		w.want("delivered", n.host.take(), "deliver k 1 after 0: ", "deliver k 2 after 1: ", "deliver k 3 after 2: ")
+		w.want("delivered", n.host.Take(), "deliver k 1 after 0: ", "deliver k 2 after 1: ", "deliver k 3 after 2: ")
 		if len(answered) > 0 {
 			t.Error("answered before it was in effect")
 		}
@@ -149,7 +150,7 @@ func TestNudgeInOrder(t *testing.T) {
 func TestNudgeMalformed(t *testing.T) {
 	play(t, func(w *world) {
 		n := w.join("n1")
-		n.host.take()
+		n.host.Take()
 		good := event.encode()
 		answered := 0
 		answer := func([]byte) error { answered++; return nil }
@@ -158,7 +159,7 @@ func TestNudgeMalformed(t *testing.T) {
 		}
 		w.send("node.n1.entry", good, answer)
 		synctest.Wait()
-		w.want("delivered", n.host.take(), "deliver k 300 after 7: data")
+		w.want("delivered", n.host.Take(), "deliver k 300 after 7: data")
 		if answered != 1 {
 			t.Errorf("%d answers", answered)
 		}

@@ -61,7 +61,7 @@ func TestReserve(t *testing.T) {
 					w.putLease(*down(1))
 				}
 				b := w.joinAs("n2", func(_ *Config, n *node) { n.host.load, n.host.ports, n.host.refused = tc.load, tc.gives, tc.refused })
-				b.host.take()
+				b.host.Take()
 				got, err := a.Reserve(w.t.Context(), "n2", tc.want)
 				switch {
 				case tc.text != "":
@@ -72,9 +72,9 @@ func TestReserve(t *testing.T) {
 					t.Errorf("got %v", got)
 				}
 				if tc.asked != "" {
-					w.want("the node", b.host.take(), tc.asked)
+					w.want("the node", b.host.Take(), tc.asked)
 				} else {
-					w.want("the node", b.host.take())
+					w.want("the node", b.host.Take())
 				}
 			})
 		})
@@ -96,7 +96,7 @@ func TestReserveMalformed(t *testing.T) {
 				t.Errorf("%q: %s, %v", text, got, err)
 			}
 		}
-		w.want("the node", having(n.host.take(), "reserve"))
+		w.want("the node", having(n.host.Take(), "reserve"))
 	})
 }
 
@@ -104,13 +104,13 @@ func TestReserveMalformed(t *testing.T) {
 func TestRelease(t *testing.T) {
 	play(t, func(w *world) {
 		a, b := w.join("n1"), w.join("n2")
-		b.host.take()
+		b.host.Take()
 		a.Release("n2", "k", ports)
 		a.Release("n7", "k", ports) // who is not there
 		w.send("node.n2.release", []byte("{"), nil)
 		w.send("node.n2.release", []byte(`{"ports":["x"]}`), nil)
 		synctest.Wait()
-		w.want("the node", b.host.take(), "release k [192.0.2.2:30000 192.0.2.2:30001]")
+		w.want("the node", b.host.Take(), "release k [192.0.2.2:30000 192.0.2.2:30001]")
 	})
 }
 

@@ -143,8 +143,8 @@ func TestAdoptRefused(t *testing.T) {
 			t.Error(err)
 		}
 		w.lose(w.ap)
-		w.ap.take()
-		if calls, err := w.adopt("ap"); calls != 2 || err != nil || slices.Contains(w.ap.take(), tokensPromise) {
+		w.ap.Take()
+		if calls, err := w.adopt("ap"); calls != 2 || err != nil || slices.Contains(w.ap.Take(), tokensPromise) {
 			t.Errorf("without ap: %d, %v", calls, err)
 		}
 	})

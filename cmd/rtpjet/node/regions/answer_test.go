@@ -175,7 +175,7 @@ func TestServeCommand(t *testing.T) {
 			{"of a node of this region", forwarded{Via: "n9", LeftMS: 700, At: now}, "u", ""},
 		} {
 			got := string(w.server.ask(t, tokensCommand, forwardedBy(t, ng.CommandQuery, c.head)))
-			if did := strings.Join(w.host.take(), "; "); !strings.HasPrefix(got, c.answer) || (got == "") != (c.answer == "") || did != c.done {
+			if did := strings.Join(w.host.Take(), "; "); !strings.HasPrefix(got, c.answer) || (got == "") != (c.answer == "") || did != c.done {
 				t.Errorf("%s: answered %q, and done %q", c.name, got, did)
 			}
 		}
@@ -186,7 +186,7 @@ func TestServeCommand(t *testing.T) {
 			t.Errorf("nonsense: %q", got)
 		}
 		w.host.set(func() { w.host.is.Serving = false })
-		if got := w.server.ask(t, tokensCommand, forwardedBy(t, ng.CommandQuery, forwarded{Via: "us/n9", LeftMS: 700})); string(got) != "b" || len(w.host.take()) > 0 {
+		if got := w.server.ask(t, tokensCommand, forwardedBy(t, ng.CommandQuery, forwarded{Via: "us/n9", LeftMS: 700})); string(got) != "b" || len(w.host.Take()) > 0 {
 			t.Errorf("a node that begins: %q", got)
 		}
 	})
@@ -240,7 +240,7 @@ func TestServeIfKnown(t *testing.T) {
 func TestAskAll(t *testing.T) {
 	ask := func(w *world, command string) (string, []string) {
 		reply, ok := w.Forward(w.t.Context(), commandOf(w.t, command))
-		asked := append(w.us.take(), w.ap.take()...)
+		asked := append(w.us.Take(), w.ap.Take()...)
 		if !ok {
 			return "", asked
 		}
@@ -311,10 +311,10 @@ func TestNotElsewhere(t *testing.T) {
 		if reply, ok := w.Forward(w.t.Context(), commandOf(t, ng.CommandQuery)); !ok || !strings.Contains(said(reply), `"from":"us"`) {
 			t.Fatalf("%v %s", ok, said(reply))
 		}
-		w.us.take()
+		w.us.Take()
 		begins := commandOf(t, ng.CommandOffer)
 		begins.Request.CallID, begins.Request.ToTag = "new", ""
-		if reply, ok := w.Forward(w.t.Context(), begins); ok || len(w.us.take()) > 0 {
+		if reply, ok := w.Forward(w.t.Context(), begins); ok || len(w.us.Take()) > 0 {
 			t.Errorf("a call that begins here: %s", said(reply))
 		}
 		w.server.add(callOf("call", "n1")...)
@@ -343,7 +343,7 @@ func TestIncompleteMirror(t *testing.T) {
 			t.Errorf("a call that has ended begins at %d", first)
 		}
 		reply, ok := w.Forward(w.t.Context(), commandOf(t, ng.CommandQuery))
-		if !ok || !strings.Contains(said(reply), `"from":"us"`) || w.is("us").Calls != 0 || len(w.us.take()) != 1 || len(w.ap.take()) > 0 {
+		if !ok || !strings.Contains(said(reply), `"from":"us"`) || w.is("us").Calls != 0 || len(w.us.Take()) != 1 || len(w.ap.Take()) > 0 {
 			t.Errorf("%v %s", ok, said(reply))
 		}
 		w.us.set(func() { w.us.failing = errFake })
@@ -356,12 +356,12 @@ func TestIncompleteMirror(t *testing.T) {
 		if w.is("us").Calls != 1 {
 			t.Errorf("%+v", w.is("us"))
 		}
-		w.us.looked.take()
+		w.us.looked.Take()
 		w.Forward(w.t.Context(), commandOf(t, ng.CommandQuery))
 		other := commandOf(t, ng.CommandQuery)
 		other.Request.CallID = "nobody's"
 		w.Forward(w.t.Context(), other)
-		if looked := w.us.looked.take(); len(looked) > 0 {
+		if looked := w.us.looked.Take(); len(looked) > 0 {
 			t.Errorf("a mirror that is read is looked into for %q", looked)
 		}
 	})

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rtpjet/cmd/rtpjet/node/notetest"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/ngserver/ng"
@@ -141,8 +142,8 @@ func encode(env events.Envelope) []byte {
 
 // fakeRegion is another region: its mirror, and what it answers.
 type fakeRegion struct {
-	journal
-	looked journal // looks into the mirror
+	notetest.Journal
+	looked notetest.Journal // looks into the mirror
 	*stream
 	name string
 
@@ -200,7 +201,7 @@ func (f *fakeRegion) Hello(ctx context.Context, data []byte) ([]byte, error) {
 
 func (f *fakeRegion) Request(ctx context.Context, tokens string, data []byte) ([]byte, error) {
 	silent, _ := f.state()
-	f.note("%s", tokens)
+	f.Note("%s", tokens)
 	f.mu.Lock()
 	answers := f.answers
 	f.mu.Unlock()
@@ -215,7 +216,7 @@ func (f *fakeRegion) Request(ctx context.Context, tokens string, data []byte) ([
 }
 
 func (f *fakeRegion) Since(_ context.Context, key string, after uint64) ([]embed.Entry, uint64, error) {
-	f.looked.note("%s", key)
+	f.looked.Note("%s", key)
 	if _, err := f.state(); err != nil {
 		return nil, 0, err
 	}
@@ -256,18 +257,18 @@ func (f *fakeRegion) Append(_ context.Context, key string, last uint64, data []b
 func (f *fakeRegion) Trim(_ context.Context, below uint64) error {
 	_, err := f.state()
 	if err == nil {
-		f.note("trim below %d", below)
+		f.Note("trim below %d", below)
 	}
 	return err
 }
 
 func (f *fakeRegion) Retire(_ context.Context, key string, upto uint64) error {
-	f.note("retire %s up to %d", key, upto)
+	f.Note("retire %s up to %d", key, upto)
 	return nil
 }
 
 func (f *fakeRegion) HomeKeys(context.Context) (map[string]uint64, error) {
-	f.note("home keys")
+	f.Note("home keys")
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return maps.Clone(f.home), f.failing
@@ -288,12 +289,12 @@ func (f *fakeRegion) ResetMirror(context.Context) error {
 	if _, err := f.state(); err != nil {
 		return err
 	}
-	f.note("reset")
+	f.Note("reset")
 	f.renew()
 	return nil
 }
 
-func (f *fakeRegion) Close() { f.note("closed") }
+func (f *fakeRegion) Close() { f.Note("closed") }
 
 // fakeLeases is a bucket of leases.
 type fakeLeases struct {
@@ -430,7 +431,7 @@ func (s *fakeServer) ask(t *testing.T, tokens string, v any) []byte {
 
 // fakeHost is a node whose calls are those of a log.
 type fakeHost struct {
-	journal
+	notetest.Journal
 	log *stream
 
 	mu      sync.Mutex
@@ -456,7 +457,7 @@ func (h *fakeHost) State() State {
 
 func (h *fakeHost) Handle(ctx context.Context, m *ng.Message) ng.Reply {
 	until, _ := ctx.Deadline()
-	h.note("%s %s by %s, %v left", m.Command, m.CallID, m.Via, time.Until(until))
+	h.Note("%s %s by %s, %v left", m.Command, m.CallID, m.Via, time.Until(until))
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.answer == nil {
@@ -511,7 +512,7 @@ func (h *fakeHost) fold() {
 }
 
 func (h *fakeHost) Look(_ context.Context, key string) (Call, error) {
-	h.note("look")
+	h.Note("look")
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c, err := h.catchUpLocked(key)
@@ -562,7 +563,7 @@ func (h *fakeHost) End(_ context.Context, key string, end events.Ended, which fu
 }
 
 func (h *fakeHost) EndAll(_ context.Context, end events.Ended, which func(*projection.Call) bool) (left int) {
-	h.note("end all because %s", end.Reason)
+	h.Note("end all because %s", end.Reason)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range h.calls {

@@ -45,7 +45,7 @@ func TestFence(t *testing.T) {
 		w.host.set(func() { w.host.is.Folded = true })
 		w.pass(3 * time.Second)
 		w.want("the mirror has them not yet", w.host.lives(), "colleague", "early", "later")
-		if got := w.host.take(); len(got) > 0 {
+		if got := w.host.Take(); len(got) > 0 {
 			t.Errorf("%q", got)
 		}
 
@@ -150,7 +150,7 @@ func TestAwaitReturn(t *testing.T) {
 		w.host.is.Folded = false
 	}, func(w *world) {
 		w.pass(1500 * time.Millisecond)
-		if got := append(w.host.take(), w.us.take()...); len(got) > 0 {
+		if got := append(w.host.Take(), w.us.Take()...); len(got) > 0 {
 			t.Errorf("the calls are not known yet, and %q", got)
 		}
 		w.host.fold()

@@ -74,7 +74,7 @@ func TestForwarding(t *testing.T) {
 		}, func(w *world) {
 			before = len(w.us.entries)
 			reply, ok := w.Forward(w.t.Context(), commandOf(t, c.Name))
-			asked := len(w.us.take())
+			asked := len(w.us.Take())
 			if ok != c.ConcernsCall() || (asked == 1) != ok || (got == c.Name) != ok || len(w.us.entries) > before {
 				t.Errorf("%s is for another region: %v, asked %d times as %q; the table says %v", c.Name, ok, asked, got, c.ConcernsCall())
 			}

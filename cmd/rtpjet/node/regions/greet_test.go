@@ -90,7 +90,7 @@ func TestCutOff(t *testing.T) {
 			if s := w.is("us"); s.State != regions.Refused || !strings.Contains(s.Reason, "rtpjet region forget us") {
 				t.Errorf("%+v", s)
 			}
-			w.us.take()
+			w.us.Take()
 			w.us.set(func() { w.us.greeting.Instance = "us1" })
 			w.us.add(callOf("old", "n9")...)
 			w.pass(20 * time.Second)
@@ -98,7 +98,7 @@ func TestCutOff(t *testing.T) {
 				t.Errorf("%+v", s)
 			}
 			var resets int
-			for _, line := range w.us.take() {
+			for _, line := range w.us.Take() {
 				if line == "reset" {
 					resets++
 				}
@@ -119,9 +119,9 @@ func TestRenewMirrorAgain(t *testing.T) {
 			t.Error("nobody says that the mirror cannot be made anew")
 		}
 		w.us.set(func() { w.us.failing = nil })
-		w.us.take()
+		w.us.Take()
 		w.pass(2 * time.Second)
-		w.want("then", w.us.take(), "reset")
+		w.want("then", w.us.Take(), "reset")
 	})
 }
 
@@ -299,11 +299,11 @@ func TestForget(t *testing.T) {
 		if s := w.is("us"); s.State != regions.Refused {
 			t.Fatalf("%+v", s)
 		}
-		w.us.take()
+		w.us.Take()
 		if err := w.Forget(t.Context(), "us"); err != nil {
 			t.Error(err)
 		}
-		w.want("the mirror", w.us.take(), "reset")
+		w.want("the mirror", w.us.Take(), "reset")
 		w.pass(2 * time.Second)
 		if s := w.is("us"); s.State != regions.Up || s.Instance != "us2" {
 			t.Errorf("%+v", s)
@@ -315,7 +315,7 @@ func TestForget(t *testing.T) {
 			t.Error(err)
 		}
 		w.leases.cut = true
-		if err, did := w.Forget(t.Context(), "us"), w.us.take(); err == nil || slices.Contains(did, "reset") {
+		if err, did := w.Forget(t.Context(), "us"), w.us.Take(); err == nil || slices.Contains(did, "reset") {
 			t.Errorf("forgotten without the bucket: %v, %q", err, did)
 		}
 	})

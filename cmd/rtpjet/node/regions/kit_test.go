@@ -3,11 +3,9 @@ package regions
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,28 +17,8 @@ import (
 	"rtpjet/projection/history/historytest"
 	"rtpjet/projection/regions"
 	"rtpjet/projection/transact"
+	"rtpjet/tests/procs"
 )
-
-// journal is what somebody was asked to do, in order, as lines. It is safe for concurrent use.
-type journal struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (j *journal) note(format string, args ...any) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.lines = append(j.lines, fmt.Sprintf(format, args...))
-}
-
-// take returns the lines since the last time.
-func (j *journal) take() []string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	out := j.lines
-	j.lines = nil
-	return out
-}
 
 // world is a driver of node n1 in region eu, with all that is around it: the regions us and ap.
 type world struct {
@@ -50,19 +28,7 @@ type world struct {
 	host   *fakeHost
 	server *fakeServer
 	leases *fakeLeases
-	log    lines
-}
-
-// lines is where a logger writes. It is safe for concurrent use.
-type lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lines) Write(line []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(line)
+	log    procs.Output
 }
 
 // start runs a driver in a bubble, in which time passes as soon as nobody has anything to do, until f returns. change says what is
@@ -142,10 +108,7 @@ func (w *world) over(region string) int {
 
 // logged tells how often the log has a text, and empties the log.
 func (w *world) logged(text string) int {
-	w.log.mu.Lock()
-	defer w.log.mu.Unlock()
-	n := strings.Count(w.log.text.String(), text)
-	w.log.text.Reset()
+	n := strings.Count(w.log.Take(), text)
 	return n
 }
 

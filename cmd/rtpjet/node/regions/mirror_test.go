@@ -98,7 +98,7 @@ func TestCompareMirror(t *testing.T) {
 		w.us.home = map[string]uint64{events.Key("a"): 2, events.Key("b"): 4, events.Key("c"): 6}
 	}, func(w *world) {
 		count := func() (n int) {
-			for _, line := range w.us.take() {
+			for _, line := range w.us.Take() {
 				if line == "home keys" {
 					n++
 				}
@@ -138,7 +138,7 @@ func TestMirrorReplaced(t *testing.T) {
 		w.us.add(callOf("a", "n9")...)
 	}, func(w *world) {
 		w.pass(11 * time.Second)
-		if lines := w.us.take(); !slices.Contains(lines, "reset") || w.logged("the mirror of a region is of another stream") != 1 {
+		if lines := w.us.Take(); !slices.Contains(lines, "reset") || w.logged("the mirror of a region is of another stream") != 1 {
 			t.Errorf("%q", lines)
 		}
 	})
@@ -152,22 +152,22 @@ func TestClean(t *testing.T) {
 		w.us.add(append(callOf("over", "n9"), endOf(callOf("over", "n9"), events.ReasonDeleted))...)
 	}, func(w *world) {
 		w.pass(2*time.Minute - time.Second)
-		for _, line := range w.us.take() {
+		for _, line := range w.us.Take() {
 			if strings.HasPrefix(line, "retire") || line != "home keys" && line != "trim below 1" {
 				t.Errorf("before its time: %s", line)
 			}
 		}
 		w.pass(11 * time.Second)
-		if got, want := w.us.take(), fmt.Sprintf("retire %s up to 5", events.Key("over")); !slices.Contains(got, want) {
+		if got, want := w.us.Take(), fmt.Sprintf("retire %s up to 5", events.Key("over")); !slices.Contains(got, want) {
 			t.Errorf("%q, want %s", got, want)
 		}
 		w.pass(25 * time.Second)
-		if got := w.us.take(); slices.ContainsFunc(got, func(l string) bool { return strings.HasPrefix(l, "retire") }) {
+		if got := w.us.Take(); slices.ContainsFunc(got, func(l string) bool { return strings.HasPrefix(l, "retire") }) {
 			t.Errorf("once more: %q", got)
 		}
 		w.us.add(endOf(callOf("long", "n9"), events.ReasonDeleted))
 		w.pass(131 * time.Second)
-		if got := w.us.take(); got[len(got)-1] != "trim below 7" {
+		if got := w.us.Take(); got[len(got)-1] != "trim below 7" {
 			t.Errorf("nothing lives: %q", got)
 		}
 	})
@@ -181,7 +181,7 @@ func TestClean(t *testing.T) {
 			t.Errorf("%d calls are over", n)
 		}
 		w.pass(time.Minute + 11*time.Second)
-		if got := w.us.take(); w.over("us") != 0 || slices.ContainsFunc(got, func(l string) bool { return l != "home keys" }) {
+		if got := w.us.Take(); w.over("us") != 0 || slices.ContainsFunc(got, func(l string) bool { return l != "home keys" }) {
 			t.Errorf("%d calls are over, and %q", w.over("us"), got)
 		}
 	})
