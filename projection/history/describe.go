@@ -62,7 +62,7 @@ func (b *builder) describe(s *Step, before *projection.Call, m *Moment) {
 		}
 	default:
 		b.l.Unreadable++
-		s.Label = quoted(s.Kind)
+		s.Label = Printable(s.Kind)
 		s.say("an event of a kind that this build does not know; it leaves it alone")
 	}
 	if a := s.Answered; a != nil {
@@ -168,7 +168,7 @@ func ReceivedSection(m *events.Media) string {
 		names = append(names, cmp.Or(c.Name, fmt.Sprint(c.PT)))
 	}
 	if len(names) > 0 {
-		out = append(out, quoted(strings.Join(names, " ")))
+		out = append(out, Printable(strings.Join(names, " ")))
 	}
 	if k := m.Keys(); len(k.Received) > 0 {
 		out = append(out, "keys for "+k.Received[0].Suite+ifElse(len(k.Received) > 1, fmt.Sprintf(" and %d more", len(k.Received)-1), ""))
@@ -229,7 +229,7 @@ func (b *builder) tookOver(s *Step, m *Moment, ev events.TakenOver) {
 		s.say("%s claimed the call for %s and came too late: nothing changed", m.Node, kind(ev.Owner))
 		return
 	}
-	s.say("from %s to %s: %s (owner number %d)", kind(ev.From), kind(ev.Owner), cmp.Or(quoted(ev.Why), "no reason given"), ev.Epoch)
+	s.say("from %s to %s: %s (owner number %d)", kind(ev.From), kind(ev.Owner), cmp.Or(Printable(ev.Why), "no reason given"), ev.Epoch)
 	for i := range ev.Parties {
 		p := &ev.Parties[i]
 		for j := range p.Medias {
@@ -251,7 +251,7 @@ func name(c *projection.Call, id int) string {
 func stream(c *projection.Call, party, media int, rtcp bool) string {
 	kind := fmt.Sprintf("media %d", media+1)
 	if p := c.Party(party); p != nil && media >= 0 && media < len(p.Medias) {
-		kind = quoted(p.Medias[media].Type)
+		kind = Printable(p.Medias[media].Type)
 	}
 	return kind + ifElse(rtcp, " RTCP", " RTP")
 }
@@ -285,7 +285,7 @@ func reasonText(r events.Reason) string {
 	case events.ReasonAdopted:
 		return "its region was taken for lost, and another one has it now"
 	}
-	return quoted(string(r))
+	return Printable(string(r))
 }
 
 // ReasonText says in words why a call ended.

@@ -112,7 +112,7 @@ func flatten(c *projection.Call) *flat {
 	f.put("created", stamp(c.Created))
 	f.put("last signal", stamp(c.LastSignal))
 	f.put("last final", text(reflect.ValueOf(c.LastFinal)))
-	f.put("metadata", quoted(c.Metadata))
+	f.put("metadata", Printable(c.Metadata))
 	if c.TOS >= 0 {
 		f.put("tos", strconv.Itoa(c.TOS))
 	}
@@ -236,7 +236,7 @@ func text(v reflect.Value) string {
 	case []string:
 		var out []string
 		for _, s := range x {
-			out = append(out, quoted(s))
+			out = append(out, Printable(s))
 		}
 		return strings.Join(out, " ")
 	case []int:
@@ -254,7 +254,7 @@ func text(v reflect.Value) string {
 		}
 		return ""
 	case reflect.String:
-		return quoted(v.String())
+		return Printable(v.String())
 	default:
 		if v.IsZero() {
 			return ""
@@ -293,27 +293,16 @@ func codecs(list []events.Codec) string {
 		if c.Fmtp != "" {
 			s += " (" + c.Fmtp + ")"
 		}
-		out = append(out, quoted(s))
+		out = append(out, Printable(s))
 	}
 	return strings.Join(out, ", ")
-}
-
-// quoted quotes a text that would upset a terminal, or have it show something else than there is, such as characters that turn
-// the direction of writing.
-func quoted(s string) string {
-	for _, r := range s {
-		if !strconv.IsPrint(r) || r == '\uFFFD' {
-			return strconv.Quote(s)
-		}
-	}
-	return s
 }
 
 func tagName(p *events.Party) string {
 	if p.Tag == "" {
 		return "(no tag yet)"
 	}
-	return quoted(p.Tag)
+	return Printable(p.Tag)
 }
 
 func clock(us int64) string { return time.UnixMicro(us).UTC().Format("2006-01-02 15:04:05.000") }

@@ -117,7 +117,7 @@ func (c *canvas) title() {
 	if n := len(c.l.Lives); n > 1 {
 		lives = fmt.Sprintf(", %d calls one after the other", n)
 	}
-	c.line("call %s: %s%s", quoted(c.l.Call), count(len(c.l.Steps), "event"), lives)
+	c.line("call %s: %s%s", Printable(c.l.Call), count(len(c.l.Steps), "event"), lives)
 	if c.l.Unreadable > 0 {
 		c.line("%d of them cannot be read by this build", c.l.Unreadable)
 	}

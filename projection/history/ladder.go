@@ -145,7 +145,7 @@ func (b *builder) step(before *projection.Call, m *Moment) {
 		return
 	}
 	s := Step{
-		Seq: m.Seq, At: time.UnixMicro(m.At).UTC(), Gen: m.Gen, Life: m.Life, Node: quoted(m.Node), Kind: string(events.KindOf(m.Event)),
+		Seq: m.Seq, At: time.UnixMicro(m.At).UTC(), Gen: m.Gen, Life: m.Life, Node: Printable(m.Node), Kind: string(events.KindOf(m.Event)),
 		Owner: m.Call.Owner, Epoch: m.Call.Epoch,
 	}
 	copied := events.ParseOwner(m.Node).Kind == events.OwnerForeign // an adopted event: it was stored elsewhere when it happened
@@ -184,24 +184,24 @@ func (b *builder) via(s *Step, m *Moment) {
 	if m.Cause == nil || m.Cause.Via == "" {
 		return
 	}
-	via := quoted(m.Cause.Via)
+	via := Printable(m.Cause.Via)
 	s.Asked.Via = via
 	b.node(via)
 	at := max(0, slices.Index(s.Path, nodeKey(m.Node)))
 	s.Path = slices.Insert(slices.Clone(s.Path), at, nodeKey(via))
-	s.Says = append([]string{"came to " + via + ", in another region, which asked " + quoted(m.Node)}, s.Says...)
+	s.Says = append([]string{"came to " + via + ", in another region, which asked " + Printable(m.Node)}, s.Says...)
 }
 
 // asked reads the command and its reply.
 func (s *Step) asked(c *events.Cause) {
-	a := &Asked{Cookie: quoted(c.Cookie), Raw: events.HideKeys(string(c.Request), "[hidden]")}
+	a := &Asked{Cookie: Printable(c.Cookie), Raw: events.HideKeys(string(c.Request), "[hidden]")}
 	if c.From.IsValid() {
 		a.By = c.From.String()
 	}
 	s.Asked, s.Took = a, c.Took
 	if d, _, err := ng.DecodeDict(c.Request); err == nil {
 		if req, err := ng.Parse(d); err == nil {
-			a.Command, a.FromTag, a.ToTag, a.Branch = req.Command, quoted(req.FromTag), quoted(req.ToTag), quoted(req.ViaBranch)
+			a.Command, a.FromTag, a.ToTag, a.Branch = req.Command, Printable(req.FromTag), Printable(req.ToTag), Printable(req.ViaBranch)
 			a.SDP = events.HideKeys(string(req.SDP), "[hidden]")
 		}
 	}
@@ -213,7 +213,7 @@ func (s *Step) asked(c *events.Cause) {
 			t, _ := ng.Text(v)
 			return t
 		}
-		r.Result, r.Reason, r.Warning = quoted(word("result")), quoted(word("error-reason")), quoted(word("warning"))
+		r.Result, r.Reason, r.Warning = Printable(word("result")), Printable(word("error-reason")), Printable(word("warning"))
 		r.SDP = events.HideKeys(word("sdp"), "[hidden]")
 	}
 }
@@ -278,7 +278,7 @@ func (b *builder) lines() {
 		party(0)
 	}
 	for _, n := range b.nodes {
-		b.l.Lines = append(b.l.Lines, Line{nodeKey(n), "node", quoted(n)})
+		b.l.Lines = append(b.l.Lines, Line{nodeKey(n), "node", Printable(n)})
 	}
 	for id := 1; id < b.parties; id++ {
 		party(id)

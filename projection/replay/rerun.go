@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"rtpjet/events"
@@ -318,7 +317,7 @@ func lines(sdp []byte) []string {
 	}
 	var out []string
 	for l := range strings.Lines(nameKeys(string(sdp))) {
-		out = append(out, printable(strings.TrimRight(l, "\r\n")))
+		out = append(out, history.Printable(strings.TrimRight(l, "\r\n")))
 	}
 	return out
 }
@@ -345,24 +344,13 @@ func words(reply []byte) []string {
 				walk(fmt.Sprintf("%s/%d", at, i+1), e)
 			}
 		case []byte:
-			out = append(out, printable(at+" = "+nameKeys(string(v))))
+			out = append(out, history.Printable(at+" = "+nameKeys(string(v))))
 		default:
-			out = append(out, printable(at+" = "+nameKeys(fmt.Sprint(v))))
+			out = append(out, history.Printable(at+" = "+nameKeys(fmt.Sprint(v))))
 		}
 	}
 	walk("", d)
 	return out
-}
-
-// printable quotes a text that would upset a terminal, or have it show something else than there is, such as characters that turn
-// the direction of writing.
-func printable(s string) string {
-	for _, r := range s {
-		if !strconv.IsPrint(r) || r == '\uFFFD' {
-			return fmt.Sprintf("%q", s)
-		}
-	}
-	return s
 }
 
 // reason is an error for people.

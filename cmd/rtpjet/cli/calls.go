@@ -14,6 +14,7 @@ import (
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/projection"
+	"rtpjet/projection/history"
 )
 
 // viewTime bounds the reading of the log for a command line.
@@ -93,7 +94,7 @@ func CallList(ctx context.Context, l *embed.Log, w io.Writer, asJSON bool) error
 		if c.Until != 0 {
 			state = "being deleted"
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\n", printable(c.ID), c.Owner,
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%d\t%s\t%s\n", history.Printable(c.ID), c.Owner,
 			time.UnixMicro(c.Created).UTC().Format("2006-01-02 15:04:05"), parties, media, state)
 	}
 	if ferr := tw.Flush(); ferr != nil {
@@ -110,5 +111,5 @@ func mediaTypes(p *events.Party) string {
 		}
 		out += p.Medias[i].Type
 	}
-	return printable(out)
+	return history.Printable(out)
 }

@@ -324,18 +324,6 @@ func TestSpan(t *testing.T) {
 	}
 }
 
-func TestPrintable(t *testing.T) {
-	for in, want := range map[string]string{
-		"": "", "call-1@example.com": "call-1@example.com", "é": "é", "a\tb": `"a\tb"`, "\x1b[31m": `"\x1b[31m"`, "a\x7f": `"a\x7f"`, "\xff": `"\xff"`,
-		"\u009b31m": `"\u009b31m"`, "\u202egpj.exe": `"\u202egpj.exe"`, "a\u200bb": `"a\u200bb"`, "\ufeff": `"\ufeff"`, "\u2066x": `"\u2066x"`, "a\u00a0b": `"a\u00a0b"`,
-		"日本": "日本", "a b": "a b", "é\u0301": "é\u0301",
-	} {
-		if got := printable(in); got != want {
-			t.Errorf("%q: %s, want %s", in, got, want)
-		}
-	}
-}
-
 // TestUnknownError: the error for a call that is not there can be asked for, and its text is said once.
 func TestUnknownError(t *testing.T) {
 	r := newRegion(t)

@@ -10,6 +10,7 @@ import (
 
 	"rtpjet/embed"
 	"rtpjet/events"
+	"rtpjet/projection/history"
 )
 
 // nearTime bounds the search for call-ids that may have been meant. It ends with what was found by then.
@@ -23,7 +24,7 @@ func unknownCall(ctx context.Context, l *embed.Log, callID string) error {
 		return fmt.Errorf("%s%w; rtpjet call list names those that live", text, hiddenError{errUnknown})
 	}
 	for i := range near {
-		near[i] = printable(near[i])
+		near[i] = history.Printable(near[i])
 	}
 	return fmt.Errorf("%s%w; did you mean %s?", text, hiddenError{errUnknown}, strings.Join(near, ", or "))
 }

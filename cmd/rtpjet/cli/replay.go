@@ -28,7 +28,7 @@ func runReplay(ctx context.Context, cmd config.Command, w io.Writer) error {
 		case err == nil:
 			return replayFile(cmd, data, w)
 		case !errors.Is(err, os.ErrNotExist):
-			return fmt.Errorf("cannot read %s: %w", printable(cmd.Call), config.PathReason(err))
+			return fmt.Errorf("cannot read %s: %w", history.Printable(cmd.Call), config.PathReason(err))
 		}
 	}
 	nc, err := embed.Connect(ctx, "replay", cmd.Log.NATS, cmd.Log.Credentials())
@@ -61,7 +61,7 @@ func runReplay(ctx context.Context, cmd config.Command, w io.Writer) error {
 func replayFile(cmd config.Command, data []byte, w io.Writer) error {
 	b, err := replay.Parse(data)
 	if err != nil {
-		err = fmt.Errorf("%s, %w", printable(cmd.Call), err)
+		err = fmt.Errorf("%s, %w", history.Printable(cmd.Call), err)
 	}
 	if b == nil {
 		return err
@@ -131,7 +131,7 @@ func differs(r *replay.Report) error {
 
 // writeReport prints what came out when a history was run again.
 func writeReport(w io.Writer, r *replay.Report) {
-	fmt.Fprintf(w, "call %s: %d events, %d decisions made again", printable(r.Call), r.Events, r.Rerun)
+	fmt.Fprintf(w, "call %s: %d events, %d decisions made again", history.Printable(r.Call), r.Events, r.Rerun)
 	if !r.Differs() {
 		fmt.Fprintln(w, ": no difference")
 		return
@@ -139,9 +139,9 @@ func writeReport(w io.Writer, r *replay.Report) {
 	fmt.Fprintf(w, ": %d differ\n", len(r.Steps))
 	for i := range r.Steps {
 		s := &r.Steps[i]
-		fmt.Fprintf(w, "  event %d, %s at %s, %s\n", s.Seq, s.Command, printable(s.Node), time.UnixMicro(s.At).UTC().Format("2006-01-02 15:04:05.000"))
+		fmt.Fprintf(w, "  event %d, %s at %s, %s\n", s.Seq, s.Command, history.Printable(s.Node), time.UnixMicro(s.At).UTC().Format("2006-01-02 15:04:05.000"))
 		if s.Error != "" {
-			fmt.Fprintf(w, "    %s\n", printable(s.Error))
+			fmt.Fprintf(w, "    %s\n", history.Printable(s.Error))
 		}
 		for _, d := range s.Decision {
 			fmt.Fprintf(w, "    %s: %s then, %s now\n", d.Path, orNothing(d.Then), orNothing(d.Now))

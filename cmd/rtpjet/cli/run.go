@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strconv"
 
 	"rtpjet/cmd/rtpjet/admin"
 	"rtpjet/cmd/rtpjet/config"
@@ -108,15 +107,4 @@ func attach(ctx context.Context, o *config.LogOptions) (l *embed.Log, done func(
 		return nil, nil, err
 	}
 	return l, func() { l.Close(); nc.Close() }, nil
-}
-
-// printable quotes a text that would upset a terminal, or have it show something else than there is: control characters, those
-// that turn the direction of writing, and those that cannot be seen. A call-id is what a stranger chose.
-func printable(s string) string {
-	for _, r := range s {
-		if !strconv.IsPrint(r) || r == '\uFFFD' {
-			return fmt.Sprintf("%q", s)
-		}
-	}
-	return s
 }

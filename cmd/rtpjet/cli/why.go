@@ -145,15 +145,15 @@ func (y *Why) write(w io.Writer, c *projection.Call) {
 	p := func(format string, args ...any) { fmt.Fprintf(w, format, args...) }
 	if !y.Alive {
 		if y.Ended.IsZero() {
-			p("call %s: it has ended; its last event does not say why\n", printable(y.Call))
+			p("call %s: it has ended; its last event does not say why\n", history.Printable(y.Call))
 			return
 		}
 		over := y.Ended
 		if !y.Until.IsZero() {
 			over = y.Until
 		}
-		p("call %s: ended %s UTC: %s\n", printable(y.Call), over.Format("2006-01-02 15:04:05.000"), history.ReasonText(y.Reason))
-		p("  written by %s", printable(y.By))
+		p("call %s: ended %s UTC: %s\n", history.Printable(y.Call), over.Format("2006-01-02 15:04:05.000"), history.ReasonText(y.Reason))
+		p("  written by %s", history.Printable(y.By))
 		if over != y.Ended {
 			p(" %s later, when its delay was over", span(y.Ended.Sub(over).Microseconds()))
 		}
@@ -163,10 +163,10 @@ func (y *Why) write(w io.Writer, c *projection.Call) {
 		p("\n")
 		return
 	}
-	p("call %s lives\n", printable(y.Call))
+	p("call %s lives\n", history.Printable(y.Call))
 	y.writeOwner(p)
 	if y.Timers == nil {
-		p("  its packets are not known: %s\n", printable(y.Problem))
+		p("  its packets are not known: %s\n", history.Printable(y.Problem))
 		return
 	}
 	for i := range y.Timers.Streams {
@@ -188,7 +188,7 @@ func (y *Why) write(w io.Writer, c *projection.Call) {
 }
 
 func (y *Why) writeOwner(p func(string, ...any)) {
-	p("  owner %s, number %d of the call\n", printable(y.Owner), y.Epoch)
+	p("  owner %s, number %d of the call\n", history.Printable(y.Owner), y.Epoch)
 	if f := y.Float; f != nil {
 		p("  floating address: held by %s, epoch %d, successor %s\n", orNothing(f.Holder), f.Epoch, orNothing(f.Successor))
 	}
@@ -196,7 +196,7 @@ func (y *Why) writeOwner(p func(string, ...any)) {
 		p("  lease of %s: %s, epoch %d, since %s UTC; the node is %s\n", l.Node, l.State, l.Epoch,
 			time.UnixMicro(l.Started).UTC().Format("2006-01-02 15:04:05"), y.Verdict)
 	} else if y.Carrier != "" {
-		p("  there is no lease of %s\n", printable(y.Carrier))
+		p("  there is no lease of %s\n", history.Printable(y.Carrier))
 	}
 }
 
@@ -204,9 +204,9 @@ func (y *Why) writeStream(p func(string, ...any), c *projection.Call, s *project
 	tag, kind := "(no tag yet)", ""
 	if q := c.Party(s.Party); q != nil {
 		if q.Tag != "" {
-			tag = printable(q.Tag)
+			tag = history.Printable(q.Tag)
 		}
-		kind = printable(q.Medias[s.Media].Type)
+		kind = history.Printable(q.Medias[s.Media].Type)
 	}
 	p("  %s %d %s:", tag, s.Media+1, kind)
 	for _, l := range []struct {
