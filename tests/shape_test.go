@@ -22,13 +22,12 @@ const (
 	maxHostMethod = 8  // what a part of the node may ask of the node
 )
 
-// parsed are the files of the program and of its packages, by name below the module's root, with their number of lines.
-func parsed(t *testing.T) (files map[string]*ast.File, set *token.FileSet) {
+// parsed are the files below folders, by name below the module's root.
+func parsed(t *testing.T, folders ...string) (files map[string]*ast.File, set *token.FileSet) {
 	t.Helper()
 	files, set = map[string]*ast.File{}, token.NewFileSet()
 	for _, name := range sources(t, "..") {
-		top, _, _ := strings.Cut(name, "/")
-		if !slices.Contains([]string{"cmd", "embed", "events", "ngserver", "projection", "relay"}, top) {
+		if !slices.ContainsFunc(folders, func(folder string) bool { return strings.HasPrefix(name, folder+"/") }) {
 			continue
 		}
 		f, err := parser.ParseFile(set, filepath.Join("..", filepath.FromSlash(name)), nil, parser.ParseComments|parser.SkipObjectResolution)
@@ -44,7 +43,7 @@ func parsed(t *testing.T) (files map[string]*ast.File, set *token.FileSet) {
 
 // TestLengths: no file is long, and functions are short. -v prints how short.
 func TestLengths(t *testing.T) {
-	files, set := parsed(t)
+	files, set := parsed(t, "cmd", "embed", "events", "ngserver", "projection", "relay")
 	var lengths []int
 	for name, f := range files {
 		if n := set.Position(f.FileEnd).Line; n > maxFileLines+1 {
@@ -71,34 +70,31 @@ func TestLengths(t *testing.T) {
 func TestTestsBeside(t *testing.T) {
 	type lines struct{ source, tests int }
 	folders := map[string]*lines{}
-	err := filepath.WalkDir("..", func(name string, entry os.DirEntry, err error) error {
-		if err != nil || entry.IsDir() && (entry.Name() == "node_modules" || entry.Name() == "testdata") {
-			if err == nil {
-				err = filepath.SkipDir
+	count := func(root string) error {
+		return filepath.WalkDir(filepath.Join("..", filepath.FromSlash(root)), func(name string, entry os.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || filepath.Ext(name) != ".go" {
+				return err
 			}
-			return err
-		}
-		rel := filepath.ToSlash(strings.TrimPrefix(name, ".."+string(filepath.Separator)))
-		if !strings.HasSuffix(rel, ".go") || !(strings.HasPrefix(rel, "cmd/rtpjet/") || strings.HasPrefix(rel, "embed/")) {
+			data, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			folder := path.Dir(strings.TrimPrefix(filepath.ToSlash(name), "../"))
+			if folders[folder] == nil {
+				folders[folder] = &lines{}
+			}
+			if n := bytes.Count(data, []byte("\n")); strings.HasSuffix(name, "_test.go") {
+				folders[folder].tests += n
+			} else {
+				folders[folder].source += n
+			}
 			return nil
+		})
+	}
+	for _, root := range []string{"cmd/rtpjet", "embed"} {
+		if err := count(root); err != nil {
+			t.Fatal(err)
 		}
-		data, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		folder := path.Dir(rel)
-		if folders[folder] == nil {
-			folders[folder] = &lines{}
-		}
-		if n := bytes.Count(data, []byte("\n")); strings.HasSuffix(rel, "_test.go") {
-			folders[folder].tests += n
-		} else {
-			folders[folder].source += n
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	for folder, n := range folders {
 		t.Logf("%-32s %5d lines, %5d of tests", folder, n.source, n.tests)
@@ -115,7 +111,7 @@ func TestTestsBeside(t *testing.T) {
 
 // TestNodeIsMadeOfParts: the node and each type of its package have few methods, and a part in a package of its own asks little of it.
 func TestNodeIsMadeOfParts(t *testing.T) {
-	files, _ := parsed(t)
+	files, _ := parsed(t, "cmd/rtpjet/node")
 	methods, hosts := map[string]int{}, 0
 	for name, f := range files {
 		folder := path.Dir(name)
