@@ -99,7 +99,7 @@ var arrows = map[string]rule{
 		"cmd/rtpjet/admin", "cmd/rtpjet/version", "embed", "events", "projection/members", "projection/transact", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup"}},
 	"cmd/rtpjet/node/regions": {own: []string{
-		"cmd/rtpjet/node/internal/pause", "embed", "events", "ngserver/ng", "ngserver/report", "projection", "projection/members", "projection/regions", "projection/transact",
+		"cmd/rtpjet/node/internal/logerror", "cmd/rtpjet/node/internal/pause", "embed", "events", "ngserver/ng", "ngserver/report", "projection", "projection/members", "projection/regions", "projection/transact",
 		"relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup"}},
 	"cmd/rtpjet/node/view": {own: []string{
@@ -107,12 +107,13 @@ var arrows = map[string]rule{
 		"relay/plan",
 	}},
 	"cmd/rtpjet/node": {own: []string{
-		"cmd/rtpjet/node/internal/pause", "cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node/floats", "cmd/rtpjet/node/unlogged", "cmd/rtpjet/node/peers",
+		"cmd/rtpjet/node/internal/logerror", "cmd/rtpjet/node/internal/pause", "cmd/rtpjet/admin", "cmd/rtpjet/config", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node/floats", "cmd/rtpjet/node/unlogged", "cmd/rtpjet/node/peers",
 		"cmd/rtpjet/node/regions", "cmd/rtpjet/version", "embed", "events", "ngserver", "ngserver/ng", "ngserver/report", "projection",
 		"projection/members", "projection/regions", "projection/replica", "projection/transact", "relay", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup", "golang.org/x/time/rate"}},
-	"cmd/rtpjet/node/internal/pause": {},
-	"cmd/rtpjet/node/unlogged":       {own: []string{"events", "projection/replica"}},
+	"cmd/rtpjet/node/internal/pause":    {},
+	"cmd/rtpjet/node/internal/logerror": {own: []string{"embed", "projection/transact"}},
+	"cmd/rtpjet/node/unlogged":          {own: []string{"events", "projection/replica"}},
 	"cmd/rtpjet/app": {own: []string{
 		"cmd/rtpjet/config", "cmd/rtpjet/httpd", "cmd/rtpjet/keeper", "cmd/rtpjet/metrics", "cmd/rtpjet/node", "cmd/rtpjet/node/regions",
 		"cmd/rtpjet/node/view", "cmd/rtpjet/web", "embed", "embed/server", "events", "projection", "relay",

@@ -159,14 +159,21 @@ func (c *calls) own(ctx context.Context, e *entry, ev events.Event) error {
 	return err
 }
 
-// acquireLive returns the locked entry of a call that exists, or nil. A call that is not known may have been created elsewhere
-// a moment ago: the log says. The caller releases the entry.
-func (c *calls) acquireLive(ctx context.Context, callID string) *entry {
-	e := c.acquire(events.Key(callID), true)
+// look returns the locked entry of a key. A call that is not known may have been created elsewhere a moment ago: the log says; err if it
+// does not answer. The caller releases the entry.
+func (c *calls) look(ctx context.Context, key string) (e *entry, err error) {
+	e = c.acquire(key, true)
 	if !e.Call.Live() {
-		if err := c.catchUp(ctx, e); err != nil {
-			c.log.Error("cannot read the event log", "call-id", callID, "err", err)
-		}
+		err = c.catchUp(ctx, e)
+	}
+	return e, err
+}
+
+// acquireLive returns the locked entry of a call that exists, also if only the log knows it yet, or nil. The caller releases the entry.
+func (c *calls) acquireLive(ctx context.Context, callID string) *entry {
+	e, err := c.look(ctx, events.Key(callID))
+	if err != nil {
+		c.log.Error("cannot read the event log", "call-id", callID, "err", err)
 	}
 	if !e.Call.Live() {
 		c.release(e)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"rtpjet/cmd/rtpjet/node/internal/logerror"
 	"rtpjet/cmd/rtpjet/node/internal/pause"
 	"rtpjet/cmd/rtpjet/node/peers"
 	"rtpjet/events"
@@ -129,7 +130,7 @@ func (x *effects) Fence(node string) error {
 	}
 	ctx, cancel := x.c.journal.logContext(x.ctx)
 	defer cancel()
-	return x.c.journal.answered(appendError(x.c.peers.Fence(ctx, node)))
+	return x.c.journal.answered(logerror.Of(x.c.peers.Fence(ctx, node)))
 }
 
 // Place implements [transact.Effects]. Where there are floats, calls belong to them.

@@ -2,14 +2,11 @@ package node
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
-	"rtpjet/embed"
+	"rtpjet/cmd/rtpjet/node/internal/logerror"
 	"rtpjet/events"
 	"rtpjet/projection/replica"
-	"rtpjet/projection/transact"
 )
 
 // How a call reaches the log, and how long it waits for that.
@@ -27,7 +24,7 @@ func (x *effects) Store(last uint64, data []byte, ours bool) (uint64, error) {
 	began := time.Now()
 	seq, err := x.c.journal.Append(ctx, x.e.key, last, data)
 	x.c.journal.countAppend(began, err)
-	return seq, x.c.journal.answered(appendError(err))
+	return seq, x.c.journal.answered(logerror.Of(err))
 }
 
 // patience bounds an operation on the log.
@@ -43,7 +40,7 @@ func (x *effects) Read(after uint64, ours bool) ([]replica.Entry, uint64, error)
 	ctx, cancel := x.patience(ours)
 	defer cancel()
 	entries, last, err := x.c.journal.Since(ctx, x.e.key, after)
-	if err = x.c.journal.answered(appendError(err)); err != nil {
+	if err = x.c.journal.answered(logerror.Of(err)); err != nil {
 		return nil, 0, err
 	}
 	out := make([]replica.Entry, len(entries))
@@ -66,16 +63,3 @@ func (x *effects) Fold(in replica.Entry) { x.c.fold(x.e, in) }
 
 // Took implements [replica.Effects].
 func (x *effects) Took(env events.Envelope, ch replica.Change) { x.c.took(x.e, env, ch) }
-
-// appendError gives the errors of the log the names that transactions know.
-func appendError(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, embed.ErrConflict):
-		return fmt.Errorf("%w: %w", transact.ErrConflict, err)
-	case errors.Is(err, embed.ErrUnavailable):
-		return fmt.Errorf("%w: %w", transact.ErrUncertain, err)
-	}
-	return err
-}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rtpjet/events"
+	"rtpjet/projection"
 	"rtpjet/relay/plan"
 )
 
@@ -47,9 +48,10 @@ func (r reports) learn(ctx context.Context) error {
 	return takeReports(ctx, r.engine.Learned(), func(l plan.Learned) netip.AddrPort { return l.Local }, r.learned)
 }
 
-// learned returns false if it has to be tried again.
-func (r reports) learned(ctx context.Context, l plan.Learned) bool {
-	e := r.acquire(l.Call, false)
+// write appends the event that a report on a call of this node means, if it means one: of asks the locked call. It returns false if that
+// has to be tried again.
+func (r reports) write(ctx context.Context, key string, of func(c *projection.Call) (ev events.Event, ok bool)) bool {
+	e := r.acquire(key, false)
 	if e == nil {
 		return true
 	}
@@ -57,23 +59,34 @@ func (r reports) learned(ctx context.Context, l plan.Learned) bool {
 	if !e.Call.Live() || !r.owners.carries(e.Call.Owner) {
 		return true
 	}
-	party, media, rtcp, ok := e.Call.Endpoint(l.Local)
+	ev, ok := of(&e.Call)
+	return !ok || r.own(ctx, e, ev) == nil
+}
+
+// learned returns false if it has to be tried again.
+func (r reports) learned(ctx context.Context, l plan.Learned) bool {
+	return r.write(ctx, l.Call, func(c *projection.Call) (events.Event, bool) { return endpointLearned(c, l) })
+}
+
+// endpointLearned is what a call has learned from a report, if that is news.
+func endpointLearned(c *projection.Call, l plan.Learned) (ev events.Event, ok bool) {
+	party, media, rtcp, ok := c.Endpoint(l.Local)
 	if !ok {
-		return true
+		return nil, false
 	}
-	m := &e.Call.Party(party).Medias[media]
+	m := &c.Party(party).Medias[media]
 	if m.Signal != l.Epoch {
-		return true // learned under an offer or answer that is history
+		return nil, false // learned under an offer or answer that is history
 	}
 	known, confirmed := m.Learned.RTP, m.Confirmed[0]
 	if rtcp {
 		known, confirmed = m.Learned.RTCP, m.Confirmed[1]
 	}
 	if known == l.Remote && (confirmed || !l.Confirmed) {
-		return true // nothing new
+		return nil, false // nothing new
 	}
 	// An address that is just what the SDP said is an event, too: a restart must not take the first stray packet for news.
-	return r.own(ctx, e, events.EndpointLearned{
+	return events.EndpointLearned{
 		Party: party, Media: media, RTCP: rtcp, Remote: l.Remote, Signal: l.Epoch, Confirmed: l.Confirmed,
-	}) == nil
+	}, true
 }

@@ -201,7 +201,6 @@ func (n *Node) Run(ctx context.Context) error {
 			g.Go(func() error { return n.regions.Run(ctx) })
 		}
 	}
-	caughtUp := make(chan struct{})
 	g.Go(func() error {
 		return n.journal.Follow(ctx, 1, embed.Follower{
 			Entry: func(in embed.Entry) {
@@ -215,48 +214,53 @@ func (n *Node) Run(ctx context.Context) error {
 					n.unlogged.Rouse()
 				}
 			},
-			Gap:      func(from, to uint64) { go n.calls.compare(ctx, from, to) },
+			Gap: func(from, to uint64) {
+				g.Go(func() error { n.calls.compare(ctx, from, to); return nil })
+			},
 			GapAfter: n.cfg.KeepEnded / 2, // what ended since may have been retired
 			Pace:     followPace,
-			CaughtUp: func(uint64) { n.calls.resume(); close(caughtUp) },
+			CaughtUp: func(uint64) {
+				n.calls.resume()
+				g.Go(func() error { return n.serve(ctx) })
+				g.Go(func() error { return n.sweep(ctx) })
+				g.Go(func() error { return publisher{n.calls}.publish(ctx) })
+			},
 		})
-	})
-	g.Go(func() error {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-caughtUp:
-		}
-		if n.peers != nil {
-			n.stage.Store(stageMeeting)
-			if err := n.peers.Meet(ctx); err != nil {
-				return err
-			}
-			if !n.peers.Accompanied() { // else the others have heard what there is to hear
-				n.regions.AwaitReturn(ctx)
-			}
-		}
-		if n.cfg.Ready != nil {
-			n.cfg.Ready(n)
-		}
-		n.stage.Store(stageServing)
-		stop, err := n.regions.TakeCommands(ctx)
-		if err != nil {
-			return fmt.Errorf("cannot listen for the commands of other regions: %w", err)
-		}
-		defer n.stage.Store(stageEnding)
-		defer stop()
-		return n.server.Serve(ctx)
 	})
 	g.Go(func() error { return n.journal.Archive(ctx) })
 	g.Go(func() error { return reports{n.calls}.learn(ctx) })
 	g.Go(func() error { return reports{n.calls}.rollOver(ctx) })
-	g.Go(func() error { return n.sweep(ctx, caughtUp) })
-	g.Go(func() error { return publisher{n.calls}.publish(ctx, caughtUp) })
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, errEnded) {
 		return err
 	}
 	return nil
+}
+
+// serve answers commands until ctx ends. Before it meets the other nodes, and hears whether its region was adopted meanwhile.
+func (n *Node) serve(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	if n.peers != nil {
+		n.stage.Store(stageMeeting)
+		if err := n.peers.Meet(ctx); err != nil {
+			return err
+		}
+		if !n.peers.Accompanied() { // else the others have heard what there is to hear
+			n.regions.AwaitReturn(ctx)
+		}
+	}
+	if n.cfg.Ready != nil {
+		n.cfg.Ready(n)
+	}
+	n.stage.Store(stageServing)
+	stop, err := n.regions.TakeCommands(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot listen for the commands of other regions: %w", err)
+	}
+	defer n.stage.Store(stageEnding)
+	defer stop()
+	return n.server.Serve(ctx)
 }
 
 // errEnded ends a node that has nothing more to do.

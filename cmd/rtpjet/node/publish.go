@@ -12,12 +12,7 @@ import (
 type publisher struct{ *calls }
 
 // publish brings the events that wait into the log, as soon as it answers anybody, and looks each second whether it does.
-func (p publisher) publish(ctx context.Context, start <-chan struct{}) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-start:
-	}
+func (p publisher) publish(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	var warned time.Time

@@ -55,12 +55,8 @@ func (h regionHost) Call(key string) regions.Call {
 
 // Look implements [regions.Host].
 func (h regionHost) Look(ctx context.Context, key string) (regions.Call, error) {
-	e := h.n.calls.acquire(key, true)
+	e, err := h.n.calls.look(ctx, key)
 	defer h.n.calls.release(e)
-	var err error
-	if !e.Call.Live() {
-		err = h.n.calls.catchUp(ctx, e)
-	}
 	return regions.Call{Known: e.Call.Gen > 0, Live: e.Call.Live()}, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"rtpjet/cmd/rtpjet/node/internal/pause"
 	"rtpjet/events"
 	"rtpjet/projection/replica"
 )
@@ -65,10 +66,7 @@ func (c *calls) compare(ctx context.Context, from, to uint64) {
 		keys, err := c.journal.Keys(ctx)
 		if err != nil {
 			c.log.Warn("cannot compare the calls with the stream; trying again", "err", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(time.Second):
-			}
+			pause.For(ctx, time.Second)
 			continue
 		}
 		for _, e := range c.all() {

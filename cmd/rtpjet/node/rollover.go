@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/netip"
 
+	"rtpjet/events"
+	"rtpjet/projection"
 	"rtpjet/relay/plan"
 )
 
@@ -22,14 +24,8 @@ func (r reports) rollOver(ctx context.Context) error {
 
 // rolledOver returns false if it has to be tried again.
 func (r reports) rolledOver(ctx context.Context, x plan.Crossed) bool {
-	e := r.acquire(x.Call, false)
-	if e == nil {
-		return true
-	}
-	defer r.release(e)
-	if !e.Call.Live() || !r.owners.carries(e.Call.Owner) {
-		return true
-	}
-	ev, ok := e.Call.RolledOver(x)
-	return !ok || r.own(ctx, e, ev) == nil
+	return r.write(ctx, x.Call, func(c *projection.Call) (events.Event, bool) {
+		ev, ok := c.RolledOver(x)
+		return ev, ok
+	})
 }

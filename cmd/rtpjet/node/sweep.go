@@ -40,12 +40,7 @@ func (r *retries) take() map[string]struct{} {
 }
 
 // sweep ends calls whose time is over, and retires the events of those that ended a while ago.
-func (n *Node) sweep(ctx context.Context, start <-chan struct{}) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-start:
-	}
+func (n *Node) sweep(ctx context.Context) error {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {

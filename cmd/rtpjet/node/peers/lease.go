@@ -269,7 +269,6 @@ func (m *Membership) ownLeaseChanged(l members.Lease, rev uint64, deleted bool) 
 	m.reclaims <- struct{}{} // has room: one at a time
 }
 
-// reclaim writes our lease again, with the next epoch.
 // reclaimer claims our lease anew whenever peers took this node for gone, until ctx ends.
 func (m *Membership) reclaimer(ctx context.Context) error {
 	for {
@@ -282,6 +281,7 @@ func (m *Membership) reclaimer(ctx context.Context) error {
 	}
 }
 
+// reclaim writes our lease again, with the next epoch.
 func (m *Membership) reclaim(parent context.Context) {
 	defer m.reclaiming.Store(false)
 	ctx, cancel := context.WithTimeout(parent, reclaimTime)

@@ -8,7 +8,7 @@ import (
 	"net/netip"
 	"time"
 
-	"rtpjet/embed"
+	"rtpjet/cmd/rtpjet/node/internal/logerror"
 	"rtpjet/events"
 	"rtpjet/ngserver/ng"
 	"rtpjet/ngserver/report"
@@ -140,7 +140,7 @@ func (x *mirrorEffects) Append(env events.Envelope) error {
 	ctx, cancel := context.WithTimeout(x.ctx, homeTime)
 	defer cancel()
 	seq, err := x.l.Append(ctx, events.Key(env.Call), x.call.Seq, data)
-	if err = logError(err); err != nil {
+	if err = logerror.Of(err); err != nil {
 		return err
 	}
 	x.call.Apply(seq, env)
@@ -151,7 +151,7 @@ func (x *mirrorEffects) Append(env events.Envelope) error {
 func (x *mirrorEffects) CatchUp() error {
 	c, err := x.d.foldMirror(x.ctx, x.l, events.Key(x.call.ID))
 	if err != nil {
-		return logError(err)
+		return logerror.Of(err)
 	}
 	if c != nil && c.Seq > x.call.Seq {
 		*x.call = *c
@@ -163,7 +163,7 @@ func (x *mirrorEffects) CatchUp() error {
 func (x *mirrorEffects) Since(after uint64) (out []transact.Entry, err error) {
 	entries, _, err := x.l.Since(x.ctx, events.Key(x.call.ID), after)
 	if err != nil {
-		return nil, logError(err)
+		return nil, logerror.Of(err)
 	}
 	for _, in := range entries {
 		env, err := x.d.cfg.Decode(in.Data)
@@ -211,15 +211,4 @@ func (x *mirrorEffects) Random(n int) []byte {
 // Stats implements [transact.Effects].
 func (x *mirrorEffects) Stats() func(netip.AddrPort) (plan.Stats, bool) {
 	return func(netip.AddrPort) (plan.Stats, bool) { return plan.Stats{}, false }
-}
-
-// logError gives the errors of a log the names that transactions know.
-func logError(err error) error {
-	switch {
-	case errors.Is(err, embed.ErrConflict):
-		return fmt.Errorf("%w: %w", transact.ErrConflict, err)
-	case errors.Is(err, embed.ErrUnavailable):
-		return fmt.Errorf("%w: %w", transact.ErrUncertain, err)
-	}
-	return err
 }
