@@ -96,10 +96,10 @@ var arrows = map[string]rule{
 		"cmd/rtpjet/node/internal/pause", "cmd/rtpjet/admin", "cmd/rtpjet/keeper", "embed", "events", "projection/floats", "projection/members", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup"}},
 	"cmd/rtpjet/node/peers": {own: []string{
-		"cmd/rtpjet/admin", "cmd/rtpjet/version", "embed", "events", "projection/members", "projection/transact", "relay/plan",
+		"cmd/rtpjet/node/internal/tasks", "cmd/rtpjet/admin", "cmd/rtpjet/version", "embed", "events", "projection/members", "projection/transact", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup"}},
 	"cmd/rtpjet/node/regions": {own: []string{
-		"cmd/rtpjet/node/internal/logerror", "cmd/rtpjet/node/internal/pause", "embed", "events", "ngserver/ng", "ngserver/report", "projection", "projection/members", "projection/regions", "projection/transact",
+		"cmd/rtpjet/node/internal/tasks", "cmd/rtpjet/node/internal/logerror", "cmd/rtpjet/node/internal/pause", "embed", "events", "ngserver/ng", "ngserver/report", "projection", "projection/members", "projection/regions", "projection/transact",
 		"relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup"}},
 	"cmd/rtpjet/node/view": {own: []string{
@@ -112,6 +112,7 @@ var arrows = map[string]rule{
 		"projection/members", "projection/regions", "projection/replica", "projection/transact", "relay", "relay/plan",
 	}, foreign: []string{"golang.org/x/sync/errgroup", "golang.org/x/time/rate"}},
 	"cmd/rtpjet/node/internal/pause":    {},
+	"cmd/rtpjet/node/internal/tasks":    {},
 	"cmd/rtpjet/node/internal/logerror": {own: []string{"embed", "projection/transact"}},
 	"cmd/rtpjet/node/unlogged":          {own: []string{"events", "projection/replica"}},
 	"cmd/rtpjet/app": {own: []string{

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rtpjet/cmd/rtpjet/admin"
+	"rtpjet/cmd/rtpjet/node/internal/tasks"
 	"rtpjet/embed"
 	"rtpjet/projection/members"
 	"rtpjet/relay/plan"
@@ -127,7 +128,7 @@ type Membership struct {
 	seen       chan struct{} // closed when the leases that were there at the start are known
 	listening  chan struct{} // closed when the requests of peers are answered
 	ended      chan struct{} // closed when endErr is set
-	awaits     awaits
+	awaits     tasks.Group   // wait for events to be in effect: the next event must not
 }
 
 // peerLease is what the bucket says of a node.
@@ -201,7 +202,7 @@ func (m *Membership) Run(ctx context.Context, meanwhile func(ctx context.Context
 		return m.udp.receive(ctx, func(data []byte) { m.hearBeat(members.UDP, data) })
 	})
 	g.Go(func() error { return meanwhile(ctx, epoch) })
-	defer m.awaits.end()
+	defer m.awaits.End()
 	g.Go(func() error {
 		select {
 		case <-ctx.Done():

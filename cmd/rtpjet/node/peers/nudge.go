@@ -3,7 +3,6 @@ package peers
 import (
 	"context"
 	"encoding/binary"
-	"sync"
 	"time"
 
 	"rtpjet/cmd/rtpjet/admin"
@@ -59,32 +58,8 @@ func (m *Membership) serveEntry(msg embed.Msg) {
 	case await == nil:
 		_ = msg.Respond(nil)
 	default:
-		m.awaits.run(func() { await(); _ = msg.Respond(nil) })
+		m.awaits.Go(func() { await(); _ = msg.Respond(nil) })
 	}
-}
-
-// awaits are goroutines that wait for events to be in effect: the next event must not. The zero awaits has none.
-type awaits struct {
-	mu    sync.Mutex
-	ended bool
-	work  sync.WaitGroup
-}
-
-// run runs f, unless the end has come: a message may be under way when nobody listens any more.
-func (a *awaits) run(f func()) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !a.ended {
-		a.work.Go(f)
-	}
-}
-
-// end waits for those that run.
-func (a *awaits) end() {
-	a.mu.Lock()
-	a.ended = true
-	a.mu.Unlock()
-	a.work.Wait()
 }
 
 // encode puts the numbers and the key before the event's bytes.

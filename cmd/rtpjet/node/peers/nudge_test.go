@@ -141,7 +141,7 @@ func TestNudgeInOrder(t *testing.T) {
 		if err := n.end(); err != nil || len(answered) != 3 {
 			t.Errorf("%v; %d answers", err, len(answered))
 		}
-		n.awaits.run(func() { t.Error("something runs after the end") })
+		n.awaits.Go(func() { t.Error("something runs after the end") })
 		synctest.Wait()
 	})
 }

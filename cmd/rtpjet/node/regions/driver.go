@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rtpjet/cmd/rtpjet/node/internal/pause"
+	"rtpjet/cmd/rtpjet/node/internal/tasks"
 	"rtpjet/embed"
 	"rtpjet/events"
 	"rtpjet/ngserver/ng"
@@ -143,6 +144,7 @@ type Driver struct {
 	start time.Time                     // the clock of the links counts from here
 	peers []*peer                       // in the order of their names
 	fence atomic.Pointer[regions.Fence] // what other regions have of this one's calls; nil: nothing
+	tasks tasks.Group                   // the work for other regions
 
 	mu      sync.Mutex
 	records map[string]storedRecord // what this region has noted, by region
@@ -191,6 +193,7 @@ func (d *Driver) qualified() string { return regions.Qualify(d.self.Region, d.cf
 
 // Run keeps up what there is with the other regions until ctx ends.
 func (d *Driver) Run(ctx context.Context) error {
+	defer d.tasks.End()
 	undo, err := d.serve(ctx)
 	defer undo()
 	if err != nil {

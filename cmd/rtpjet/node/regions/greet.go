@@ -196,8 +196,8 @@ func (d *Driver) serve(ctx context.Context) (undo func(), err error) {
 	}
 	stops = append(stops, stop)
 	for tokens, f := range map[string]func(embed.Msg){
-		tokensPromise: func(m embed.Msg) { go d.servePromise(ctx, m) },
-		tokensReturn:  func(m embed.Msg) { go d.serveReturned(ctx, m) },
+		tokensPromise: func(m embed.Msg) { d.tasks.Go(func() { d.servePromise(ctx, m) }) },
+		tokensReturn:  func(m embed.Msg) { d.tasks.Go(func() { d.serveReturned(ctx, m) }) },
 	} {
 		stop, err := s.SubscribeQueue(tokens, f)
 		if err != nil {
@@ -214,5 +214,5 @@ func (d *Driver) TakeCommands(ctx context.Context) (stop func(), err error) {
 	if d == nil {
 		return func() {}, nil
 	}
-	return d.cfg.Server.SubscribeQueue(tokensCommand, func(m embed.Msg) { go d.serveCommand(ctx, m) })
+	return d.cfg.Server.SubscribeQueue(tokensCommand, func(m embed.Msg) { d.tasks.Go(func() { d.serveCommand(ctx, m) }) })
 }

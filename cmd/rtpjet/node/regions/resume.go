@@ -63,11 +63,13 @@ func (d *Driver) endCopy(ctx context.Context, region string, in embed.Entry) {
 		return
 	}
 	ended := events.Ended{Reason: end.Reason, Until: cmp.Or(end.Until, env.At)}
-	go d.host.End(ctx, in.Key, ended, func(c *projection.Call) bool { // a command may be at work on the call, and the mirror's reader must not wait
+	which := func(c *projection.Call) bool {
 		if c.Created != end.Created { // it is copied with a call: another one under the call-id has another one
 			return false
 		}
 		d.log.Info("an adopted call had ended where it was adopted from", "call-id", c.ID, "region", region, "reason", end.Reason)
 		return true
-	})
+	}
+	// A command may be at work on the call, and the mirror's reader must not wait.
+	d.tasks.Go(func() { d.host.End(ctx, in.Key, ended, which) })
 }
